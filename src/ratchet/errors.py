@@ -1,0 +1,37 @@
+"""The one exception that reaches a person as a sentence instead of a traceback."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+
+
+class UserError(Exception):
+    """Something the user can put right: says what is wrong, where, and what to do. Scripts print it and exit with 2."""
+
+
+class UserErrors(UserError):
+    """Several findings at once, each a whole sentence, so that one attempt shows all of them."""
+
+    def __init__(self, findings: Sequence[str], heading: str = ""):
+        self.findings = list(findings)
+        lines = [heading] if heading else []
+        super().__init__("\n".join([*lines, *self.findings]))
+
+
+def command(main: Callable[[], int | None]) -> Callable[[], None]:
+    """Turn ``main`` into a console command: a ``UserError`` becomes text on stderr (rank 0 only) and exit code 2."""
+
+    @wraps(main)
+    def run() -> None:
+        try:
+            code = main()
+        except UserError as error:
+            if os.environ.get("RANK", "0") == "0":
+                print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        raise SystemExit(code or 0)
+
+    return run

@@ -1,0 +1,219 @@
+r"""AQuA-RAT: algebra word problems with five options (Ling et al., 2017, arXiv:1705.04146).
+
+A row, as upstream has it:
+
+    {"question": "A ship is leaving a port. It takes 240 seconds to pass through a 750m channel to get to the port gates,
+                  and takes 60 seconds to pass through the gates of the port. What is its length?",
+     "options": ["A)100 m", "B)150 m", "C)200 m", "D)250 m", "E)300 m"],
+     "rationale": "Let the length of the ship be x metres and its speed be y m/sec. Then, x / y = 60 ...  Answer D",
+     "correct": "D"}
+
+The prompt asks for reasoning and then a last line with the answer; the supervised target is exactly that; ``grade``
+reads whatever a model makes of it.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ratchet.errors import UserError
+from ratchet.tasks import aquarat_rows, word_problems
+from ratchet.tasks.answers import read_answer
+from ratchet.tasks.base import Grade, Message, Row, Split, Task, completion_text
+from ratchet.tasks.option_values import strip_label
+
+LETTERS = aquarat_rows.LETTERS
+INSTRUCTION = 'Work the problem out step by step. Then write the letter of the right option on a last line of its own, as in "Answer: X".'
+_ANSWER_LINE = re.compile(r"(?:\A|\n)Answer: ([A-E])\s*\Z")
+
+
+def extract_answer(text: str, options: Sequence[str]) -> str | None:
+    """The letter that a completion commits to, or None; the rule and its cost are described in ``tasks.answers``.
+
+    >>> extract_answer("It takes 60 s, so the answer is (D) 250 m.", ["A)100 m", "B)150 m", "C)200 m", "D)250 m", "E)300 m"])
+    'D'
+    """
+    return read_answer(text, options)
+
+
+def grade(completion: str | Sequence[Message], row: Row) -> Grade:
+    """Judge a completion against the row's gold letter.
+
+    Components: ``correct``; ``answered`` (some letter is committed to); ``format`` (the last line is "Answer: " and that
+    letter, as the prompt asks), each 0 or 1.
+
+    >>> row = {"options": ["A)1", "B)2", "C)3", "D)4", "E)5"], "correct": "C"}
+    >>> grade("1 + 2 = 3\\nAnswer: C", row).correct, grade("Answer: B or C", row).answer
+    (True, None)
+    """
+    text = completion_text(completion)
+    answer = read_answer(text, row["options"])
+    line = _ANSWER_LINE.search(text, max(0, len(text) - 40))
+    correct = answer is not None and answer == row["correct"]
+    return Grade(
+        correct=correct,
+        answer=answer,
+        components={
+            "correct": float(correct),
+            "answered": float(answer is not None),
+            "format": float(answer is not None and line is not None and line[1] == answer),
+        },
+    )
+
+
+@dataclass
+class Generated:
+    """How many problems are made, and how (``data.source: generated``; see ``tasks.word_problems``)."""
+
+    train: int = 4_000
+    """Training problems."""
+    validation: int = 500
+    """Held-out problems for choices made while training."""
+    test: int = 1_000
+    """Held-out problems for the final figure."""
+    families: tuple[str, ...] = word_problems.PROBLEM_FAMILIES
+    """Kinds of problem to draw from."""
+    guess_share: float = 0.0
+    """Share of training rows that give the answer without working."""
+    wrong_share: float = 0.0
+    """Share of those whose letter is wrong."""
+
+
+@dataclass
+class AquaRat(Task):
+    """AQuA-RAT and everything in its format. The fields are the keys of the recipe's ``data`` group."""
+
+    source: str | None = None
+    """"deepmind/aqua_rat" or another data set on the Hub, a folder of JSON lines, or "generated". Without it: the folder
+    in AQUA_DATA_DIR, else the Hub. What is named is used or the run stops; nothing else is tried."""
+    revision: str | None = None
+    """Revision of the Hub data set."""
+    train_split: Literal["train", "validation", "test"] = "train"
+    """Which split is trained on."""
+    max_train: int | None = None
+    """At most so many training rows, drawn with ``seed``."""
+    max_validation: int | None = None
+    """At most so many validation rows."""
+    max_test: int | None = None
+    """At most so many test rows."""
+    seed: int = 42
+    """Of the caps, and of generated problems."""
+    bad_rows: Literal["stop", "drop"] = "stop"
+    """What a row that is not as it should be does: stops the run, or is dropped and counted."""
+    deduplicate: bool = True
+    """Whether training rows with the same question and options are kept once."""
+    overlap_ngram: int = 13
+    """Training rows that share so many words in a row with a held-out question are removed; 0 keeps all."""
+    instruction: str = INSTRUCTION
+    """Stands after the options in every prompt; may be empty."""
+    system_prompt: str | None = None
+    """A system message before every prompt."""
+    generated: Generated = None  # type: ignore[assignment]
+    """Settings of ``source: generated``."""
+
+    name = "aquarat"
+    answers = tuple(LETTERS)
+
+    def __post_init__(self) -> None:
+        self.generated = self.generated or Generated()
+        self.source = self.source or os.environ.get("AQUA_DATA_DIR") or aquarat_rows.HUB_DATASET
+
+    def load(self, split: str) -> Split:
+        """Rows with id, question, options, rationale, correct, ambiguous; see the fields for what is done to them."""
+        if self.source == "generated":
+            return Split(capped_rows := self._capped(self._generate(split), split), [f"made {len(capped_rows)} {split} problems (seed {self.seed})"])
+        rows, notes = aquarat_rows.checked_rows(split, self._raw(split), self.bad_rows)
+        if split == self.train_split:
+            rows, more = self._cleaned(rows, split)
+            notes += more
+        return Split(self._capped(rows, split), notes)
+
+    def messages(self, row: Row) -> list[Message]:
+        """One user message: question, options a line each, instruction."""
+        options = [f"{letter}) {strip_label(option)}" for letter, option in zip(LETTERS, row["options"], strict=False)]
+        text = "\n".join([row["question"], *options])
+        if self.instruction:
+            text += f"\n\n{self.instruction}"
+        system = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+        return [*system, {"role": "user", "content": text}]
+
+    def target(self, row: Row) -> str:
+        """The rationale without its own closing letter, then the answer line."""
+        ending = f"Answer: {row['correct']}"
+        lines = without_closing_letter(row["rationale"]).split("\n")
+        while any(lines):
+            text = "\n".join([*lines, ending])
+            if read_answer(text, row["options"]) == row["correct"]:
+                return text
+            lines.pop()  # a line that still argues for another letter
+        return ending
+
+    def gold(self, row: Row) -> str:
+        """The gold letter."""
+        return row["correct"]
+
+    def grade(self, completion: str | Sequence[Message], row: Row) -> Grade:
+        """See the module's ``grade``."""
+        return grade(completion, row)
+
+    def _raw(self, split: str):
+        folder = Path(self.source).expanduser()
+        if folder.exists() or self.source.startswith((".", "/", "~")):
+            return aquarat_rows.read_folder(folder, split)
+        if self.source.count("/") != 1:
+            raise UserError(f"data.source: {self.source} is neither a folder here, nor a data set on the Hub (owner/name), nor \"generated\"")
+        return aquarat_rows.read_hub(self.source, self.revision, split)
+
+    def _generate(self, split: str) -> list[Row]:
+        made, shares = self.generated, {}
+        if split == "train":
+            shares = {"guess_share": made.guess_share, "wrong_share": made.wrong_share}
+        rows = word_problems.make_problems(split, getattr(made, split), self.seed, made.families, **shares)
+        return [{"id": f"{split}-{i}", **row, "ambiguous": False} for i, row in enumerate(rows)]
+
+    def _cleaned(self, rows: list[Row], split: str) -> tuple[list[Row], list[str]]:
+        """Training rows without repeats and without those that overlap the other splits, where these are there."""
+        notes = []
+        if self.deduplicate:
+            kept = aquarat_rows.without_duplicates(rows)
+            notes.append(f"removed {len(rows) - len(kept)} repeated {split} rows of {len(rows)}")
+            rows = kept
+        if self.overlap_ngram and split == "train":
+            for other in ("validation", "test"):
+                held_out, _ = aquarat_rows.checked_rows(other, self._raw(other), "drop")
+                kept = aquarat_rows.without_overlap(rows, held_out, self.overlap_ngram)
+                notes.append(f"removed {len(rows) - len(kept)} train rows that share {self.overlap_ngram} words with {other}")
+                rows = kept
+        return rows, notes
+
+    def _capped(self, rows: list[Row], split: str) -> list[Row]:
+        return aquarat_rows.capped(rows, getattr(self, f"max_{split}"), self.seed)
+
+
+_CLOSING = re.compile(
+    r"(?:^|[\s.,;:!?)=>-])\W*(?:(?:so|hence|thus|therefore|then|and|i think|i choose|clearly)\b\W*)*(?:(?:the|our|my|its|it's|it is)\s+)*"
+    r"(?:(?:correct|final|right|best)\s+)*(?:answer|ans|option|choice|imo|oa)s?\b(?:\s+(?:choice|option|should|would|must|will|be|is|are|letter|was|the|hence|therefore|correct|:|=|-))*"
+    r"[^\w\n]*\(?[A-E]\b\)?[^\w\n]*(?:(?:is\s+)?(?:the\s+)?(?:correct|right|our|answer|choice|option|ans)[\s\w]{0,20})?\W*\Z"
+    r"|(?:^|\n|[.=>→⇒∴]\s|\b(?:so|hence|thus|therefore|imo)\b\W*)[^\w\n]*(?:option\s+)?\(?[A-E]\)?(?:\s+is\s+(?:the\s+)?(?:correct\s+)?(?:answer|option|choice|correct))?[^\w\n]*\Z",
+    re.IGNORECASE,
+)
+
+
+def without_closing_letter(rationale: str) -> str:
+    """The rationale without a last phrase that only names the letter.
+
+    >>> without_closing_letter("Then x = 60y, so x = 250 m. Answer D")
+    'Then x = 60y, so x = 250 m.'
+    >>> without_closing_letter("540/60 = 9\\nCorrect answer - A")
+    '540/60 = 9'
+    """
+    for _ in range(2):
+        match = _CLOSING.search(rationale, max(0, len(rationale) - 90))
+        if not match:
+            break
+        keep = rationale[match.start() : match.start() + 1]
+        rationale = (rationale[: match.start()] + (keep if keep in ".!)" else "")).rstrip(" \n\t-=>:,;→⇒∴(")
+    return rationale.rstrip()

@@ -1,0 +1,79 @@
+"""What a task is: rows, the messages shown for a row, and one grade for whatever a model answers.
+
+Everything that judges a completion (reward, evaluation, audit) calls ``Task.grade``, so they cannot disagree. A task of
+your own is one file with one subclass; see "Bring your own task" in the README.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+Row = dict[str, Any]
+Message = dict[str, str]
+
+# Columns that TRL fills or passes itself; a row must not use them.
+RESERVED_COLUMNS = frozenset(
+    {"prompt", "prompts", "completion", "completions", "completion_ids", "messages", "trainer_state", "log_extra", "log_metric", "environments"}
+)
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a completion is worth."""
+
+    correct: bool
+    """Whether the answer is right."""
+    answer: str | None
+    """The committed answer, normalised; None where there is none."""
+    components: Mapping[str, float] = field(default_factory=dict)
+    """Named parts between 0 and 1 that rewards can be built from."""
+
+
+@dataclass
+class Split:
+    """The rows of one split, and what happened to them on the way."""
+
+    rows: list[Row]
+    notes: list[str] = field(default_factory=list)
+    """One sentence each: rows dropped, marked, or removed, with counts."""
+
+
+class Task(ABC):
+    """One thing to learn. The parameters of ``__init__`` are the keys of the recipe's ``data`` group."""
+
+    name: ClassVar[str]
+    answers: ClassVar[Sequence[str]] = ()
+    """The possible answers where there are finitely many: they give the chance and majority baselines."""
+
+    @abstractmethod
+    def load(self, split: str) -> Split:
+        """Return the rows of "train", "validation" or "test". Every row has an "id" and no column of TRL's own."""
+
+    @abstractmethod
+    def messages(self, row: Row) -> list[Message]:
+        """The conversation that asks the row's question, without an answer."""
+
+    @abstractmethod
+    def target(self, row: Row) -> str:
+        """The completion that supervised fine-tuning imitates."""
+
+    @abstractmethod
+    def gold(self, row: Row) -> str:
+        """The right answer, in the form of ``Grade.answer``."""
+
+    @abstractmethod
+    def grade(self, completion: str, row: Row) -> Grade:
+        """Judge a completion. Pure, total and fast: any text gives a grade, never an exception."""
+
+
+def completion_text(completion: str | Sequence[Message]) -> str:
+    """The text of a completion, which TRL passes as a string or as a list of messages.
+
+    >>> completion_text([{"role": "assistant", "content": "Answer: C"}])
+    'Answer: C'
+    """
+    if isinstance(completion, str):
+        return completion
+    parts = [m.get("content") for m in completion if isinstance(m, Mapping) and m.get("role", "assistant") == "assistant"]
+    return "\n".join(part for part in parts if isinstance(part, str))
