@@ -1,0 +1,72 @@
+"""Rewards built from a task's grade, by name; ``functions.py`` defines them, ``for_trl.py`` hands them to TRL.
+
+A recipe lists rewards by name, each with a weight and its own parameters:
+
+    rewards:
+      correctness: {weight: 1.0}
+      overlong: {weight: 0.2, cache: 64}
+
+Goals say what is wanted; shaping terms only help to get there. ``check_weights`` refuses a recipe in which all shaping
+terms together could make a wrong answer worth as much as a right one.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ratchet.errors import UserError
+from ratchet.rewards import functions
+from ratchet.rewards.functions import Reward, Sample, reward
+
+REWARDS: dict[str, Reward] = {r.name: r for r in vars(functions).values() if isinstance(r, Reward)}
+
+__all__ = ["REWARDS", "Reward", "RewardTerm", "Sample", "check_weights", "reward", "rewards_of", "total"]
+
+
+@dataclass(frozen=True)
+class RewardTerm:
+    """One reward of a recipe."""
+
+    reward: Reward
+    weight: float = 1.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name under which TRL logs it."""
+        return self.reward.name
+
+    def __call__(self, sample: Sample) -> float:
+        """The unweighted reward of a sample."""
+        return self.reward.function(sample, **self.parameters)
+
+
+def rewards_of(task: type) -> dict[str, Reward]:
+    """The rewards that a recipe may name: Ratchet's own, and those that the task's class brings in ``rewards``."""
+    own = getattr(task, "rewards", ())
+    return {**REWARDS, **{r.name: r for r in own}}
+
+
+def total(terms: Sequence[RewardTerm], sample: Sample) -> float:
+    """The weighted sum, which is what GRPO sees."""
+    return sum(term.weight * term(sample) for term in terms)
+
+
+def check_weights(terms: Sequence[RewardTerm]) -> None:
+    """Refuse weights under which a wrong answer can be worth as much as a right one.
+
+    A right answer gains at least the goals' weight times 1; all shaping terms together move a reward by at most the sum
+    of their weights times their spans. The first must be the larger.
+    """
+    goals = [term for term in terms if term.reward.goal]
+    if not goals:
+        raise UserError(f"rewards: none of {', '.join(t.name for t in terms) or '(nothing)'} is a goal; add correctness: {{weight: 1.0}}")
+    gain = sum(term.weight * (term.reward.high - term.reward.low) for term in goals)
+    shaping = [term for term in terms if not term.reward.goal]
+    reach = sum(abs(term.weight) * (term.reward.high - term.reward.low) for term in shaping)
+    if gain <= reach:
+        parts = ", ".join(f"{t.name} {abs(t.weight) * (t.reward.high - t.reward.low):g}" for t in shaping)
+        raise UserError(
+            f"rewards: a right answer is worth {gain:g} more than a wrong one, but shaping can move a reward by {reach:g} ({parts}); "
+            f"lower the shaping weights so that they sum to less than {gain:g}"
+        )

@@ -62,7 +62,7 @@ class Reader:
             end += 1
         before = self._before(at)
         if before and self._is_meant(before.start("letter"), end):
-            return Claim(before.start("letter"), end, before["letter"], denied=bool(before["deny"]))
+            return self._stated_before(before, end, bool(before["deny"]))
         claim, tried = self._forward(at, end)
         return claim if tried or not self._is_meant(at, end) else self._value(end)
 
@@ -74,7 +74,7 @@ class Reader:
         wrong = negated or self.low.startswith("wrong", at)
         before = self._before(at - 2 * negated)
         if before and self._is_meant(before.start("letter"), end):
-            return Claim(before.start("letter"), end, before["letter"], denied=wrong or bool(before["deny"]))
+            return self._stated_before(before, end, wrong or bool(before["deny"]))
         if wrong or not self._announced(end):
             return None
         return self._forward(at, end)[0]
@@ -99,6 +99,9 @@ class Reader:
         """ "I choose C", "IMO C", "Ans. C"."""
         if at and (self.text[at - 1].isalnum() or self.text[at - 1] == "'"):
             return None
+        before = self._before(at)
+        if before and self._is_meant(before.start("letter"), end):
+            return self._stated_before(before, end, bool(before["deny"]))
         stop = p.VERB_ENDING.match(self.low, end).end()
         if self.low[stop : stop + 1].isalpha():
             return None
@@ -106,6 +109,12 @@ class Reader:
         if claim and self.text[claim.start].islower() and not self.low.startswith(("ans", "cho", "pick", "sel"), at):
             return None
         return self._value(stop) if not tried and self.low.startswith("ans", at) else claim
+
+    def after_winner(self, at: int, end: int) -> Claim | None:
+        """ "B wins", "so C it is"."""
+        match = p.WINS.search(self.text, max(0, at - 20), at)
+        ends = not self.low[end : end + 1].isalpha() and not self.text[end : end + 2].strip(" .!").isalnum()
+        return Claim(match.start("letter"), end, match["letter"]) if match and ends else None
 
     def after_label(self, at: int, end: int) -> Claim | None:
         """ "Final: C", "Verdict: C": words that are a label only with a colon."""
@@ -132,6 +141,12 @@ class Reader:
         return self._content(opened.end(), stop, stop)
 
     # What the handlers share.
+
+    def _stated_before(self, match: re.Match, end: int, denied: bool) -> Claim:
+        start = match.start("letter")
+        listed = p.LISTED_BEFORE.search(self.text, max(0, start - 14), start)
+        letters = match["letter"] + (listed["other"] if listed else "")
+        return Claim(start, end, letters, denied=denied and not listed)
 
     def _letter(self, end: int) -> re.Match | None:
         bridge = p.BRIDGE.match(self.low, end).end()
@@ -196,6 +211,8 @@ class Reader:
             window = self.low[max(0, label - 50) : label]
             window = window[max(window.rfind("\n"), window.rfind(". ")) + 1 :]
             if window.strip(" *_#>-") and p.UNREAL.search(window):
+                return False
+            if "would" in self.low[max(0, label - 8) : after] and p.IMAGINED.search(self.low, max(0, label - 90), after):
                 return False
         return not p.ASKED.match(self.text, after)
 
@@ -322,10 +339,12 @@ class Reader:
 
     def _concludes(self, before: str) -> bool:
         """Whether a letter that closes a line is an answer: the line calculates or concludes, and names no other."""
-        if p.UNDECIDED.search(before) or p.EXPLORES.search(before.lower().rstrip(" (*[")):
+        if p.UNDECIDED.search(before):
             return False
         if p.CONCLUDES.search(before):
             return True
+        if p.EXPLORES.search(before.lower().rstrip(" (*[")):
+            return False
         return any(c.isdigit() for c in before) and not p.OTHER_LETTERS.search(before)
 
     def _first_line(self) -> Iterator[Claim]:
@@ -380,6 +399,9 @@ KEYWORDS: tuple[tuple[str, Callable[[Reader, int, int], Claim | None]], ...] = (
     ("stays", Reader.after_verb),
     ("remains", Reader.after_verb),
     ("stick", Reader.after_verb),
+    ("wait", Reader.after_verb),
+    ("wins", Reader.after_winner),
+    ("it is", Reader.after_winner),
     ("final", Reader.after_label),
     ("verdict", Reader.after_label),
     ("conclusion", Reader.after_label),

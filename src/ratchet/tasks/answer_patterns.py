@@ -17,7 +17,7 @@ _WORDS = (
     r"is|in fact|are|was|be|becomes|would|will|must|should|shall|has|have|to|thus|therefore|hence|then|so|clearly|simply|indeed|here|now|"
     r"finally|obviously|definitely|certainly|most likely|i(?:'d|'ll)?|get|got|chose|choose|found|find|go|with|we|it(?:'s)?|the|this|that|for|question|"
     r"problem|correct|right|final|best|only|option|choice|letter|alternative|key|given|by|answer|ans|comes|out|turns|marked|labell?ed|"
-    r"corresponds|corresponding|namely|our|one|above|choices|opt|statement|being|came|equals?|say|selected|no|probably|actually|instead"
+    r"corresponds|corresponding|namely|our|one|above|choices|opt|statement|being|came|equals?|say|selected|no|probably|actually|instead|also"
 )
 _NOT = r"not|isn't|isnt|wasn't|cannot|can't|couldn't|never|neither|no longer|anything but"
 BRIDGE_TEXT = rf"(?:{_DRESS}|\b(?:{_WORDS})\b(?!'))"
@@ -29,7 +29,7 @@ _GOES_ON = (
     r"because|since|as(?!\s+long)|is\s+(?:the\s+)?(?:correct|right|answer|best|our|my)|which|with\s+(?:the\s+)?(?:value|answer)|i\.?e\b|"
     r"for\s+(?:the|this)|by|from\s+the|that\s+is|namely|after|when\s+we|option|choice|thanks|final|i\s+hope|hope|correct|but|"
     r"and\s+(?:it|the|we|that|this|not|i)\b|not|rather\s+than|instead|actually|wait|explanation|reason|solution|hence|therefore|thus|"
-    r"so|where|in\s+the\s+(?:list|options)|of\s+the\s+(?:options|choices)|according|or|and|no|sorry|oops|hmm|answer|with|among|given|matches"
+    r"so|where|in\s+the\s+(?:list|options)|of\s+the\s+(?:options|choices)|according|or|and|no|sorry|oops|hmm|answer|with|among|given|matches|here\b|then\b|it\s+is|also"
 )
 CLOSE = r"[*_`\"')\]}>|$\\~»”」』】✓✔✅☑]"
 LETTER = re.compile(
@@ -37,18 +37,18 @@ LETTER = re.compile(
     rf"|[)\]}}<\"'`]|:(?!\s*[A-Ja-j\d]\b)|[-–—](?:\s|[^\w\s])|\((?!\d+\s*[-+*/])|=|\?|[$]?\d|[→⇒✓✔✅☑|&]|/\s?[A-J]\b|(?:{_GOES_ON})\b|[^\x00-\x7f]|[A-Z][a-z]+\b))"
 )
 HEDGE = re.compile(
-    rf"{CLOSE}{{0,8}}+(?:\([^()\n]{{1,25}}\)|\s[-+$]?[\d.,/%]{{1,12}})?\s{{0,4}}+(?:,\s*(?:or|and|maybe|perhaps|possibly)\b|[,/|&+;](?!\s*\w\w)|\b(?:or|and|und|oder|o|ou|y|et|e|или|и)\b|[、或和와])"
+    rf"{CLOSE}{{0,8}}+\s?(?:\([^()\n]{{1,25}}\)|\s[-+$]?[\d.,/%]{{1,12}})?\s{{0,4}}+(?:,\s*(?:or|and|maybe|perhaps|possibly)\b|[,/|&+;](?!\s*\w\w)|\b(?:or|and|und|oder|o|ou|y|et|e|или|и)\b|[、或和와])"
     r"(?:[\s*_`\"'(\[{$]|\b(?:either|maybe|possibly|perhaps|also|option|answer|it|is|could|be|might)\b){0,12}+(?P<other>[A-J])(?![\w'’^])(?!\s*(?:is|was|are|gives?|would|does|will)\b)"
 )
 ALSO = re.compile(
     r"\b(?:[Oo]r|[Aa]lternatively|[Pp]ossibly|[Mm]aybe|[Pp]erhaps|[Oo]therwise|equally|acceptable|also\s+(?:correct|possible|works?|right|valid|acceptable|fine|be)|with\s+\d+\s?%)(?:\b|\s|$)|または|或|또는|или"
 )
 NEGATES = re.compile(r"\b(?:not|wrong|incorrect|rather|than|because|since|neither|nor)\b|n't")
-NOT_BUT = re.compile(rf"{CLOSE}{{0,8}}[\s,;.]{{0,6}}+(?:but|rather|it\s+is|it's)\b{BRIDGE_TEXT}{{0,8}}+(?P<letter>[a-j])(?![\w'’^])")
+NOT_BUT = re.compile(rf"{CLOSE}{{0,8}}\s?(?:\([^()\n]{{1,80}}\))?[\s,;.]{{0,6}}+(?:but|rather|it\s+is|it's)\b{BRIDGE_TEXT}{{0,8}}+(?P<letter>[a-j])(?![\w'’^])")
 NEXT_LABEL = re.compile(r"\s?[).:\]\-–][^\n]{0,80}?(?:\n[^\n]{0,3}?|[\s,;(|])\(?(?P<next>[B-J])\s?[).:\]\-–]")
 UNREAL = re.compile(
     r"(?:\b(?:if|suppose|supposing|assume|assuming|whether|unless|imagine|were|pretend|thought|thinks|guessed|had|wrong|incorrect|false|tempting|not|doubts?|deny|(?:do\s?n['o]t|does\s?n['o]t|did\s?n['o]t|ca\s?n['o]t|cannot|would\s?n['o]t|wo\s?n't|do\s+not)\s+(?:think|believe|say|see|agree|know|accept))\b(?:\s+(?:that|how|why|to\s+(?:say|assume|conclude|think)(?:\s+that)?))?(?:\s+(?:say|put|choose|pick))?\s+"
-    r"|\b(?:students?|people|others?|everyone|someone|somebody|friends?|teachers?|solvers?|he|she|they|you)\s+(?:\w+\s+)?|\b(?:mistake|error|tempt\w+|easy|wrong|trap)\s+(?:\w+\s+)?to\s+|\b(?:possible|potential|another|initial|tentative|candidate|first|incorrect|wrong|expected|previous|old|sample|second)\s+"
+    r"|\b(?:students?|people|others?|everyone|someone|somebody|friends?|teachers?|solvers?|he|she|they|you)\s+(?:\w+\s+)?|\b(?:mistake|error|tempt\w+|easy|wrong|trap)\s+(?:\w+\s+)?to\s+(?:(?:say|put|choose|pick|select|mark|go\s+with)\s+)?|\b(?:possible|potential|another|initial|tentative|candidate|first|incorrect|wrong|expected|previous|old|sample|second)\s+"
     r"|(?:\b(?:e\.g\.?|for example|for instance|example|such as|as in|like|form|format|say|write|print|output|type|respond with|reply with|ending with|end with|exactly|saying|says|said|claims?|claimed|one of)|\()[\s:,]*[\"'`]\s*"
     r"|\b(?:e\.g\.?|for example|for instance|such as|as in)[\s:,]+"
     r"|\b(?:is|was|could|can|are|might|may)\s+)"
@@ -67,6 +67,9 @@ BEFORE = re.compile(
     r"(?:\([^()\n]{1,25}\)\s*|[-+$]?[\d.,/%]{1,12}\s*\w{0,10}\s+)?(?:is|was|must\s+be|would\s+be|will\s+be|has\s+to\s+be|should\s+be|being|→|as|to\s+be|appears\s+to\s+be)\s*(?P<deny>not\s+|n't\s+)?(?:(?:therefore|thus|hence|clearly|then|indeed|obviously|definitely|certainly)\s+)?"
     r"(?:(?:the|our|my|your|an?)\s+)?(?:(?:only|right|best|final|correct|most|appropriate|required|one|that)\s+){0,3}$"
 )
+LISTED_BEFORE = re.compile(r"(?P<other>[A-J])\)?\s*(?:,|\bor\b|\band\b|/|&)\s*(?:or\b|and\b)?\s*[(*]*$")
+WINS = re.compile(r"(?:^|[\n.!?;:,]\s*|\b(?:[Ss]o|[Tt]hus|[Tt]hen|[Hh]ence|[Tt]herefore|option|Option|[Oo]nly)\s+)[(*]{0,3}(?P<letter>[A-J])[)*]{0,3}\s+$")
+IMAGINED = re.compile(r"\b(?:if|were|had|someone|somebody|anyone|who|forg[eo]t\w*|without|otherwise|one)\b")
 LOOKS_RIGHT = re.compile(
     rf"{CLOSE}{{0,8}}\s*(?:[:\-–—]?\s*(?:\([^()\n]{{1,25}}\)|[-+$]?[\d.,/%]{{1,12}}(?:\s\w{{1,10}})?)\s*)?[,:]?\s*(?:which\s+)?(?:is\s+(?:the\s+|our\s+|my\s+|therefore\s+|thus\s+){{0,3}}(?:correct|right|answer|best|true|one|solution)|matches|fits|works|satisfies|it\s+is\b)"
 )
@@ -119,7 +122,7 @@ _CONCLUDES = r"gives\s+us|so|So|hence|Hence|HENCE|thus|Thus|therefore|Therefore|
 LINE_TAIL = re.compile(
     rf"(?:(?:\b(?:{_CONCLUDES}|gives\s+us|giving\s+us|i\.?e|is|choice|then|giving|means|i\s+say|I\s+say|I\s+go\s+for)|->|=>|[→⇒∴>✓]|(?<=[\w)%°])[.;!]|(?<=\d)\s{{0,2}}[,=]|(?<=[a-z]):|--+|…|\.\.+)[\s*_,.:\-(\[]{{0,8}}|(?<=[\w)%.])\s{{0,3}}[(\[{{]|[\s][*_]{{1,3}})(?P<letter>[A-J])[)\]}}*_.!\s]*$"
 )
-CONCLUDES = re.compile(rf"(?:\b(?:{_CONCLUDES})|=>|->|[→⇒∴])[\s*_,.:(\[]{{0,6}}$")
+CONCLUDES = re.compile(rf"(?:\b(?:{_CONCLUDES})(?:\s+(?:it|that|this)(?:'s|\s+is))?|\b(?:match(?:es)?|fits|works|one|choice)\s+is|=>|->|[→⇒∴])[\s*_,.:(\[]{{0,6}}$")
 UNDECIDED = re.compile(r"(?:\bnot\b|\bor\b|n't|\band\b)[\s(]{0,3}$")
 FIRST_LINE = re.compile(
     r"[\s*_(\[`\"'#>]*+(?P<letter>[A-J])(?:[)\]*_`\"'.:]*+[^\S\n]*+(?:\n|$)|[)\]*_`\"'.,:;]++\s+(?=(?:[Bb]ecause|[Ss]ince|[Aa]s|[Tt]he|[Tt]his|[Ee]xplanation|[Rr]eason|[Bb]y)\b)|\s+(?=(?:because|since|is the correct|is correct)\b))"

@@ -38,7 +38,7 @@ _TAKEN_BACK = re.compile(
 _WITHDRAWN = re.compile(
     r"\b(?:(?:that|this|it|which|my\s+answer|the\s+answer|answer)(?:\s+(?:is|was|can|seems|looks|must\s+be|may\s+be|might\s+be)|'s)\s*(?:not|n't|wrong|incorrect|false|a\s+mistake|an\s+error|mistaken|invalid|impossible)|"
     r"that\s+(?:isn't|wasn't|can't|doesn't|cannot|does\s+not)\b|not\s+(?:right|correct)\b|scratch\s+that|never\s*mind|strike\s+that|i\s+(?:take|withdraw|retract)\b|ignore\s+(?:that|the\s+above|my|this)|disregard|"
-    r"i\s+(?:do\s+not|don't|dont|am\s+not|can't|cannot)\s+(?:really\s+)?(?:know|sure|tell|decide|say|determine|stand|answer|be\s+sure)|i'm\s+not\s+sure|none\s+of\s+(?:the|these|those|them|that|it)|(?:but|though)\s+i\s+could\s+be\s+wrong|made\s+(?:a|an)\s+(?:mistake|error)|no\s+answer|withdrawn|retracted|there\s+is\s+no\s+correct|cannot\s+be\s+determined"
+    r"i\s+(?:do\s+not|don't|dont|am\s+not|can't|cannot)\s+(?:really\s+)?(?:know|sure|tell|decide|say|determine|stand|answer|be\s+sure)|i'm\s+not\s+sure|none\s+of\s+(?:them|that|it|(?:the|these|those)\s+(?:options?|choices?|answers?)?\s*(?:is|are|fit|match|work)\w*)|(?:but|though)\s+i\s+could\s+be\s+wrong|made\s+(?:a|an)\s+(?:mistake|error)|no\s+answer|withdrawn|retracted|there\s+is\s+no\s+correct|cannot\s+be\s+determined"
     r"|on\s+second\s+thoughts?|let\s+me\s+(?:re\w+|start\s+over|try\s+again|think\s+again))"
     r"|\b(?:wait|hmm+|oops|actually\s+no|no\s+wait|hold\s+on)\b|está\s+mal|no\s+s[ée]\b|weiß\s+nicht|je\s+ne\s+sais\s+pas|не\s+знаю|não\s+sei|non\s+lo\s+so|不对|不知道|不确定|わかりません|모르겠",
     re.IGNORECASE,

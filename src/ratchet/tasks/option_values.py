@@ -157,7 +157,7 @@ def trailing_value(text: str, options: Sequence[str]) -> str | None:
     The weakest kind of answer; only used where no letter is claimed anywhere.
     """
     line = text.rstrip().rpartition("\n")[2].strip()
-    if not line or "?" in line or len(line) > 400 or _LISTED.match(line) or len(_LABELS.findall(line)) > 1:
+    if not line or "?" in line or len(line) > 400 or _LISTED.match(line) or len(_LABELS.findall(line)) > 1 or ("\\" in line and line.count("$") % 2):
         return None
     sentence = re.split(r"(?<=[a-z)\d])[.;]\s+(?=\S)", line)[-1]
     letter = matching_option(sentence, options) if len(sentence) <= 80 else None

@@ -71,10 +71,9 @@ def _border(rng: random.Random, name: str, thing: str) -> Draft:
 
 def _lookup(rng: random.Random, name: str, thing: str) -> Draft:
     # Not a problem at all: finding the option that holds a given number is what a small model learns last, so a
-    # curriculum can begin with it. The sentence carries a second number, because real questions do.
-    a, b = rng.randint(0, 180), rng.randint(2, 99)
-    question = f"{name} drew {b} {thing} and wrote the number {a}. Which number did {name} write?"
-    return question, [], a, [b]
+    # curriculum begins with it.
+    value, *others = rng.sample(range(200), 5)
+    return f"{name} counts {value} {thing}. How many is that?", [f"= {value}"], value, others
 
 
 FAMILIES: dict[str, Callable[[random.Random, str, str], Draft]] = {
@@ -155,9 +154,9 @@ def _problem(rng: random.Random, family: str) -> dict:
 
 
 def _five_values(rng: random.Random, answer: int, mistakes: Sequence[int]) -> list[int]:
-    """The answer, up to two results of a likely mistake, and near misses, in random order."""
+    """The answer, the results of likely mistakes, and near misses, in random order."""
     values = [answer]
-    for value in rng.sample(list(mistakes), k=min(2, len(mistakes))):
+    for value in mistakes[: len(LETTERS) - 1]:
         if value not in values and value >= 0:
             values.append(value)
     while len(values) < len(LETTERS):

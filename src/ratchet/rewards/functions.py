@@ -1,0 +1,94 @@
+"""The reward functions, each with its formula, its range, and an example.
+
+>>> from ratchet.tasks.base import Grade
+>>> right = Sample("6 * 7 = 42\\nAnswer: C", {}, Grade(True, "C", {"format": 1.0}), tokens=12, limit=64)
+>>> correctness.function(right), answer_format.function(right), overlong.function(right), repetition.function(right)
+(1.0, 1.0, 0.0, 0.0)
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ratchet.tasks.base import Grade, Row
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion as a reward sees it."""
+
+    completion: str
+    row: Row
+    grade: Grade
+    tokens: int | None = None
+    """Length in tokens; None outside training, where there is no tokenizer."""
+    limit: int | None = None
+    """``max_completion_length``, in tokens."""
+
+
+@dataclass(frozen=True)
+class Reward:
+    """A reward function with the range of its values."""
+
+    name: str
+    function: Callable[..., float]
+    low: float
+    high: float
+    goal: bool
+
+
+def reward(low: float, high: float, goal: bool = False) -> Callable[[Callable[..., float]], Reward]:
+    """Make a function of a ``Sample`` (and parameters with defaults) a reward with values from ``low`` to ``high``.
+
+    Args:
+        goal: whether this is what is wanted; everything else is shaping, and may never outweigh the goals.
+    """
+
+    def wrap(function: Callable[..., Any]) -> Reward:
+        return Reward(function.__name__, function, low, high, goal)
+
+    return wrap
+
+
+@reward(0.0, 1.0, goal=True)
+def correctness(sample: Sample) -> float:
+    """1 for a right answer, else 0."""
+    return float(sample.grade.correct)
+
+
+@reward(0.0, 1.0)
+def answer_format(sample: Sample) -> float:
+    """1 if the answer stands where and as the prompt asks (``Grade.components["format"]``), else 0."""
+    return sample.grade.components.get("format", 0.0)
+
+
+@reward(-1.0, 0.0)
+def overlong(sample: Sample, cache: int = 64) -> float:
+    """Soft punishment shortly before truncation (DAPO, Yu et al., 2025, arXiv:2503.14476, equation 13).
+
+    With L tokens, limit M and ``cache`` c: 0 up to M - c, then (M - c - L) / c, and -1 from M on.
+
+    >>> from ratchet.tasks.base import Grade
+    >>> [overlong.function(Sample("", {}, Grade(False, None), tokens=n, limit=100), cache=20) for n in (80, 90, 100)]
+    [0.0, -0.5, -1.0]
+    """
+    if sample.tokens is None or sample.limit is None:
+        return 0.0
+    over = sample.tokens - (sample.limit - cache)
+    return -min(1.0, max(0.0, over / max(1, cache)))
+
+
+@reward(-1.0, 0.0)
+def repetition(sample: Sample, ngram: int = 4) -> float:
+    """Minus the share of word n-grams that occurred before (Yeo et al., 2025, arXiv:2502.03373, appendix).
+
+    >>> from ratchet.tasks.base import Grade
+    >>> repetition.function(Sample("so so so so so so", {}, Grade(False, None)), ngram=2)
+    -0.8
+    """
+    words = sample.completion.split()
+    count = len(words) - ngram + 1
+    if count < 1:
+        return 0.0
+    distinct = len({tuple(words[i : i + ngram]) for i in range(count)})
+    return distinct / count - 1.0
