@@ -118,7 +118,7 @@ def _convert(tree: yaml.Node, where: str, lines: bool, duplicates: list[str], de
         return Node(found, origin)
     if isinstance(tree, yaml.SequenceNode):
         return Node([_convert(item, where, lines, duplicates, depth + 1) for item in tree.value], origin)
-    return Node(_scalar(tree, origin), origin, tree.value, quoted=tree.style is not None)
+    return Node(_scalar(tree, origin), origin, tree.value, quoted=tree.style in tuple("'\"|>"))
 
 
 def _scalar(tree: yaml.ScalarNode, origin: str) -> Any:

@@ -25,6 +25,7 @@ from ratchet.errors import UserError
 LETTERS = "ABCDE"
 NAMES = ("Tom", "Ann", "Raj", "Mia", "Leo", "Zoe", "Ida", "Sam")
 THINGS = ("apples", "pens", "coins", "books", "cards", "shells")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 HELD_OUT_SHARE = 8  # one question in eight is held out
 
 # A family draws its numbers and returns (question, lines of working, answer, numbers that a mistake would give).
@@ -73,7 +74,7 @@ def _lookup(rng: random.Random, name: str, thing: str) -> Draft:
     # Not a problem at all: finding the option that holds a given number is what a small model learns last, so a
     # curriculum begins with it.
     value, *others = rng.sample(range(200), 5)
-    return f"{name} counts {value} {thing}. How many is that?", [f"= {value}"], value, others
+    return f"On {rng.choice(DAYS)} {name} counts {value} {thing}. How many is that?", [f"= {value}"], value, others
 
 
 FAMILIES: dict[str, Callable[[random.Random, str, str], Draft]] = {

@@ -1,0 +1,346 @@
+"""From sources to a checked ``Recipe``: precedence, every key and value, all errors at once, and no torch."""
+
+import difflib
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ratchet.errors import UserError, UserErrors
+from ratchet.recipe import arithmetic, limits, source
+from ratchet.recipe.fields import Field, Mismatch, check, of_dataclass, of_function
+from ratchet.recipe.groups import DEFAULTS, OWN_FIELDS, Evaluation, FromScratch
+from ratchet.recipe.source import Node
+from ratchet.rewards import Reward, RewardTerm, check_weights, rewards_of
+from ratchet.tasks import Task, find_task
+
+WEIGHT = Field(frozenset({"float"}), default=1.0)
+
+
+@lru_cache(maxsize=1)
+def schema() -> dict[str, Any]:
+    """What ``make_schema`` wrote: versions, and the fields of each of TRL's configuration classes."""
+    return json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=4)
+def trl_fields(trainer: str) -> dict[str, Field]:
+    """The keys of TRL's trainer and model configurations that a recipe may hold."""
+    found = {}
+    for section in ("model", trainer):
+        choices = limits.CHOICES.get(section, {})
+        for name, entry in schema()[section].items():
+            if name in limits.NOT_IN_RECIPES or name in limits.DEPRECATED_FIELDS:
+                continue
+            kinds, allowed = set(entry["kinds"]), choices.get(name) or entry["choices"]
+            if allowed and any(isinstance(choice, bool) for choice in allowed):
+                kinds.add("bool")
+            default = DEFAULTS.get(name, entry["default"])
+            found[name] = Field(frozenset(kinds), tuple(allowed) if allowed else None, default)
+    found.setdefault("chat_template_path", Field(frozenset({"str", "none"})))
+    # TRL declares these with null although null means nothing there.
+    for name in ("learning_rate", "num_generations", "max_completion_length"):
+        if name in found:
+            found[name] = Field(found[name].kinds - {"none"}, found[name].choices, found[name].default)
+    return found
+
+
+@dataclass
+class Recipe:
+    """A checked recipe: everything a run needs to know, typed."""
+
+    path: Path
+    trainer: str
+    task: Task
+    values: dict[str, Any]
+    """TRL's, transformers' and peft's keys that are set somewhere."""
+    rewards: list[RewardTerm]
+    evaluation: Evaluation
+    from_scratch: FromScratch | None
+    processes: int
+    tree: Node = field(repr=False)
+    """The merged sources."""
+
+    def get(self, key: str) -> Any:
+        """A TRL key's value, or its default."""
+        return self.values[key] if key in self.values else trl_fields(self.trainer)[key].default
+
+    @property
+    def output_dir(self) -> Path:
+        """Where checkpoints, the final model and the results go."""
+        return Path(self.values["output_dir"])
+
+    @property
+    def batches(self) -> arithmetic.Batches:
+        """The derived batch sizes for this number of processes."""
+        return arithmetic.batches(self.trainer, self.get, self.processes)
+
+    def arguments(self, section: str) -> dict[str, Any]:
+        """The set values that belong to the trainer's ("sft", "grpo") or the "model" configuration."""
+        own = schema()[section]
+        return {key: value for key, value in self.values.items() if key in own}
+
+    def as_yaml(self) -> str:
+        """The resolved recipe: one file that can be run as it is."""
+        tree = self.tree.plain()
+        tree["output_dir"] = str(self.output_dir)
+        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def load_recipe(
+    path: str | Path,
+    overrides: Sequence[tuple[str, str]] = (),
+    environ: Mapping[str, str] | None = None,
+    trainer: str | None = None,
+) -> Recipe:
+    """Read, merge and check a recipe.
+
+    Precedence: ``overrides`` (the command line) over the recipe over what it extends over ``RATCHET_<KEY>`` in
+    ``environ`` over defaults. The number of processes is the launcher's ``WORLD_SIZE``.
+
+    Args:
+        trainer: "sft" or "grpo" where a script can only run one kind.
+
+    Raises:
+        UserError: with every finding in one message.
+    """
+    environ = os.environ if environ is None else environ
+    tree = source.merge(source.from_environment(environ), source.read_file(Path(path)))
+    tree = source.merge(tree, source.from_command_line(overrides))
+    return _Checker(Path(path), tree, environ).recipe(trainer)
+
+
+class _Checker:
+    """Collects findings while it types one merged tree."""
+
+    def __init__(self, path: Path, tree: Node, environ: Mapping[str, str]):
+        self.path, self.tree, self.environ = path, tree, environ
+        self.findings: list[str] = []
+
+    def recipe(self, wanted: str | None) -> Recipe:
+        self._secrets("", self.tree)
+        top = self.tree.value
+        trainer = self._trainer(wanted)
+        known = {**OWN_FIELDS, **trl_fields(trainer)}
+        values = {}
+        for key, node in top.items():
+            if key in OWN_FIELDS:
+                continue
+            if self._known(key, node, known):
+                values[key] = self._value(key, node, known[key], key)
+        values.setdefault("output_dir", f"outputs/{self.path.stem}")
+        values.setdefault("report_to", DEFAULTS["report_to"])
+        task_class = self._task_class()
+        task = self._task(task_class)
+        rewards = self._rewards(task_class, trainer)
+        groups = {name: self._group(name, cls) for name, cls in (("evaluation", Evaluation), ("from_scratch", FromScratch))}
+        recipe = Recipe(self.path, trainer, task, values, rewards, groups["evaluation"] or Evaluation(), groups["from_scratch"], self._processes(), self.tree)
+        if not self.findings:
+            self._together(recipe)
+        if self.findings:
+            raise UserErrors(self.findings, f"{self.path}: {len(self.findings)} {'finding' if len(self.findings) == 1 else 'findings'}")
+        return recipe
+
+    def _say(self, node: Node, text: str) -> None:
+        self.findings.append(f"{node.origin}: {text}")
+
+    def _processes(self) -> int:
+        try:
+            return max(1, int(self.environ.get("WORLD_SIZE", "1")))
+        except ValueError:
+            raise UserError(f"the environment variable WORLD_SIZE must be a number, it is {self.environ['WORLD_SIZE']!r}") from None
+
+    def _trainer(self, wanted: str | None) -> str:
+        node = self.tree.value.get("trainer")
+        if node is None:
+            self.findings.append(f"{self.path}: trainer is missing; write trainer: {wanted or 'grpo'} (or sft)")
+            return wanted or "grpo"
+        if node.value not in ("sft", "grpo"):
+            self._say(node, f"trainer must be sft or grpo, it is {node.text or node.value!r}")
+            return wanted or "grpo"
+        if wanted and node.value != wanted:
+            raise UserError(f"{node.origin}: this recipe is for scripts/{node.value}.py (trainer: {node.value}), not for scripts/{wanted}.py")
+        return node.value
+
+    def _known(self, key: str, node: Node, known: Mapping[str, Field], path: str = "") -> bool:
+        if key in known:
+            return True
+        name = path + key
+        if not path and key in limits.RETIRED:
+            self._say(node, f"{name} is no longer a key; use {limits.RETIRED[key]}")
+        elif not path and key in limits.NOT_IN_RECIPES:
+            self._say(node, f"{name} does not belong in a recipe: {limits.NOT_IN_RECIPES[key]}")
+        else:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+            where = next((group for group in ("evaluation", "from_scratch") if not path and key in OWN_FIELDS[group].group), None)
+            hint = f"; did you mean {path}{near[0]}?" if near else (f"; it belongs under {where}:" if where else f"; {path or 'the recipe'} knows {_few(known)}")
+            self._say(node, f"unknown key {name}{hint}")
+        return False
+
+    def _value(self, key: str, node: Node, field_: Field, name: str) -> Any:
+        try:
+            if field_.group is not None and isinstance(node.value, dict):
+                return {k: self._value(k, n, field_.group[k], f"{name}.{k}") for k, n in node.value.items() if self._known(k, n, field_.group, f"{name}.")}
+            value = check(node, field_)
+        except Mismatch as mismatch:
+            shown = node.text if node.text or node.value == "" else json.dumps(node.plain(), default=str)
+            self._say(node, f"{name} {mismatch}; it is {shown or 'empty'!s}")
+            return field_.default
+        wrong = limits.out_of_range(key, value)
+        if wrong:
+            self._say(node, f"{name} {wrong}; it is {value}")
+        return value
+
+    def _task_class(self) -> type[Task] | None:
+        node = self.tree.value.get("task")
+        if node is None or not isinstance(node.value, str):
+            place = node.origin if node else self.path
+            self.findings.append(f"{place}: task must name a task (aquarat) or the Python file of one")
+            return None
+        name = node.value
+        if name.endswith(".py") and not Path(name).is_absolute() and (self.path.parent / name).is_file():
+            name = str((self.path.parent / name).resolve())
+            self.tree.value["task"] = Node(name, node.origin, name)
+        try:
+            return find_task(name)
+        except UserError as error:
+            self._say(node, str(error))
+            return None
+
+    def _task(self, cls: type[Task] | None) -> Task | None:
+        node = self.tree.value.get("data", Node({}, str(self.path)))
+        if cls is None:
+            return None
+        if not isinstance(node.value, dict):
+            self._say(node, "data is a group of keys")
+            return None
+        try:
+            known = of_dataclass(cls)
+        except TypeError:
+            known = of_function(cls.__init__, 1) if "__init__" in vars(cls) else {}
+        before = len(self.findings)
+        values = {k: self._value(k, n, known[k], f"data.{k}") for k, n in node.value.items() if self._known(k, n, known, "data.")}
+        missing = [k for k, f in known.items() if f.required and k not in values]
+        if missing:
+            self._say(node, f"data: {', '.join(missing)} missing")
+        if len(self.findings) > before:
+            return None
+        return cls(**{key: _built(cls, key, value) for key, value in values.items()})
+
+    def _rewards(self, cls: type[Task] | None, trainer: str) -> list[RewardTerm]:
+        node = self.tree.value.get("rewards")
+        if trainer == "sft":
+            if node is not None and node.value:
+                self._say(node, "rewards are for trainer: grpo; sft imitates the task's targets")
+            return []
+        if node is None or not isinstance(node.value, dict):
+            self.findings.append(f"{node.origin if node else self.path}: rewards is missing; write rewards: {{correctness: {{weight: 1.0}}}}")
+            return []
+        known, terms = rewards_of(cls) if cls else {}, []
+        for name, entry in node.value.items():
+            if entry.value is None or cls is None:
+                continue  # an inherited reward taken away
+            if name not in known:
+                self._known(name, entry, {key: WEIGHT for key in known}, "rewards.")
+                continue
+            terms.append(self._term(known[name], entry))
+        if not self.findings:
+            try:
+                check_weights(terms)
+            except UserError as error:
+                self._say(node, str(error))
+        return terms
+
+    def _term(self, reward: Reward, node: Node) -> RewardTerm:
+        name = f"rewards.{reward.name}"
+        if not isinstance(node.value, dict):
+            self._say(node, f"{name} is a group: {reward.name}: {{weight: 1.0}}")
+            return RewardTerm(reward)
+        known = {"weight": WEIGHT, **of_function(reward.function, 1)}
+        values = {k: self._value(k, n, known[k], f"{name}.{k}") for k, n in node.value.items() if self._known(k, n, known, f"{name}.")}
+        weight = values.pop("weight", 1.0)
+        if reward.goal and isinstance(weight, (int, float)) and weight <= 0:
+            self._say(node, f"{name}.weight must be greater than 0; it is {weight}")
+        return RewardTerm(reward, weight, values)
+
+    def _group(self, name: str, cls: type) -> Any:
+        node = self.tree.value.get(name)
+        if node is None or node.value is None:
+            return None
+        if not isinstance(node.value, dict):
+            self._say(node, f"{name} is a group of keys")
+            return None
+        values = self._value(name, node, OWN_FIELDS[name], name)
+        return cls(**{k: v for k, v in values.items()}) if isinstance(values, dict) else None
+
+    def _secrets(self, key: str, node: Node) -> None:
+        if isinstance(node.value, dict):
+            for name, child in node.value.items():
+                self._secrets(name, child)
+        elif isinstance(node.value, list):
+            for child in node.value:
+                self._secrets(key, child)
+        elif node.value and isinstance(node.value, str):
+            named = limits.SECRET_KEY.search(key) and key not in limits.NOT_SECRET_KEYS
+            if named or (limits.SECRET_VALUE.search(node.value) and not key.endswith("revision")):
+                # Raised alone and at once, so that no other message can print the value.
+                raise UserError(f"{node.origin}: {key} looks like a secret; recipes are saved and published. Put it in the environment (.env) and take it out here")
+
+    def _together(self, recipe: Recipe) -> None:
+        """Checks that need several values."""
+        for text in arithmetic.problems(recipe.trainer, recipe.get, recipe.processes):
+            self.findings.append(f"{self.path}: {text}")
+        named = recipe.values.get("model_name_or_path")
+        if not named and recipe.from_scratch is None:
+            self.findings.append(f"{self.path}: model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no from_scratch")
+        if named and recipe.from_scratch is not None:
+            self._say(self.tree.value["model_name_or_path"], "model_name_or_path and from_scratch exclude each other")
+        if recipe.get("load_in_4bit") and recipe.get("load_in_8bit"):
+            self.findings.append(f"{self.path}: load_in_4bit and load_in_8bit exclude each other")
+        if (recipe.get("load_in_4bit") or recipe.get("load_in_8bit")) and not recipe.get("use_peft"):
+            self.findings.append(f"{self.path}: quantised weights cannot be trained; add use_peft: true (QLoRA)")
+        if recipe.get("load_best_model_at_end") and recipe.get("eval_strategy") == "no":
+            self.findings.append(f"{self.path}: load_best_model_at_end needs eval_strategy: steps or epoch")
+        if recipe.trainer == "grpo" and recipe.get("use_vllm") and recipe.get("use_cpu"):
+            self.findings.append(f"{self.path}: use_vllm needs a GPU, and use_cpu is set")
+        self.findings += [f"{self.path}: {text}" for text in launcher_conflicts(recipe, self.environ)]
+
+
+def launcher_conflicts(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[str]:
+    """Where what ``accelerate launch`` set up contradicts the recipe, in ways that fail late or not at all."""
+    deepspeed = environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
+    fsdp = environ.get("ACCELERATE_USE_FSDP") == "true"
+    precision = environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    bf16 = recipe.values.get("bf16", not recipe.values.get("fp16", False))
+    if precision == "bf16" and not bf16 and (deepspeed or not recipe.get("use_cpu")):
+        yield "the accelerate configuration says mixed_precision: bf16 and the recipe bf16: false; make them agree (--bf16 true, or accelerate launch --mixed_precision no)"
+    if precision == "fp16" and not recipe.values.get("fp16"):
+        yield "the accelerate configuration says mixed_precision: fp16 and the recipe does not; set fp16: true and bf16: false, or use a bf16 configuration"
+    if fsdp and recipe.get("use_cpu"):
+        yield "FSDP does not run on CPUs (accelerate would quietly fall back to DDP); use a ddp or DeepSpeed configuration, or leave use_cpu out"
+    if deepspeed and environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"):
+        yield "ACCELERATE_USE_CPU with a DeepSpeed configuration quietly gives plain DDP; unset it and pass --use_cpu true"
+    steps = environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS")
+    if steps and steps not in ("auto", "1", str(recipe.get("gradient_accumulation_steps"))):
+        yield f"the accelerate configuration says gradient_accumulation_steps: {steps}, the recipe {recipe.get('gradient_accumulation_steps')}; take it out of the configuration"
+
+
+def _built(cls: type, key: str, value: Any) -> Any:
+    """Turn a checked mapping into the dataclass that the task's field wants, and a list into its tuple."""
+    import dataclasses
+    import typing
+
+    hint = typing.get_type_hints(cls).get(key)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return hint(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+    return value
+
+
+def _few(names: Mapping[str, Any]) -> str:
+    names = sorted(names)
+    return ", ".join(names) if len(names) <= 12 else f"{len(names)} keys (scripts/grpo.py RECIPE --show-config prints them)"
