@@ -133,7 +133,7 @@ class _Checker:
                 continue
             if self._known(key, node, known):
                 values[key] = self._value(key, node, known[key], key)
-        values.setdefault("output_dir", f"outputs/{self.path.stem}")
+        values.setdefault("output_dir", f"outputs/{_run_name(self.path)}")
         values.setdefault("report_to", DEFAULTS["report_to"])
         task_class = self._task_class()
         task = self._task(task_class)
@@ -328,6 +328,17 @@ def launcher_conflicts(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[s
     steps = environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS")
     if steps and steps not in ("auto", "1", str(recipe.get("gradient_accumulation_steps"))):
         yield f"the accelerate configuration says gradient_accumulation_steps: {steps}, the recipe {recipe.get('gradient_accumulation_steps')}; take it out of the configuration"
+
+
+def _run_name(path: Path) -> str:
+    """recipes/aquarat/sft.yaml -> aquarat-sft, so that two recipes never share a folder by their file names alone.
+
+    >>> _run_name(Path("recipes/aquarat/sft.yaml")), _run_name(Path("recipes/demo.yaml")), _run_name(Path("mine.yaml"))
+    ('aquarat-sft', 'demo', 'mine')
+    """
+    folders = path.parent.parts
+    below = folders[len(folders) - folders[::-1].index("recipes") :] if "recipes" in folders else ()
+    return "-".join([*below, path.stem])
 
 
 def _built(cls: type, key: str, value: Any) -> Any:

@@ -25,7 +25,6 @@ from ratchet.errors import UserError
 LETTERS = "ABCDE"
 NAMES = ("Tom", "Ann", "Raj", "Mia", "Leo", "Zoe", "Ida", "Sam")
 THINGS = ("apples", "pens", "coins", "books", "cards", "shells")
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 HELD_OUT_SHARE = 8  # one question in eight is held out
 
 # A family draws its numbers and returns (question, lines of working, answer, numbers that a mistake would give).
@@ -74,7 +73,7 @@ def _lookup(rng: random.Random, name: str, thing: str) -> Draft:
     # Not a problem at all: finding the option that holds a given number is what a small model learns last, so a
     # curriculum begins with it.
     value, *others = rng.sample(range(200), 5)
-    return f"On {rng.choice(DAYS)} {name} counts {value} {thing}. How many is that?", [f"= {value}"], value, others
+    return f"Which is {value}?", [f"= {value}"], value, others
 
 
 FAMILIES: dict[str, Callable[[random.Random, str, str], Draft]] = {
@@ -89,9 +88,14 @@ FAMILIES: dict[str, Callable[[random.Random, str, str], Draft]] = {
 PROBLEM_FAMILIES = tuple(name for name in FAMILIES if name != "lookup")
 
 
-def is_held_out(question: str) -> bool:
+def is_held_out(text: str) -> bool:
     """Whether a question belongs to the held-out set (the same for validation and test, never trained on)."""
-    return zlib.crc32(question.encode("utf-8")) % HELD_OUT_SHARE == 0
+    return zlib.crc32(text.encode("utf-8")) % HELD_OUT_SHARE == 0
+
+
+def _identity(row: dict) -> str:
+    """What makes a row another one: its question; in look-ups, where the options are all there is, these too."""
+    return row["question"] if row["question"][:8] != "Which is" else row["question"] + "".join(row["options"])
 
 
 def make_problems(
@@ -121,12 +125,13 @@ def make_problems(
     rows, seen, misses = [], set(), 0
     while len(rows) < count:
         row = _problem(rng, rng.choice(families))
-        if is_held_out(row["question"]) != (split != "train") or row["question"] in seen:
+        identity = _identity(row)
+        if is_held_out(identity) != (split != "train") or identity in seen:
             misses += 1
             if misses > 1000 + 200 * count:
                 raise UserError(f"the families {list(families)} hold fewer than {count} distinct {split} questions")
             continue
-        seen.add(row["question"])
+        seen.add(identity)
         if split == "train" and rng.random() < guess_share:
             row["rationale"] = ""
             if rng.random() < wrong_share:

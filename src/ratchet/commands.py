@@ -1,0 +1,123 @@
+"""What the scripts call: a command line becomes a checked recipe, and the recipe is run.
+
+    scripts/<name>.py RECIPE.yaml [--key value ...] [--show-config]
+
+``--config RECIPE.yaml`` is accepted too; ``--key=value`` as well as ``--key value``; a key without a value is true.
+"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ratchet.errors import UserError, command
+from ratchet.recipe import Recipe, load_recipe, show
+
+
+def split_arguments(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[str | None, list[tuple[str, str]], dict[str, str]]:
+    """Split a command line into the recipe's path, overrides for the recipe, and the script's ``own`` options.
+
+    >>> split_arguments(["r.yaml", "--learning_rate", "1e-5", "--bf16", "--seed=3"])
+    ('r.yaml', [('learning_rate', '1e-5'), ('bf16', 'true'), ('seed', '3')], {})
+    """
+    path, overrides, found, rest = None, [], {}, list(argv)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("--"):
+            if path is not None:
+                raise UserError(f"{word}: there is a recipe already ({path}); options begin with --")
+            path = word
+            continue
+        key, equals, value = word[2:].partition("=")
+        if not equals:
+            value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
+        name = key.replace("-", "_")
+        if name == "config":
+            path = value
+        elif name in own:
+            found[name] = value
+        else:
+            overrides.append((name, value))
+    return path, overrides, found
+
+
+def recipe_from_command_line(trainer: str, usage: str) -> Recipe | None:
+    """The checked recipe that the command line names; None where it only asked for help or the configuration."""
+    path, overrides, own = split_arguments(sys.argv[1:], ("help", "show_config"))
+    if "help" in own or (path is None and not overrides):
+        print(usage.strip())
+        if "help" in own:
+            return None
+        raise UserError("name a recipe")
+    if path is None:
+        raise UserError(f"name a recipe: scripts/{trainer}.py RECIPE.yaml")
+    recipe = load_recipe(path, overrides, trainer=trainer)
+    if "show_config" in own:
+        print(show(recipe))
+        return None
+    return recipe
+
+
+def _train(trainer: str, usage: str) -> None:
+    recipe = recipe_from_command_line(trainer, usage)
+    if recipe is None:
+        return
+    if trainer == "sft":
+        from ratchet.training.sft import train
+    else:
+        from ratchet.training.grpo import train
+    train(recipe)
+
+
+@command
+def sft() -> None:
+    """Usage: sft.py RECIPE.yaml [--key value ...] [--show-config]: supervised fine-tuning on a task's targets."""
+    _train("sft", sft.__doc__)
+
+
+@command
+def grpo() -> None:
+    """Usage: grpo.py RECIPE.yaml [--key value ...] [--show-config]: GRPO with a task's rewards."""
+    _train("grpo", grpo.__doc__)
+
+
+@command
+def evaluate() -> None:
+    """Usage: evaluate.py RECIPE.yaml [--model MODEL] [--split SPLIT] [--compare MODEL] [--output FILE.json]
+    [--completions FILE.jsonl] [--key value ...]: measure a model on the recipe's task."""
+    own = ("help", "model", "split", "compare", "output", "completions")
+    path, overrides, options = split_arguments(sys.argv[1:], own)
+    if "help" in options or path is None:
+        print(evaluate.__doc__)
+        if path is None and "help" not in options:
+            raise UserError("name a recipe")
+        return
+    if "split" in options:
+        overrides.append(("evaluation.split", options["split"]))
+    if "model" in options:
+        overrides.append(("model_name_or_path", options["model"]))
+        overrides.append(("from_scratch", "null"))
+    recipe = load_recipe(path, overrides)
+    from ratchet.evaluation.run import run
+
+    run(recipe, options.get("compare"), _path(options, "output"), _path(options, "completions"))
+
+
+@command
+def chat() -> None:
+    """Usage: chat.py MODEL: ask a trained model questions, one line each; an empty line ends it.
+
+    The lines of one question are joined by writing \\n between them, as in "Mia has 3 pens and buys 4 more. How many
+    pens does Mia have now?\\nA) 1\\nB) 7\\nC) 8\\nD) 9\\nE) 12"."""
+    path, overrides, options = split_arguments(sys.argv[1:], ("help", "max_new_tokens"))
+    if path is None or "help" in options:
+        print(chat.__doc__)
+        return
+    if overrides:
+        raise UserError(f"unknown option --{overrides[0][0]}")
+    from ratchet.evaluation.run import talk
+
+    talk(path, int(options.get("max_new_tokens", "256")))
+
+
+def _path(options: dict[str, str], key: str) -> Path | None:
+    return Path(options[key]) if key in options else None

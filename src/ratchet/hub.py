@@ -1,0 +1,111 @@
+"""The model card: what a trained model is, from the recipe and what was measured."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ratchet.recipe import Recipe
+from ratchet.tasks.aquarat_rows import HUB_DATASET
+
+_TEXT = """
+# {name}
+
+Trained with [Ratchet](https://github.com/ratchet-rl/ratchet) and TRL's {trainer} on the task `{task}`, starting from {base}.
+
+## Evaluation
+
+{evaluation}
+
+## Data
+
+{data}
+
+## Training
+
+{steps} optimiser steps. The whole recipe, which can be run again as it is:
+
+```yaml
+{recipe}```
+
+## Use
+
+```python
+from transformers import pipeline
+
+answer = pipeline("text-generation", model="{name}")
+print(answer([{{"role": "user", "content": {question!r}}}], max_new_tokens={tokens})[0]["generated_text"][-1]["content"])
+```
+
+## Limits
+
+The model was trained to answer questions of this one task and measured on nothing else. Its working may be wrong where
+its answer is right.
+
+## Versions
+
+{versions}
+"""
+_PACKAGES = ("trl", "transformers", "accelerate", "torch", "peft", "datasets")
+
+
+def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any]) -> None:
+    """Write ``README.md`` into a model's folder; the metadata is built and checked by huggingface_hub."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    base = recipe.values.get("model_name_or_path")
+    after = result.get("after")
+    measured = []
+    if after:
+        measured = [EvalResult("text-generation", recipe.task.name, recipe.task.name, "accuracy", round(after["accuracy"], 4), dataset_split=result["split"])]
+    data = ModelCardData(
+        base_model=base if base and not Path(base).exists() and "/" in base else None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["ratchet", "trl", recipe.trainer],
+        datasets=[HUB_DATASET] if getattr(recipe.task, "source", None) == HUB_DATASET else None,
+        model_name=folder.name,
+        eval_results=measured or None,
+    )
+    text = _TEXT.format(
+        name=folder.name,
+        trainer={"sft": "SFTTrainer", "grpo": "GRPOTrainer"}[recipe.trainer],
+        task=recipe.task.name,
+        base=f"`{base}`" if base else "random weights",
+        evaluation=_evaluation(result),
+        data=_data(recipe),
+        steps=result["steps"],
+        recipe=recipe.as_yaml(),
+        question=recipe.task.messages(_example(recipe))[-1]["content"],
+        tokens=recipe.evaluation.max_new_tokens or recipe.values.get("max_completion_length") or 512,
+        versions="\n".join(f"- {package} {version(package)}" for package in _PACKAGES),
+    )
+    (folder / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n{text}", encoding="utf-8")
+
+
+def _evaluation(result: dict[str, Any]) -> str:
+    if "after" not in result and "before" not in result:
+        return "Not evaluated."
+    lines = ["| | accuracy | 95 % interval | n |", "|---|---|---|---|"]
+    for when in ("before", "after"):
+        if when in result:
+            share = result[when]
+            lines.append(f"| {when} training | {share['accuracy']:.3f} | {share['low']:.3f} to {share['high']:.3f} | {share['n']} |")
+    lines.append(f"| always the commonest answer | {result['majority']:.3f} | | |")
+    if result.get("chance"):
+        lines.append(f"| guessing | {result['chance']:.3f} | | |")
+    return "\n".join(lines) + f"\n\nGreedy answers to the {result['split']} rows; Wilson intervals."
+
+
+def _data(recipe: Recipe) -> str:
+    source = getattr(recipe.task, "source", None)
+    if source == "generated":
+        return "Word problems made by a program (`ratchet.tasks.word_problems`); no person's data."
+    if recipe.task.name == "aquarat":
+        return f"AQuA-RAT (Ling et al., 2017, [arXiv:1705.04146](https://arxiv.org/abs/1705.04146)), Apache-2.0, from `{source}`. Its labels hold errors."
+    return f"The task's own: `{recipe.tree.value['task'].plain()}`."
+
+
+def _example(recipe: Recipe) -> dict[str, Any]:
+    from ratchet.evaluation.evaluate import rows_to_evaluate
+
+    return rows_to_evaluate(recipe.task, recipe.evaluation)[0]

@@ -1,0 +1,150 @@
+"""Find, load and check models and tokenizers; every fault is a sentence, before anything is trained."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from ratchet.errors import UserError
+
+TINY = "ratchet-tiny"
+
+
+def locate(name: str) -> str:
+    """The folder of the embedded model, a checked local folder, or the name of a model on the Hub.
+
+    Raises:
+        UserError: for a folder that is not there or holds no model.
+    """
+    if name == TINY:
+        folder = Path(__file__).with_name("tiny")
+        if not (folder / "model.safetensors").is_file():
+            raise UserError(f"{TINY} is not in this installation; train it with `make tiny`")
+        return str(folder)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not any((path / file).is_file() for file in ("config.json", "adapter_config.json")):
+            held = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
+            raise UserError(f"model_name_or_path: {name} has no config.json, so it is no model (it holds {held})")
+        return str(path)
+    if path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise UserError(f"model_name_or_path: there is no folder {name}")
+    return name
+
+
+def load_tokenizer(path: str, revision: str = "main", trust_remote_code: bool = False, chat_template: str | None = None) -> Any:
+    """Load a tokenizer; ``chat_template`` is a .jinja file, or a model whose template is taken.
+
+    Raises:
+        UserError: where there is none, or it has no chat template and none is given.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(_not_loaded("tokenizer", path, error)) from None
+    if chat_template:
+        tokenizer.chat_template = _template(chat_template)
+    if tokenizer.chat_template is None:
+        raise UserError(
+            f"{path} has no chat template (base models often have none). Give one in the recipe: chat_template_path: FILE.jinja, "
+            "or the name of a model of the same family that has one"
+        )
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "left"
+    return tokenizer
+
+
+def _template(source: str) -> str:
+    if source.endswith((".jinja", ".j2")):
+        try:
+            return Path(source).expanduser().read_text(encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"chat_template_path: {source} cannot be read ({error.strerror})") from None
+    return load_tokenizer(locate(source)).chat_template
+
+
+def _not_loaded(what: str, path: str, error: Exception) -> str:
+    if Path(path).is_dir():
+        return f"the {what} in {path} cannot be loaded: {str(error).splitlines()[0]}"
+    return (
+        f"model_name_or_path: {path} is no folder here, and could not be had from the Hub ({type(error).__name__}). "
+        "Check the name, your network, and HF_TOKEN if the model is gated"
+    )
+
+
+def check_template(tokenizer: Any) -> None:
+    """Refuse a chat template under which a model cannot learn to stop, or in which prompts are no prefix of the whole.
+
+    Raises:
+        UserError: naming what is missing.
+    """
+    turns = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "It is 4."}]
+    try:
+        prompt = tokenizer.apply_chat_template(turns[:1], tokenize=False, add_generation_prompt=True)
+        whole = tokenizer.apply_chat_template(turns, tokenize=False)
+    except Exception as error:  # jinja raises its own kinds, and templates raise theirs
+        raise UserError(f"the chat template cannot be rendered: {type(error).__name__}: {error}") from None
+    if "2 + 2?" not in prompt or "It is 4." not in whole:
+        raise UserError("the chat template leaves out the text of a turn")
+    if tokenizer.eos_token is None:
+        raise UserError("the tokenizer has no eos_token, so generation would never end; set eos_token in the recipe (SFT) or in the tokenizer")
+    if tokenizer.eos_token not in whole.rpartition("It is 4.")[2]:
+        raise UserError(
+            f"the chat template does not end the assistant's turn with {tokenizer.eos_token}, so a model trained with it would never stop; "
+            "give a chat_template_path whose assistant turn ends with it (in SFT eos_token: may name the token that does)"
+        )
+    if not whole.startswith(prompt.rstrip()) and not whole.startswith(prompt.split("<think>")[0].rstrip()):
+        raise UserError("the chat template renders a prompt differently once it is answered; training on completions needs it to be a prefix")
+
+
+def position_limit(path: str, revision: str = "main") -> int | None:
+    """``max_position_embeddings`` of a model, read from its configuration."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(path, revision=revision).get_text_config()
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(_not_loaded("model", path, error)) from None
+    return getattr(config, "max_position_embeddings", None)
+
+
+def load_for_evaluation(path: str, dtype: str, device: str, revision: str = "main") -> Any:
+    """A model ready to generate; a folder with a LoRA adapter is put on the base model that it names.
+
+    Raises:
+        UserError: where the weights are missing or broken.
+    """
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForCausalLM
+
+    try:
+        adapter = Path(path) / "adapter_config.json"
+        if adapter.is_file() and not (Path(path) / "config.json").is_file():
+            from peft import PeftModel
+
+            base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
+            model = AutoModelForCausalLM.from_pretrained(locate(base), dtype=dtype)
+            model = PeftModel.from_pretrained(model, path).merge_and_unload()
+        else:
+            model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, revision=revision)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        raise UserError(_not_loaded("model", path, error)) from None
+    return model.to(torch.device(device)).eval()
+
+
+def generator(model: Any, tokenizer: Any, template_arguments: dict[str, Any] | None = None, title: str = "") -> Callable:
+    """What ``evaluation.evaluate`` calls: conversations and a ``Sampling`` to completions."""
+    from ratchet.evaluation.generate import complete
+
+    def generate(conversations: Sequence[Sequence[dict[str, str]]], sampling: Any) -> tuple[list, float]:
+        prompts = [
+            tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True, **(template_arguments or {}))
+            for messages in conversations
+        ]
+        return complete(model, tokenizer, prompts, sampling, title)
+
+    return generate

@@ -1,0 +1,87 @@
+"""Rows to what TRL trains on: prepared once on the main process, read from disk by all."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from datasets import Dataset, disable_progress_bars, load_from_disk
+
+from ratchet.errors import UserError
+from ratchet.recipe import Recipe
+from ratchet.recipe.arithmetic import too_few_rows
+from ratchet.tasks.base import RESERVED_COLUMNS, Row, Task
+
+
+@dataclass
+class Prepared:
+    """The training data of a run."""
+
+    train: Dataset
+    notes: list[str] = field(default_factory=list)
+    """What was done to the rows, a sentence each (main process only)."""
+
+
+def prepare(recipe: Recipe, tokenizer: Any, limit: int | None) -> Prepared:
+    """Load, check and shape the training rows on the main process; every process then reads the same files.
+
+    Args:
+        limit: longest prompt (GRPO) or prompt and target together (SFT), in tokens; longer rows are dropped.
+    """
+    state, folder = PartialState(), recipe.output_dir / "data"
+    disable_progress_bars()
+    notes: list[str] = []
+    if state.is_main_process:
+        notes = _write(recipe, tokenizer, limit, folder)
+    state.wait_for_everyone()
+    if state.is_local_main_process and not folder.is_dir():  # a node that does not share the output folder
+        _write(recipe, tokenizer, limit, folder)
+    state.wait_for_everyone()
+    return Prepared(load_from_disk(str(folder)), notes)
+
+
+def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> list[str]:
+    task = recipe.task
+    split = task.load(train_split(task))
+    if recipe.trainer == "grpo":
+        rows = [{**_columns(row), "prompt": task.messages(row)} for row in split.rows]
+    else:
+        rows = [{"prompt": task.messages(row), "completion": [{"role": "assistant", "content": task.target(row)}]} for row in split.rows]
+    kept = [row for row, length in zip(rows, _lengths(rows, tokenizer, recipe), strict=True) if limit is None or length <= limit]
+    notes = list(split.notes)
+    if len(kept) < len(rows):
+        notes.append(f"dropped {len(rows) - len(kept)} of {len(rows)} training rows that are longer than {limit} tokens")
+    too_few = too_few_rows(recipe.batches, len(kept))
+    if too_few:
+        raise UserError("\n".join([*notes, too_few]))
+    shutil.rmtree(folder, ignore_errors=True)
+    beside = folder.with_name(".data")
+    shutil.rmtree(beside, ignore_errors=True)
+    Dataset.from_list(kept).save_to_disk(str(beside))
+    beside.rename(folder)
+    return notes
+
+
+def train_split(task: Task) -> str:
+    """The split that is trained on: the task's ``train_split`` where it has one."""
+    return getattr(task, "train_split", "train")
+
+
+def _columns(row: Row) -> Row:
+    taken = RESERVED_COLUMNS & set(row)
+    if taken:
+        raise UserError(f"the task's rows have columns that TRL fills itself: {', '.join(sorted(taken))}; name them otherwise")
+    return row
+
+
+def _lengths(rows: Sequence[Row], tokenizer: Any, recipe: Recipe) -> list[int]:
+    arguments = recipe.values.get("chat_template_kwargs") or {}
+    texts = []
+    for row in rows:
+        if "completion" in row:
+            texts.append(tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False, **arguments))
+        else:
+            texts.append(tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True, **arguments))
+    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []

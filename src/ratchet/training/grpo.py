@@ -1,0 +1,31 @@
+"""GRPO from a recipe: TRL's trainer with the task's rewards."""
+
+from typing import Any
+
+from ratchet.recipe import Recipe
+from ratchet.rewards.for_trl import reward_functions
+from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
+from ratchet.training.run import Run, run
+
+
+def train(recipe: Recipe) -> dict[str, Any]:
+    """Run the recipe; see ``training.run``."""
+    return run(recipe, make_arguments, build)
+
+
+def build(prepared: Run) -> Any:
+    """The trainer of a run."""
+    from ratchet.training.trainers import RecipeGRPOTrainer
+
+    recipe, arguments = prepared.recipe, prepared.arguments
+    arguments.model_init_kwargs = model_settings(prepared)
+    arguments.reward_weights = [term.weight for term in recipe.rewards]
+    return RecipeGRPOTrainer(
+        model=prepared.model_path,
+        args=arguments,
+        reward_funcs=reward_functions(recipe.task, recipe.rewards, recipe.get("max_completion_length")),
+        train_dataset=prepared.data.train,
+        eval_dataset=prepared.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,
+        processing_class=prepared.tokenizer,
+        **trainer_extras(prepared),
+    )

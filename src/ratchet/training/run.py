@@ -1,0 +1,229 @@
+"""The life-cycle that ``sft`` and ``grpo`` share: check, prepare, build, train, save, measure, report.
+
+Everything that can be known to be wrong is found before the model is loaded; what a run leaves behind in its
+``output_dir`` is
+
+    recipe.yaml     the resolved recipe, which can be run as it is
+    checkpoint-*/   as TRL saves them
+    *.safetensors   the final model with its tokenizer, README.md (the model card) and trainer_state.json
+    result.json     accuracy before and after, with intervals and baselines
+"""
+
+import errno
+import logging
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ratchet.errors import UserError
+from ratchet.recipe import Recipe
+
+BuildTrainer = Callable[["Run"], Any]
+
+
+@dataclass
+class Run:
+    """What a run has gathered when its trainer is built."""
+
+    recipe: Recipe
+    arguments: Any
+    """TRL's configuration object."""
+    model_arguments: Any
+    """TRL's ``ModelConfig``."""
+    model_path: str
+    tokenizer: Any
+    data: Any
+    """``training.data.Prepared``."""
+
+
+def run(recipe: Recipe, make_arguments: Callable[[Recipe], tuple[Any, Any]], build: BuildTrainer) -> dict[str, Any]:
+    """Carry out a recipe; returns what ``result.json`` holds."""
+    quiet()
+    started = time.perf_counter()
+    check_device(recipe)
+    try:
+        return _run(recipe, make_arguments, build, started)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise UserError(f"no space left on the device while writing to {recipe.output_dir}; checkpoints that are whole stay as they are") from None
+
+
+def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started: float) -> dict[str, Any]:
+    from accelerate import PartialState
+
+    arguments, model_arguments = make_arguments(recipe)
+    state = PartialState()
+    if state.is_main_process:
+        prepare_folder(recipe, arguments)
+    state.wait_for_everyone()
+    prepared = prepare(recipe, arguments, model_arguments)
+    if state.is_main_process:
+        print(plan(prepared), flush=True)
+    trainer = build(prepared)
+    _attach(trainer, prepared)
+    trainer.train(resume_from_checkpoint=_resume(recipe))
+    trained = time.perf_counter() - started
+    trainer.save_model()
+    trainer.save_state()
+    if recipe.evaluation.after:
+        trainer.evaluate()
+    return finish(trainer, prepared, trained)
+
+
+def quiet() -> None:
+    """Warnings of libraries about themselves are kept away; those about the run stay. Other ranks say nothing."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    warnings.filterwarnings("ignore", message=".*(?:is_gradient_checkpointing|lr_scheduler.step|pin_memory).*")
+    level = logging.WARNING if os.environ.get("RANK", "0") == "0" else logging.ERROR
+    for name in ("transformers", "trl", "datasets", "accelerate", "DeepSpeed", "deepspeed"):
+        logging.getLogger(name).setLevel(level)
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity(level)
+
+
+def check_device(recipe: Recipe) -> None:
+    """A configuration that wants a GPU needs one."""
+    import torch
+
+    if recipe.get("use_cpu") or torch.accelerator.is_available():
+        return
+    raise UserError(
+        "there is no GPU here, and the recipe wants one. On a CPU add --use_cpu true --bf16 false "
+        "(accelerate_configs/cpu.yaml), or start with recipes/demo.yaml, which needs none"
+    )
+
+
+def prepare_folder(recipe: Recipe, arguments: Any) -> None:
+    """Make the output folder ready; a finished run that stands there is moved aside, never written over."""
+    folder = recipe.output_dir
+    try:
+        if (folder / "recipe.yaml").exists() and not _resume(recipe):
+            aside = next(p for i in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.old-{i}")).exists())
+            folder.rename(aside)
+            print(f"{folder} holds an earlier run; moved it to {aside}")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "recipe.yaml").write_text(recipe.as_yaml(), encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"output_dir: {folder} cannot be written ({error.strerror}); name another with --output_dir") from None
+
+
+def _resume(recipe: Recipe) -> Any:
+    value = recipe.values.get("resume_from_checkpoint")
+    return {"true": True, "false": None}.get(str(value).lower(), value) if value is not None else None
+
+
+def prepare(recipe: Recipe, arguments: Any, model_arguments: Any) -> Run:
+    """Model folder, tokenizer and data, each checked before the next; the weights are not loaded yet."""
+    from ratchet.models import check_template, load_tokenizer, locate
+    from ratchet.models.load import position_limit
+    from ratchet.training.data import prepare as prepare_data
+
+    path = _from_scratch(recipe) if recipe.from_scratch else locate(recipe.values["model_name_or_path"])
+    revision = recipe.get("model_revision")
+    tokenizer = load_tokenizer(path, revision, bool(recipe.values.get("trust_remote_code")), recipe.values.get("chat_template_path"))
+    if recipe.trainer == "sft" and recipe.values.get("eos_token"):
+        tokenizer.eos_token = recipe.values["eos_token"]
+    check_template(tokenizer)
+    data = prepare_data(recipe, tokenizer, _token_limit(recipe, position_limit(path, revision)))
+    return Run(recipe, arguments, model_arguments, path, tokenizer, data)
+
+
+def _from_scratch(recipe: Recipe) -> str:
+    from accelerate import PartialState
+
+    from ratchet.models.scratch import save_from_scratch
+    from ratchet.training.data import train_split
+
+    folder = recipe.output_dir / "initial_model"
+    with PartialState().main_process_first():
+        if not (folder / "tokenizer.json").is_file():
+            task = recipe.task
+            rows = task.load(train_split(task)).rows
+            texts = ("\n".join([*(m["content"] for m in task.messages(row)), task.target(row)]) for row in rows)
+            save_from_scratch(vars(recipe.from_scratch), texts, folder)
+    return str(folder)
+
+
+def _token_limit(recipe: Recipe, positions: int | None) -> int | None:
+    if recipe.trainer == "sft":
+        limits = [n for n in (recipe.get("max_length"), positions) if n]
+        return min(limits) if limits else None
+    whole = [n for n in (recipe.values.get("vllm_max_model_length"), positions) if n]
+    if not whole:
+        return None
+    left = min(whole) - recipe.get("max_completion_length")
+    if left < 1:
+        raise UserError(f"max_completion_length: {recipe.get('max_completion_length')} leaves no room for a prompt in the {min(whole)} tokens the model can read")
+    return left
+
+
+def plan(prepared: Run) -> str:
+    """What is about to happen, in numbers."""
+    recipe, sizes = prepared.recipe, prepared.recipe.batches
+    rows = len(prepared.data.train)
+    steps = sizes.steps(rows, recipe.get("num_train_epochs"), recipe.get("max_steps"))
+    lines = [f"{recipe.path}: {recipe.trainer} of {recipe.values.get('model_name_or_path') or 'a new model'} on {recipe.task.name}"]
+    lines += [f"  data        {note}" for note in prepared.data.notes]
+    if recipe.trainer == "grpo":
+        lines.append(
+            f"  each step   {sizes.prompts_per_step} prompts x {sizes.num_generations} completions = {sizes.completions_per_step}, "
+            f"on {sizes.processes} process{'es' if sizes.processes > 1 else ''}"
+        )
+    else:
+        lines.append(f"  each step   {sizes.completions_per_step} rows on {sizes.processes} process{'es' if sizes.processes > 1 else ''}")
+    lines.append(f"  steps       {steps}, over {rows} training rows")
+    lines.append(f"  output      {recipe.output_dir}")
+    return "\n".join(lines)
+
+
+def _attach(trainer: Any, prepared: Run) -> None:
+    """Ratchet's evaluation and progress line in the place of TRL's."""
+    from transformers.trainer_callback import PrinterCallback, ProgressCallback
+
+    from ratchet.evaluation.evaluate import evaluate, rows_to_evaluate
+    from ratchet.models import generator
+    from ratchet.training.progress import ProgressLine
+
+    recipe = prepared.recipe
+    settings, task = recipe.evaluation, recipe.task
+    trainer.results = []
+    trainer.remove_callback(PrinterCallback)
+    trainer.remove_callback(ProgressCallback)
+    trainer.add_callback(ProgressLine())
+    if not (settings.before or settings.after or recipe.get("eval_strategy") != "no"):
+        return
+    rows = rows_to_evaluate(task, settings)
+    longest = settings.max_new_tokens or recipe.values.get("max_completion_length") or 512
+    name = recipe.values.get("model_name_or_path") or str(recipe.output_dir)
+
+    def measure(model: Any) -> Any:
+        generate = generator(model, prepared.tokenizer, recipe.values.get("chat_template_kwargs"), "evaluating")
+        return evaluate(task, rows, settings, longest, generate, name)
+
+    trainer.measure = measure
+
+
+def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
+    """Write result.json and the model card, and print the summary, on the main process."""
+    from ratchet.evaluation.evaluate import write_json
+    from ratchet.hub import write_model_card
+    from ratchet.training.summary import outcome, summary
+
+    result = outcome(trainer.results, prepared.recipe, trainer.state.global_step, seconds)
+    if trainer.accelerator.is_main_process:
+        folder = Path(prepared.recipe.output_dir)
+        write_model_card(folder, prepared.recipe, result)
+        write_json(folder / "result.json", result)
+        print(summary(trainer.results, prepared.recipe, result), flush=True)
+    trainer.accelerator.wait_for_everyone()
+    trainer.end()
+    return result

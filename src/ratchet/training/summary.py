@@ -1,0 +1,64 @@
+"""What is left to read when a run has ended."""
+
+from typing import Any
+
+from ratchet.evaluation.evaluate import Answered, Result
+from ratchet.recipe import Recipe
+from ratchet.training.progress import duration
+
+
+def outcome(results: list[tuple[int, Result]], recipe: Recipe, steps: int, seconds: float) -> dict[str, Any]:
+    """``result.json``: before and after with interval and n, the baselines, and what it took."""
+    found: dict[str, Any] = {"task": recipe.task.name, "trainer": recipe.trainer, "steps": steps, "seconds": round(seconds, 1)}
+    before = [r for step, r in results if step == 0 and recipe.evaluation.before]
+    after = [r for step, r in results if step == steps and steps > 0]
+    if before:
+        found["before"] = before[0].accuracy.as_dict()
+    if after:
+        found["after"] = after[-1].accuracy.as_dict()
+    if results:
+        last = results[-1][1]
+        found |= {"split": last.split, "majority": last.majority, "chance": last.chance, "evaluation": last.as_dict()}
+    return found
+
+
+def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str, Any]) -> str:
+    """The measured result, some completions, and what to type next."""
+    folder, lines = recipe.output_dir, [""]
+    before = results[0][1] if "before" in result else None
+    after = results[-1][1] if "after" in result else None
+    if before and after and recipe.evaluation.show:
+        lines += _completions(before, after, recipe.evaluation.show)
+    for title, one in (("before", before), ("after", after)):
+        if one:
+            mean = sum(a.tokens for a in one.answered) / max(1, len(one.answered))
+            lines.append(f"accuracy {title:<7} {one.accuracy}, {mean:.1f} tokens per answer")
+    if results:
+        chance = f", guessing {result['chance']:.3f}" if result["chance"] else ""
+        lines.append(f"baselines        always the commonest answer {result['majority']:.3f}{chance}")
+    lines.append(f"{result['steps']} steps, {duration(result['seconds'])} with start-up; everything is in {folder}")
+    lines += [
+        "",
+        "next:",
+        f"  python scripts/evaluate.py {folder}/recipe.yaml --model {folder} --split test   # measure it on other rows",
+        f"  python scripts/chat.py {folder}   # ask it something",
+        f"  python scripts/{recipe.trainer}.py {recipe.path} --seed 1 --output_dir {folder}-seed1   # try another seed",
+    ]
+    return "\n".join(lines)
+
+
+def _completions(before: Result, after: Result, count: int) -> list[str]:
+    lines = []
+    for first, last in list(zip(before.answered, after.answered, strict=True))[:count]:
+        lines.append(f"row {first.id}, gold {first.gold}")
+        lines += [f"  before {_mark(first)} {_one_line(first.completion)}", f"  after  {_mark(last)} {_one_line(last.completion)}"]
+    return [*lines, ""]
+
+
+def _mark(answered: Answered) -> str:
+    return "right" if answered.correct else "wrong"
+
+
+def _one_line(text: str) -> str:
+    text = " | ".join(text.strip().splitlines())
+    return text if len(text) <= 160 else text[:80] + " ... " + text[-70:]

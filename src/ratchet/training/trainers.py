@@ -1,0 +1,56 @@
+"""TRL's trainers with Ratchet's evaluation in the place of theirs."""
+
+from collections.abc import Callable
+from typing import Any
+
+from trl import GRPOTrainer, SFTTrainer
+from trl.models.utils import unwrap_model_for_generation
+
+from ratchet.evaluation.evaluate import Result
+
+
+class Evaluating:
+    """Mixin: ``evaluate`` generates on held-out rows and grades them, and adds ``eval_accuracy`` and its interval.
+
+    Attributes:
+        measure: called with the unwrapped model; returns the evaluation's ``Result``.
+        results: every evaluation so far, with the step it was made at.
+    """
+
+    measure: Callable[[Any], Result] | None = None
+    results: list[tuple[int, Result]]
+    trl_evaluates = False
+
+    def evaluate(self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval") -> dict[str, float]:
+        """Through this, TRL's ``eval_strategy``, ``eval_steps``, ``eval_on_start`` and ``metric_for_best_model`` work."""
+        metrics: dict[str, float] = {}
+        if self.trl_evaluates and self.eval_dataset is not None:
+            metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
+        if self.measure is None:
+            return metrics
+        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
+            result = self.measure(model)
+        self.results.append((self.state.global_step, result))
+        share = result.accuracy
+        own = {
+            f"{metric_key_prefix}_accuracy": share.accuracy,
+            f"{metric_key_prefix}_accuracy_low": share.low,
+            f"{metric_key_prefix}_accuracy_high": share.high,
+            f"{metric_key_prefix}_truncated": result.as_dict()["truncated"],
+            f"{metric_key_prefix}_mean_tokens": result.as_dict()["mean_tokens"],
+        }
+        for k, value in result.as_dict().get("pass_at_k", {}).items():
+            own[f"{metric_key_prefix}_pass@{k}"] = value["accuracy"]
+        self.log(own)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, {**metrics, **own})
+        return {**metrics, **own}
+
+
+class RecipeSFTTrainer(Evaluating, SFTTrainer):
+    """Reports the loss on held-out targets and the accuracy of generated answers."""
+
+    trl_evaluates = True
+
+
+class RecipeGRPOTrainer(Evaluating, GRPOTrainer):
+    """TRL would evaluate GRPO with sampled completions; a greedy evaluation with an interval replaces it."""
