@@ -1,7 +1,7 @@
 """The reward functions, each with its formula, its range, and an example.
 
 >>> from ratchet.tasks.base import Grade
->>> right = Sample("6 * 7 = 42\\nAnswer: C", {}, Grade(True, "C", {"format": 1.0}), tokens=12, limit=64)
+>>> right = Sample("6 * 7 = 42\\nAnswer: C", {}, Grade(True, "C", {"format": 1.0}), tokens=12, limit=256)
 >>> correctness.function(right), answer_format.function(right), overlong.function(right), repetition.function(right)
 (1.0, 1.0, 0.0, 0.0)
 """
@@ -75,7 +75,7 @@ def overlong(sample: Sample, cache: int = 64) -> float:
     if sample.tokens is None or sample.limit is None:
         return 0.0
     over = sample.tokens - (sample.limit - cache)
-    return -min(1.0, max(0.0, over / max(1, cache)))
+    return 0.0 - min(1.0, max(0.0, over / max(1, cache)))
 
 
 @reward(-1.0, 0.0)

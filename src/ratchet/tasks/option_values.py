@@ -19,7 +19,7 @@ _LEAD = re.compile(
 )
 # What may follow a number that is a plain quantity: nothing, a known sign, or words without further figures.
 _PLAIN_UNIT = re.compile(r"\s*(?:[%°'\"]|(?:per|sq|cu|cubic|square)?[\s.]*[a-z][a-z.²³/ -]*(?:\^?[23])?)?[\s.)]*")
-_NOT_A_UNIT = re.compile(r"(?:^|\s)(?:or|and|to|minus|plus|times|over|sqrt|pi|squared|cubed|if|when)\b|^[a-fk-z]$(?<![hmslgpck])")
+_NOT_A_UNIT = re.compile(r"(?:^|\s)(?:or|and|to|minus|plus|times|over|sqrt|pi|squared|cubed|if|when)\b|^[a-fk-z]$(?<![hmslg])")
 _UNIT = {
     "percent": "%", "per cent": "%", "kilometers": "km", "kilometres": "km", "kms": "km", "meters": "m", "metres": "m", "meter": "m", "metre": "m",
     "hours": "h", "hour": "h", "hrs": "h", "hr": "h", "minutes": "min", "minute": "min", "mins": "min", "seconds": "s", "second": "s", "secs": "s", "sec": "s",
@@ -81,9 +81,9 @@ def strip_label(option: str) -> str:
     ['42', '42', '69', '42', '5']
     """
     text = str(option)
-    for _ in range(2):
+    for again in (False, True):
         match = _LABEL.match(text)
-        if not match or match.end() == len(text):
+        if not match or (again and match.end() == len(text)):
             break
         text = text[match.end() :]
     return text.strip()
@@ -139,7 +139,7 @@ def is_own_value(text: str, letter: str, options: Sequence[str]) -> bool:
 
 
 _ENDING = re.compile(
-    r"(?:=|≈|≅|→|⇒|=>|:|\bis\b|\bare\b|\bequals?\b|\bget\b|\bgives?\b|\bwas\b|\bbe\b|\bof\b|\bin\b|\bhas\b|\bhave\b|\bcosts?\b|\bthus\b|\bso\b|\bhence\b|\btherefore\b|∴|\bto\b|\bby\b|\btakes?\b|\bleaves?\b|\bremains?\b|^)"
+    r"(?:=|≈|≅|→|⇒|=>|:|\bis\b|\bare\b|\bequals?\b|\bget\b|\bgives?\b|\bwas\b|\bbe\b|\bof\b|\bin\b|\bhas\b|\bhave\b|\bcosts?\b|\bthus\b|\bso\b|\bhence\b|\btherefore\b|∴|\bto\b|\bby\b|\btakes?\b|\bpays?\b|\bpaid\b|\bspends?\b|\bneeds?\b|\bmakes?\b|\bearns?\b|\bcomes\s+to\b|\bleaves?\b|\bremains?\b|^)"
     r"[\s$(*~]*(?P<value>(?:rs\.?|re\.?|\$|£|€|₹|about|approx\.?|approximately|a total of)?\s*[-+]?[\d(][^=≈→⇒:?\n]{0,40})[\s.!)*$]*$",
     re.IGNORECASE,
 )

@@ -32,13 +32,13 @@ Draft = tuple[str, list[str], int, list[int]]
 
 
 def _buy(rng: random.Random, name: str, thing: str) -> Draft:
-    a, b = rng.randint(2, 49), rng.randint(2, 49)
+    a, b = rng.randint(2, 30), rng.randint(2, 30)
     question = f"{name} has {a} {thing} and buys {b} more. How many {thing} does {name} have now?"
     return question, [f"{a} + {b} = {a + b}"], a + b, [abs(a - b), a, b]
 
 
 def _sell(rng: random.Random, name: str, thing: str) -> Draft:
-    a = rng.randint(10, 99)
+    a = rng.randint(10, 50)
     b = rng.randint(2, a - 2)
     question = f"{name} has {a} {thing} and sells {b} of them. How many {thing} are left?"
     return question, [f"{a} - {b} = {a - b}"], a - b, [a, b]
@@ -57,14 +57,14 @@ def _share(rng: random.Random, name: str, thing: str) -> Draft:
 
 
 def _pack_and_find(rng: random.Random, name: str, thing: str) -> Draft:
-    a, b, c = rng.randint(2, 9), rng.randint(2, 9), rng.randint(2, 19)
+    a, b, c = rng.randint(2, 9), rng.randint(2, 9), rng.randint(2, 12)
     question = f"{name} buys {a} boxes of {b} {thing} and finds {c} more. How many {thing} does {name} have now?"
     lines = [f"{a} * {b} = {a * b}", f"{a * b} + {c} = {a * b + c}"]
     return question, lines, a * b + c, [a * b, a + b + c, a * b - c]
 
 
 def _border(rng: random.Random, name: str, thing: str) -> Draft:
-    a, b = rng.randint(2, 30), rng.randint(2, 30)
+    a, b = rng.randint(2, 20), rng.randint(2, 20)
     question = f"{name} has a garden {a} m long and {b} m wide. How many metres is it around the garden?"
     return question, [f"{a} + {b} = {a + b}", f"2 * {a + b} = {2 * (a + b)}"], 2 * (a + b), [a + b, 2 * a + b]
 

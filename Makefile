@@ -1,0 +1,54 @@
+# make demo      install into .venv and watch a tiny model learn (a CPU and some minutes)
+# make test      install into .venv and run the default tests
+# make quality   ruff, as CI runs it        make style   let ruff mend what it can
+# make tiny      train the embedded tiny model again from nothing
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+LAUNCH := $(BIN)/accelerate launch --num_cpu_threads_per_process 2 --config_file accelerate_configs/cpu.yaml
+
+.PHONY: demo test quality style tiny schema clean
+
+demo: $(VENV)/installed
+	@echo "Training the embedded tiny model with GRPO (recipes/demo.yaml); it takes some minutes on two cores."
+	$(LAUNCH) scripts/grpo.py recipes/demo.yaml
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest
+
+quality: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+style: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+tiny: $(VENV)/installed
+	$(LAUNCH) scripts/sft.py recipes/tiny/1_lookup.yaml
+	$(LAUNCH) scripts/sft.py recipes/tiny/2_solve.yaml
+	$(LAUNCH) scripts/sft.py recipes/tiny/3_guess.yaml
+	$(BIN)/python scripts/install_tiny.py outputs/tiny-3_guess
+
+schema: $(VENV)/installed
+	$(BIN)/python -m ratchet.recipe.make_schema
+
+# An existing .venv is used as it is: install a CPU build of the pinned torch there first, and it stays.
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found (make PYTHON=/path/to/python)"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older (make PYTHON=/path/to/python)"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV); the first time this downloads PyTorch."
+	$(BIN)/python -m pip install --quiet -e .
+	@touch $@
+
+$(VENV)/installed-dev: setup.cfg pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV); the first time this downloads PyTorch."
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	@touch $@ $(VENV)/installed
+
+clean:
+	rm -rf $(VENV) outputs
