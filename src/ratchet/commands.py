@@ -119,5 +119,17 @@ def chat() -> None:
     talk(path, int(options.get("max_new_tokens", "256")))
 
 
+@command
+def install_tiny() -> None:
+    """Usage: install_tiny.py FOLDER: put a trained tiny model into the package."""
+    path, overrides, options = split_arguments(sys.argv[1:], ("help",))
+    if path is None or overrides or options:
+        print(install_tiny.__doc__)
+        return
+    from ratchet.models.install_tiny import install
+
+    install(Path(path))
+
+
 def _path(options: dict[str, str], key: str) -> Path | None:
     return Path(options[key]) if key in options else None

@@ -54,15 +54,19 @@ def complete(model: Any, tokenizer: Any, prompts: Sequence[str], sampling: Sampl
     state = PartialState()
     start = time.perf_counter()
     batches = _batches(prompts, sampling)
-    own = [i for i in range(len(batches)) if i % state.num_processes == state.process_index]
+    rounds = range(-(-len(batches) // state.num_processes))
     found: list[tuple[int, Completion]] = []
     was_training = model.training
     model.eval()
     with torch.random.fork_rng(devices=_devices(model)):
-        for i in tqdm(own, desc=title or "generating", disable=not state.is_main_process or len(own) < 2, leave=False):
+        for turn in tqdm(rounds, desc=title or "generating", disable=not state.is_main_process or len(rounds) < 2, leave=False):
+            # Where weights are split over processes all must generate together: one without a batch repeats the last.
+            i = turn * state.num_processes + state.process_index
+            batch = batches[min(i, len(batches) - 1)]
             torch.manual_seed(sampling.seed * 1_000_003 + i)
-            texts = [prompts[index] for index in batches[i]]
-            found += zip(batches[i], _generate(model, tokenizer, texts, sampling), strict=True)
+            completions = _generate(model, tokenizer, [prompts[index] for index in batch], sampling)
+            if i < len(batches):
+                found += zip(batch, completions, strict=True)
     model.train(was_training)
     gathered = gather_object(found) if state.num_processes > 1 else found
     grouped: list[list[Completion]] = [[] for _ in prompts]

@@ -90,7 +90,7 @@ POSITIVE = frozenset(
     "max_new_tokens samples_limit vocab_size repetition_penalty epsilon".split()
 )
 NOT_NEGATIVE = frozenset("beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples max_rows show overlap_ngram max_train max_validation max_test".split())
-AT_MOST_ONE = frozenset("top_p min_p lora_dropout vllm_gpu_memory_utilization adam_beta1 adam_beta2 guess_share wrong_share".split())
+AT_MOST_ONE = frozenset("top_p min_p lora_dropout vllm_gpu_memory_utilization adam_beta1 adam_beta2 guess_share wrong_share lookup_share".split())
 WHOLE_OR_SHARE = frozenset("save_steps eval_steps logging_steps warmup_steps".split())
 
 SECRET_KEY = re.compile(r"(?:^|_)(?:token|secret|password|passwd|api_?key|access_key|credential)s?$", re.IGNORECASE)

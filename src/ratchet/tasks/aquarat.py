@@ -80,6 +80,8 @@ class Generated:
     """Share of training rows that give the answer without working."""
     wrong_share: float = 0.0
     """Share of those whose letter is wrong."""
+    lookup_share: float = 0.0
+    """Share of rows that only ask for the option with a given number, for a curriculum."""
 
 
 @dataclass
@@ -168,10 +170,10 @@ class AquaRat(Task):
         return aquarat_rows.read_hub(self.source, self.revision, split)
 
     def _generate(self, split: str) -> list[Row]:
-        made, shares = self.generated, {}
-        if split == "train":
-            shares = {"guess_share": made.guess_share, "wrong_share": made.wrong_share}
-        rows = word_problems.make_problems(split, getattr(made, split), self.seed, made.families, **shares)
+        made = self.generated
+        rows = word_problems.make_problems(
+            split, getattr(made, split), self.seed, made.families, made.guess_share, made.wrong_share, made.lookup_share
+        )
         return [{"id": f"{split}-{i}", **row, "ambiguous": False} for i, row in enumerate(rows)]
 
     def _cleaned(self, rows: list[Row], split: str) -> tuple[list[Row], list[str]]:

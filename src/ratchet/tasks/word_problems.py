@@ -105,6 +105,7 @@ def make_problems(
     families: Sequence[str] = PROBLEM_FAMILIES,
     guess_share: float = 0.0,
     wrong_share: float = 0.0,
+    lookup_share: float = 0.0,
 ) -> list[dict]:
     """Draw ``count`` problems with distinct questions.
 
@@ -116,6 +117,7 @@ def make_problems(
         guess_share: share of training rows that give the answer without any working.
         wrong_share: share of those whose letter is wrong, as in text that was never checked. Held-out rows are always
             worked and right, whatever the two shares are.
+        lookup_share: share of rows that only ask to find the option with a given number (see ``_lookup``).
 
     Raises:
         UserError: for an unknown family or split, or when the families do not hold that many distinct questions.
@@ -124,7 +126,7 @@ def make_problems(
     rng = random.Random(f"{split}-{seed}")
     rows, seen, misses = [], set(), 0
     while len(rows) < count:
-        row = _problem(rng, rng.choice(families))
+        row = _problem(rng, "lookup" if rng.random() < lookup_share else rng.choice(families))
         identity = _identity(row)
         if is_held_out(identity) != (split != "train") or identity in seen:
             misses += 1

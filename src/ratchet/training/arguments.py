@@ -17,6 +17,7 @@ def make_arguments(recipe: Recipe) -> tuple[Any, Any]:
     config = {"sft": SFTConfig, "grpo": GRPOConfig}[recipe.trainer]
     values = recipe.arguments(recipe.trainer)
     values.setdefault("activation_checkpointing", not recipe.get("use_cpu"))
+    values.setdefault("ddp_find_unused_parameters", False)
     values["disable_tqdm"] = True
     values["eval_on_start"] = recipe.evaluation.before
     try:

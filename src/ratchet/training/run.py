@@ -56,10 +56,12 @@ def run(recipe: Recipe, make_arguments: Callable[[Recipe], tuple[Any, Any]], bui
 def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started: float) -> dict[str, Any]:
     from accelerate import PartialState
 
+    if os.environ.get("RANK", "0") == "0":
+        prepare_folder(recipe)
+        if recipe.from_scratch:
+            _build_from_scratch(recipe)  # before TRL's arguments switch ZeRO-3 on, under which one process cannot build
     arguments, model_arguments = make_arguments(recipe)
     state = PartialState()
-    if state.is_main_process:
-        prepare_folder(recipe, arguments)
     state.wait_for_everyone()
     prepared = prepare(recipe, arguments, model_arguments)
     if state.is_main_process:
@@ -70,7 +72,7 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started:
     trained = time.perf_counter() - started
     trainer.save_model()
     trainer.save_state()
-    if recipe.evaluation.after:
+    if recipe.evaluation.after and (not trainer.results or trainer.results[-1][0] != trainer.state.global_step):
         trainer.evaluate()
     return finish(trainer, prepared, trained)
 
@@ -81,6 +83,7 @@ def quiet() -> None:
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings("ignore", message=".*(?:is_gradient_checkpointing|lr_scheduler.step|pin_memory).*")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.|transformers\.|trl\.")
     level = logging.WARNING if os.environ.get("RANK", "0") == "0" else logging.ERROR
     for name in ("transformers", "trl", "datasets", "accelerate", "DeepSpeed", "deepspeed"):
         logging.getLogger(name).setLevel(level)
@@ -102,7 +105,7 @@ def check_device(recipe: Recipe) -> None:
     )
 
 
-def prepare_folder(recipe: Recipe, arguments: Any) -> None:
+def prepare_folder(recipe: Recipe) -> None:
     """Make the output folder ready; a finished run that stands there is moved aside, never written over."""
     folder = recipe.output_dir
     try:
@@ -127,7 +130,7 @@ def prepare(recipe: Recipe, arguments: Any, model_arguments: Any) -> Run:
     from ratchet.models.load import position_limit
     from ratchet.training.data import prepare as prepare_data
 
-    path = _from_scratch(recipe) if recipe.from_scratch else locate(recipe.values["model_name_or_path"])
+    path = str(_scratch_folder(recipe)) if recipe.from_scratch else locate(recipe.values["model_name_or_path"])
     revision = recipe.get("model_revision")
     tokenizer = load_tokenizer(path, revision, bool(recipe.values.get("trust_remote_code")), recipe.values.get("chat_template_path"))
     if recipe.trainer == "sft" and recipe.values.get("eos_token"):
@@ -137,20 +140,18 @@ def prepare(recipe: Recipe, arguments: Any, model_arguments: Any) -> Run:
     return Run(recipe, arguments, model_arguments, path, tokenizer, data)
 
 
-def _from_scratch(recipe: Recipe) -> str:
-    from accelerate import PartialState
+def _scratch_folder(recipe: Recipe) -> Path:
+    return recipe.output_dir / "initial_model"
 
+
+def _build_from_scratch(recipe: Recipe) -> None:
     from ratchet.models.scratch import save_from_scratch
     from ratchet.training.data import train_split
 
-    folder = recipe.output_dir / "initial_model"
-    with PartialState().main_process_first():
-        if not (folder / "tokenizer.json").is_file():
-            task = recipe.task
-            rows = task.load(train_split(task)).rows
-            texts = ("\n".join([*(m["content"] for m in task.messages(row)), task.target(row)]) for row in rows)
-            save_from_scratch(vars(recipe.from_scratch), texts, folder)
-    return str(folder)
+    task = recipe.task
+    rows = task.load(train_split(task)).rows
+    texts = ("\n".join([*(m["content"] for m in task.messages(row)), task.target(row)]) for row in rows)
+    save_from_scratch(vars(recipe.from_scratch), texts, _scratch_folder(recipe))
 
 
 def _token_limit(recipe: Recipe, positions: int | None) -> int | None:
