@@ -6,7 +6,8 @@
     rewards     reward name -> {weight, parameters of that reward}; null takes an inherited one away (GRPO)
     evaluation  what is measured before, during and after training (``Evaluation`` below)
     from_scratch  a model with random weights instead of ``model_name_or_path`` (``FromScratch`` below)
-    extends     another recipe, on which this one is laid key by key
+    extends     another recipe, on which this one is laid key by key; where it names another task, data and rewards
+                are not inherited
 """
 
 from dataclasses import dataclass, field

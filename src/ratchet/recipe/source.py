@@ -68,7 +68,15 @@ def _read(path: Path, chain: tuple[Path, ...]) -> Node:
     base = path.parent / extends.value
     if not base.is_file():
         raise UserError(f"{extends.origin}: extends names {extends.value}, and there is no {base}")
-    return merge(_read(base, (*chain, resolved)), node)
+    return merge(_for_another_task(_read(base, (*chain, resolved)), node), node)
+
+
+def _for_another_task(base: Node, over: Node) -> Node:
+    """Data and rewards belong to a task: a recipe that names another one does not inherit them."""
+    task, own = base.value.get("task"), over.value.get("task")
+    if task is None or own is None or task.value == own.value:
+        return base
+    return Node({key: node for key, node in base.value.items() if key not in ("data", "rewards")}, base.origin)
 
 
 def _text(path: Path) -> str:

@@ -1,0 +1,64 @@
+"""The real accelerate configurations on two CPU processes over gloo: train some steps, save, load what was saved."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+BF16 = ("--bf16", "true")
+QUICK = ("--max_steps", "2", "--evaluation.max_rows", "6", "--output_dir", "out")
+LORA = ("--use_peft", "true", "--lora_target_modules", "[all-linear]")
+
+needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="DeepSpeed builds its CPU communication with g++, which is absent")
+
+
+def check_saved(folder: Path, adapter: bool, script) -> None:
+    result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    assert result["steps"] == 2
+    assert (folder / ("adapter_model.safetensors" if adapter else "model.safetensors")).is_file()
+    loaded = script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--bf16", "false")
+    assert "accuracy" in loaded.stdout
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("launch", "trainer", "more"),
+    [
+        ("zero2", "grpo", ()),
+        ("zero3", "grpo", ("--beta", "0.04")),
+        ("zero3", "sft", LORA),
+        ("zero1", "sft", ()),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-".join(value).replace("--", "") or "full",
+)
+def test_deepspeed_trains_and_saves_a_model_that_loads(script, tmp_path, launch, trainer, more):
+    recipe = {"grpo": "recipes/debug/grpo.yaml", "sft": "recipes/debug/sft.yaml"}[trainer]
+    done = script(f"scripts/{trainer}.py", recipe, *BF16, *QUICK, *more, launch=launch, processes=2)
+    assert "on 2 processes" in done.stdout
+    check_saved(tmp_path / "out", adapter="--use_peft" in more, script=script)
+
+
+@pytest.mark.parametrize("more", [("--beta", "0.04"), LORA], ids=["kl", "lora"])
+def test_ddp_trains_and_saves_a_model_that_loads(script, tmp_path, more):
+    done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", *QUICK, *more, launch="cpu2")
+    assert "on 2 processes" in done.stdout
+    check_saved(tmp_path / "out", adapter="--use_peft" in more, script=script)
+
+
+def test_fsdp2_trains_and_saves_a_model_that_loads(script, tmp_path):
+    words = (str(HERE / "fsdp_on_cpu.py"), "sft", "recipes/debug/sft.yaml", "--use_cpu", "false", "--bf16", "false", *QUICK)
+    done = script(*words, launch="fsdp2", processes=2, ACCELERATE_TORCH_DEVICE="cpu")
+    assert "on 2 processes" in done.stdout
+    check_saved(tmp_path / "out", adapter=False, script=script)
+
+
+def test_an_evaluation_gives_the_same_numbers_on_one_process_and_on_two(script, tmp_path):
+    words = ("scripts/evaluate.py", "recipes/debug/grpo.yaml", "--evaluation.samples", "4", "--evaluation.batch_size", "16")
+    script(*words, "--output", "one.json", "--completions", "one.jsonl")
+    script(*words, "--output", "two.json", "--completions", "two.jsonl", launch="cpu2")
+    assert (tmp_path / "one.jsonl").read_text() == (tmp_path / "two.jsonl").read_text()
+    one, two = (json.loads((tmp_path / name).read_text()) for name in ("one.json", "two.json"))
+    timing = {"seconds", "tokens_per_second"}
+    assert {k: v for k, v in one.items() if k not in timing} == {k: v for k, v in two.items() if k not in timing}

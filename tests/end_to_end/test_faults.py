@@ -1,0 +1,106 @@
+"""Bad input, typed by hand once and kept: a sentence that says what to do, exit code 2, no traceback, nothing half-written."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def refused(script, *words, says, **more):
+    done = script(*words, code=2, **more)
+    assert says in done.stderr, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_a_recipe_that_is_not_there(script):
+    refused(script, "scripts/grpo.py", "nowhere.yaml", says="there is no recipe nowhere.yaml")
+
+
+def test_an_empty_recipe(script, tmp_path):
+    (tmp_path / "empty.yaml").write_text("")
+    refused(script, "scripts/grpo.py", "empty.yaml", says="this is empty")
+
+
+def test_no_recipe_at_all(script):
+    refused(script, "scripts/grpo.py", says="name a recipe")
+
+
+def test_a_model_folder_that_is_not_there(script, tmp_path):
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", "./nope/model", says="there is no folder ./nope/model")
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
+def test_a_model_that_the_hub_does_not_give(script):
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", "no-such/model", says="could not be had from the Hub")
+
+
+def tiny_copy(tmp_path, **changes):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for file in (ROOT / "src/ratchet/models/tiny").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    for name, content in changes.items():
+        path = folder / {"template": "chat_template.jinja", "weights": "model.safetensors"}[name]
+        path.unlink() if content is None else path.write_text(content)
+    return str(folder)
+
+
+def test_a_tokenizer_without_a_chat_template(script, tmp_path):
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", tiny_copy(tmp_path, template=None), says="has no chat template")
+
+
+def test_a_chat_template_for_a_base_model(script, tmp_path):
+    folder = tiny_copy(tmp_path, template=None)
+    template = str(ROOT / "src/ratchet/models/tiny/chat_template.jinja")
+    script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", folder, "--chat_template_path", template, "--max_steps", "1")
+
+
+def test_a_template_that_never_ends_the_turn(script, tmp_path):
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}"
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", tiny_copy(tmp_path, template=template), says="would never stop")
+
+
+def test_weights_that_are_broken(script, tmp_path):
+    folder = tiny_copy(tmp_path, weights="not weights")
+    refused(script, "scripts/evaluate.py", "recipes/debug/grpo.yaml", "--model", folder, says="cannot be loaded")
+
+
+def test_data_smaller_than_one_generation(script):
+    refused(script, "scripts/grpo.py", "recipes/demo.yaml", "--data.generated.train", "10", says="10 training rows are fewer than the 16 prompts")
+
+
+def test_rows_longer_than_the_model_reads_are_dropped_and_counted(script):
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_completion_length", "470", says="longer than 42 tokens")
+
+
+def test_corrupt_data_is_named_by_file_and_line(script, tmp_path):
+    row = {"question": "1 + 1?", "options": ["A)1", "B)2", "C)3", "D)4", "E)5"], "rationale": "", "correct": "B"}
+    (tmp_path / "dev.json").write_text(json.dumps(row) + "\n{broken\n")
+    refused(script, "scripts/grpo.py", "recipes/debug/aquarat_cpu.yaml", "--data.source", str(tmp_path), says="dev.json:2: not JSON")
+
+
+def test_no_gpu_where_the_recipe_wants_one(script):
+    refused(script, "scripts/grpo.py", "recipes/aquarat/grpo_lora_1gpu.yaml", says="there is no GPU here")
+
+
+def test_an_accelerate_file_that_contradicts_the_recipe(script):
+    done = script("scripts/sft.py", "recipes/debug/sft.yaml", launch="zero2", processes=1, code=1)
+    assert "the accelerate configuration says mixed_precision: bf16" in done.stderr
+
+
+def test_an_output_folder_that_cannot_be_written(script, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--output_dir", "file/out", says="cannot be written")
+
+
+def test_the_hub_without_a_network(script):
+    words = ("scripts/grpo.py", "recipes/debug/aquarat_cpu.yaml", "--data.source", "deepmind/aqua_rat")
+    refused(script, *words, says="could not be loaded from the Hub")
+
+
+@pytest.mark.parametrize("word", ["--help", "--show-config"])
+def test_asking_is_no_error(script, word):
+    assert script("scripts/grpo.py", "recipes/demo.yaml", word).stdout

@@ -1,0 +1,72 @@
+"""The scripts as a person starts them, from recipe to result."""
+
+import json
+from pathlib import Path
+
+
+def result(folder: Path) -> dict:
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
+
+
+def test_the_demo_teaches_the_tiny_model_to_work_problems_out(script, tmp_path):
+    done = script("scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="2")
+    found = result(tmp_path / "outputs/demo")
+    before, after = found["before"], found["after"]
+    assert before["n"] == after["n"] >= 500
+    assert after["accuracy"] >= 0.85
+    assert after["accuracy"] - before["accuracy"] >= 0.35
+    assert before["high"] < after["low"]
+    assert {"majority", "chance", "seconds"} <= set(found)
+    assert "accuracy before" in done.stdout
+    assert done.stdout.count("  after  right") + done.stdout.count("  after  wrong") == 3
+    assert "evaluate.py" in done.stdout
+
+
+def test_sft_lowers_the_loss_and_leaves_a_model_and_a_recipe_that_run(script, tmp_path):
+    done = script("scripts/sft.py", "recipes/debug/sft.yaml", "--output_dir", "out", "--eval_strategy", "steps", "--eval_steps", "5")
+    losses = [float(line.split("loss ")[1].split()[0]) for line in done.stdout.splitlines() if " loss " in line]
+    assert losses[-1] < losses[0]
+    assert done.stdout.count("held-out accuracy") == 2
+    assert "Traceback" not in done.stderr
+    again = script("scripts/sft.py", "out/recipe.yaml", "--max_steps", "2")
+    assert "holds an earlier run; moved it to" in again.stdout
+    assert (tmp_path / "out.old-1" / "model.safetensors").is_file()
+
+
+def test_grpo_trains_on_real_rows_with_a_model_from_a_configuration(script, aqua_folder, tmp_path):
+    done = script("scripts/grpo.py", "recipes/debug/aquarat_cpu.yaml", "--data.source", str(aqua_folder), "--max_steps", "2", launch="cpu")
+    assert "over 254 training rows" in done.stdout
+    assert result(tmp_path / "outputs/debug-aquarat_cpu")["steps"] == 2
+
+
+def test_a_checkpoint_can_be_evaluated_and_compared(script, tmp_path):
+    script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_steps", "2", "--save_strategy", "steps", "--save_steps", "1", "--output_dir", "out")
+    assert (tmp_path / "out/checkpoint-1/model.safetensors").is_file()
+    words = ("scripts/evaluate.py", "out/recipe.yaml", "--model", "out/checkpoint-1", "--compare", "ratchet-tiny")
+    done = script(*words, "--split", "test", "--evaluation.max_rows", "30", "--data.generated.test", "60")
+    assert "McNemar p =" in done.stdout
+    paired = json.loads((tmp_path / "out/checkpoint-1/evaluation-aquarat-test.json").read_text())["compared_with"]["paired"]
+    assert paired["n"] == 30
+
+
+def test_the_model_card_holds_the_measured_figures_and_passes_as_metadata(script, tmp_path):
+    from huggingface_hub import ModelCard
+
+    script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_steps", "1", "--output_dir", "out")
+    card = ModelCard.load(tmp_path / "out/README.md")
+    assert card.data.eval_results[0].metric_value == round(result(tmp_path / "out")["after"]["accuracy"], 4)
+    assert "always the commonest answer" in card.text
+    left = {"recipe.yaml", "result.json", "trainer_state.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"}
+    assert left <= {path.name for path in (tmp_path / "out").iterdir()}
+
+
+def test_show_config_runs_nothing(script, tmp_path):
+    done = script("scripts/grpo.py", "recipes/demo.yaml", "--show-config", "--learning_rate", "1e-4")
+    assert "learning_rate: 0.0001" in done.stdout
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_an_accuracy_measured_by_training_is_that_of_the_evaluation_script(script, tmp_path):
+    script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_steps", "3", "--output_dir", "out")
+    script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--output", "evaluation.json")
+    assert json.loads((tmp_path / "evaluation.json").read_text())["accuracy"] == result(tmp_path / "out")["after"]["accuracy"]

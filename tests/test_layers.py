@@ -1,0 +1,46 @@
+"""The house's arrows: light rooms import no heavy library, and nothing imports back."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "src" / "ratchet"
+HEAVY = {"torch", "trl", "transformers", "accelerate", "peft", "datasets", "numpy"}
+# Each room and the rooms it may import.
+ARROWS = {
+    "errors": set(),
+    "tasks": {"errors"},
+    "rewards": {"errors", "tasks"},
+    "recipe": {"errors", "tasks", "rewards"},
+    "models": {"errors", "tasks", "recipe", "evaluation"},
+    "evaluation": {"errors", "tasks", "recipe", "models", "training"},
+    "hub": {"errors", "tasks", "recipe", "evaluation"},
+    "training": {"errors", "tasks", "rewards", "recipe", "models", "evaluation", "hub"},
+}
+
+
+@pytest.mark.parametrize("room", ["tasks", "rewards", "recipe"])
+def test_a_light_room_imports_no_heavy_library(room):
+    code = f"import sys, ratchet.{room}; print(sorted({HEAVY} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_rooms_import_only_what_stands_below_them(room):
+    files = [SOURCE / f"{room}.py"] if (SOURCE / f"{room}.py").is_file() else sorted((SOURCE / room).rglob("*.py"))
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                parts = name.split(".")
+                if parts[0] == "ratchet" and len(parts) > 1:
+                    assert parts[1] in ARROWS[room] | {room}, f"{file.name} imports {name}"
+
+
+def test_scripts_are_pages():
+    for script in sorted((SOURCE.parents[1] / "scripts").glob("*.py")):
+        assert len(script.read_text(encoding="utf-8").splitlines()) < 40, script.name

@@ -1,0 +1,31 @@
+"""What the README shows is run as it stands."""
+
+import json
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def block(language: str) -> str:
+    (found,) = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return found
+
+
+def test_the_task_of_ones_own_trains(script, tmp_path):
+    (tmp_path / "my_task.py").write_text(block("python"), encoding="utf-8")
+    (tmp_path / "my_recipe.yaml").write_text(block("yaml").replace("RATCHET", str(ROOT)), encoding="utf-8")
+    done = script("scripts/grpo.py", "my_recipe.yaml", "--max_steps", "2")
+    assert "on reverse" in done.stdout
+    assert json.loads((tmp_path / "outputs/my_recipe/result.json").read_text())["after"]["n"] == 64
+
+
+def test_every_file_that_the_readme_names_is_there():
+    named = re.findall(r"\b((?:recipes|scripts|accelerate_configs|src|benchmarks)/[\w./]+\.(?:yaml|py))", README)
+    assert named
+    assert [name for name in named if not (ROOT / name).is_file() and name != "recipes/mine.yaml"] == []
+
+
+def test_every_accelerate_configuration_has_its_place_in_the_readme():
+    assert [p.name for p in (ROOT / "accelerate_configs").glob("*.yaml") if f"`{p.name}`" not in README] == []
