@@ -1,6 +1,6 @@
 """Ask a trained model questions.
 
-    python scripts/chat.py outputs/demo
+python scripts/chat.py outputs/demo
 """
 
 from ratchet.commands import chat

@@ -15,10 +15,11 @@ ARROWS = {
     "tasks": {"errors"},
     "rewards": {"errors", "tasks"},
     "recipe": {"errors", "tasks", "rewards"},
-    "models": {"errors", "tasks", "recipe", "evaluation"},
-    "evaluation": {"errors", "tasks", "recipe", "models", "training"},
-    "hub": {"errors", "tasks", "recipe", "evaluation"},
-    "training": {"errors", "tasks", "rewards", "recipe", "models", "evaluation", "hub"},
+    "runtime": {"errors", "recipe"},
+    "models": {"errors"},
+    "hub": {"tasks", "recipe"},
+    "evaluation": {"errors", "tasks", "recipe", "runtime", "models"},
+    "training": {"errors", "tasks", "rewards", "recipe", "runtime", "models", "evaluation", "hub"},
 }
 
 

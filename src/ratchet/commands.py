@@ -126,7 +126,7 @@ def install_tiny() -> None:
     if path is None or overrides or options:
         print(install_tiny.__doc__)
         return
-    from ratchet.models.install_tiny import install
+    from ratchet.evaluation.install_tiny import install
 
     install(Path(path))
 

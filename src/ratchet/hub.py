@@ -48,7 +48,7 @@ its answer is right.
 _PACKAGES = ("trl", "transformers", "accelerate", "torch", "peft", "datasets")
 
 
-def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any]) -> None:
+def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any], question: str) -> None:
     """Write ``README.md`` into a model's folder; the metadata is built and checked by huggingface_hub."""
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -56,7 +56,9 @@ def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any]) -> No
     after = result.get("after")
     measured = []
     if after:
-        measured = [EvalResult("text-generation", recipe.task.name, recipe.task.name, "accuracy", round(after["accuracy"], 4), dataset_split=result["split"])]
+        measured = [
+            EvalResult("text-generation", recipe.task.name, recipe.task.name, "accuracy", round(after["accuracy"], 4), dataset_split=result["split"])
+        ]
     data = ModelCardData(
         base_model=base if base and not Path(base).exists() and "/" in base else None,
         library_name="transformers",
@@ -75,7 +77,7 @@ def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any]) -> No
         data=_data(recipe),
         steps=result["steps"],
         recipe=recipe.as_yaml(),
-        question=recipe.task.messages(_example(recipe))[-1]["content"],
+        question=question,
         tokens=recipe.evaluation.max_new_tokens or recipe.values.get("max_completion_length") or 512,
         versions="\n".join(f"- {package} {version(package)}" for package in _PACKAGES),
     )
@@ -103,9 +105,3 @@ def _data(recipe: Recipe) -> str:
     if recipe.task.name == "aquarat":
         return f"AQuA-RAT (Ling et al., 2017, [arXiv:1705.04146](https://arxiv.org/abs/1705.04146)), Apache-2.0, from `{source}`. Its labels hold errors."
     return f"The task's own: `{recipe.tree.value['task'].plain()}`."
-
-
-def _example(recipe: Recipe) -> dict[str, Any]:
-    from ratchet.evaluation.evaluate import rows_to_evaluate
-
-    return rows_to_evaluate(recipe.task, recipe.evaluation)[0]

@@ -10,9 +10,9 @@ from accelerate.state import DistributedType, PartialState
 
 PartialState._prepare_backend = lambda self, cpu=False, sagemaker_dp=False, backend=None: ("gloo", DistributedType.MULTI_GPU)
 
-import ratchet.training.run  # noqa: E402
+import ratchet.runtime  # noqa: E402
 
-ratchet.training.run.check_device = lambda recipe: None
+ratchet.runtime.check_device = lambda recipe: None
 
 from ratchet import commands  # noqa: E402
 

@@ -49,7 +49,9 @@ def tiny_copy(tmp_path, **changes):
 
 
 def test_a_tokenizer_without_a_chat_template(script, tmp_path):
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", tiny_copy(tmp_path, template=None), says="has no chat template")
+    refused(
+        script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", tiny_copy(tmp_path, template=None), says="has no chat template"
+    )
 
 
 def test_a_chat_template_for_a_base_model(script, tmp_path):
@@ -60,7 +62,9 @@ def test_a_chat_template_for_a_base_model(script, tmp_path):
 
 def test_a_template_that_never_ends_the_turn(script, tmp_path):
     template = "{% for m in messages %}{{ m.content }}{% endfor %}"
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", tiny_copy(tmp_path, template=template), says="would never stop")
+    refused(
+        script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", tiny_copy(tmp_path, template=template), says="would never stop"
+    )
 
 
 def test_weights_that_are_broken(script, tmp_path):

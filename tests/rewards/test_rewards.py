@@ -48,7 +48,9 @@ def test_trl_gets_one_named_function_per_term():
     functions = reward_functions(AquaRat(source="generated"), [RewardTerm(REWARDS["correctness"]), RewardTerm(REWARDS["answer_format"])], 64)
     completions = [[{"role": "assistant", "content": "6 * 7 = 42\nAnswer: C"}], [{"role": "assistant", "content": "Answer: D"}]]
     columns = {name: [value, value] for name, value in ROW.items()}
-    called = {f.__name__: f(prompts=[None] * 2, completions=completions, completion_ids=[[1, 2], [1]], trainer_state=None, **columns) for f in functions}
+    called = {
+        f.__name__: f(prompts=[None] * 2, completions=completions, completion_ids=[[1, 2], [1]], trainer_state=None, **columns) for f in functions
+    }
     assert called == {"correctness": [1.0, 0.0], "answer_format": [1.0, 1.0]}
 
 

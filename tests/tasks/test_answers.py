@@ -170,7 +170,27 @@ def test_a_value_that_two_options_share_names_neither():
 
 
 @pytest.mark.parametrize(
-    "unit", ["{", r"\boxed{", "<answer>", " ", "\n", "(", "*", "$", "answer ", "Answer: A ", "option A: 12 ", "A) ", "=", "é", "Ｃ", "<think>", "\x00", "not C "]
+    "unit",
+    [
+        "{",
+        r"\boxed{",
+        "<answer>",
+        " ",
+        "\n",
+        "(",
+        "*",
+        "$",
+        "answer ",
+        "Answer: A ",
+        "option A: 12 ",
+        "A) ",
+        "=",
+        "é",
+        "Ｃ",
+        "<think>",
+        "\x00",
+        "not C ",
+    ],
 )
 def test_never_raises_and_reads_only_a_bounded_part(unit):
     long = unit * (100_000 // len(unit))

@@ -82,9 +82,7 @@ class Result:
         if samples:
             counts = [sum(a.samples_correct) for a in self.answered]
             result["samples"] = samples
-            result["pass_at_k"] = {
-                str(k): mean_share([pass_at_k(samples, c, k) for c in counts]).as_dict() for k in powers_of_two(samples)
-            }
+            result["pass_at_k"] = {str(k): mean_share([pass_at_k(samples, c, k) for c in counts]).as_dict() for k in powers_of_two(samples)}
         return result
 
     def table(self) -> str:

@@ -5,7 +5,7 @@ their number and samples with a seed of its own. So one process and two produce 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,9 +87,9 @@ def _devices(model: Any) -> list[int]:
 
 
 def _generate(model: Any, tokenizer: Any, texts: list[str], sampling: Sampling) -> list[Completion]:
-    inputs = tokenizer(
-        texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False, return_token_type_ids=False
-    ).to(model.device)
+    inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False, return_token_type_ids=False).to(
+        model.device
+    )
     drawn = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
     output = model.generate(
         **inputs,
@@ -107,3 +107,16 @@ def _completion(tokenizer: Any, ids: list[int], ends: set[int | None]) -> Comple
     kept = ids if stop is None else ids[:stop]
     text = tokenizer.decode(kept, skip_special_tokens=True)
     return Completion(text, len(kept) + (stop is not None), truncated=stop is None)
+
+
+def generator(model: Any, tokenizer: Any, template_arguments: dict[str, Any] | None = None, title: str = "") -> Callable:
+    """What ``evaluation.evaluate`` calls: conversations and a ``Sampling`` to completions."""
+
+    def generate(conversations: Sequence[Sequence[dict[str, str]]], sampling: Sampling) -> tuple[list[list[Completion]], float]:
+        prompts = [
+            tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True, **(template_arguments or {}))
+            for messages in conversations
+        ]
+        return complete(model, tokenizer, prompts, sampling, title)
+
+    return generate

@@ -8,9 +8,10 @@ from accelerate import PartialState
 
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions, write_json
-from ratchet.models import generator, load_for_evaluation, load_tokenizer, locate
+from ratchet.evaluation.generate import Sampling, generator
+from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
-from ratchet.training.run import check_device, quiet
+from ratchet.runtime import check_device, quiet
 
 
 def run(recipe: Recipe, compare: str | None, output: Path | None, completions: Path | None) -> Result:
@@ -62,8 +63,6 @@ def _paired(name: str, other: str, paired: dict[str, Any]) -> str:
 
 def talk(name: str, max_new_tokens: int) -> None:
     """Answer lines from standard input until an empty one."""
-    from ratchet.evaluation.generate import Sampling
-
     quiet()
     state = PartialState()
     path = locate(name)

@@ -1,5 +1,5 @@
 """Model and tokenizer: from a checkpoint, from a configuration, or the tiny one that comes with the package."""
 
-from ratchet.models.load import TINY, check_template, generator, load_for_evaluation, load_tokenizer, locate
+from ratchet.models.load import TINY, check_template, load_for_evaluation, load_tokenizer, locate
 
-__all__ = ["TINY", "check_template", "generator", "load_for_evaluation", "load_tokenizer", "locate"]
+__all__ = ["TINY", "check_template", "load_for_evaluation", "load_tokenizer", "locate"]

@@ -1,7 +1,6 @@
 """Find, load and check models and tokenizers; every fault is a sentence, before anything is trained."""
 
 import json
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,17 +133,3 @@ def load_for_evaluation(path: str, dtype: str, device: str, revision: str = "mai
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(_not_loaded("model", path, error)) from None
     return model.to(torch.device(device)).eval()
-
-
-def generator(model: Any, tokenizer: Any, template_arguments: dict[str, Any] | None = None, title: str = "") -> Callable:
-    """What ``evaluation.evaluate`` calls: conversations and a ``Sampling`` to completions."""
-    from ratchet.evaluation.generate import complete
-
-    def generate(conversations: Sequence[Sequence[dict[str, str]]], sampling: Any) -> tuple[list, float]:
-        prompts = [
-            tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True, **(template_arguments or {}))
-            for messages in conversations
-        ]
-        return complete(model, tokenizer, prompts, sampling, title)
-
-    return generate

@@ -57,7 +57,9 @@ def problems(trainer: str, get: Callable[[str], Any], processes: int) -> list[st
         return ["generation_batch_size and steps_per_generation say the same thing twice; give one of them"]
     generation = batches(trainer, get, processes).generation_batch
     if get("generation_batch_size") and generation % micro:
-        found.append(f"generation_batch_size: {generation} is no multiple of {micro} ({per_device} per device x {processes} processes); the nearest are {_near(generation, micro)}")
+        found.append(
+            f"generation_batch_size: {generation} is no multiple of {micro} ({per_device} per device x {processes} processes); the nearest are {_near(generation, micro)}"
+        )
     elif generation % group:
         steps = generation // micro
         sizes = [b for b in range(1, per_device + 4 * group) if (b * processes * steps) % group == 0]
@@ -66,14 +68,17 @@ def problems(trainer: str, get: Callable[[str], Any], processes: int) -> list[st
         near_groups = sorted(sorted(groups, key=lambda g: abs(g - group))[:2])
         found.append(
             f"{generation} completions per generation ({per_device} per device x {processes} processes x {steps} steps) are not whole groups of "
-            f"num_generations: {group}; take per_device_train_batch_size: {_either(near)}" + (f", or num_generations: {_either(near_groups)}" if near_groups else "")
+            f"num_generations: {group}; take per_device_train_batch_size: {_either(near)}"
+            + (f", or num_generations: {_either(near_groups)}" if near_groups else "")
         )
     if get("eval_strategy") != "no":
         evaluated, group = get("per_device_eval_batch_size") * processes, get("num_generations_eval") or group
         if evaluated % group:
             sizes = [b for b in range(1, 8 * group + 1) if (b * processes) % group == 0]
             near = sorted(sorted(sizes, key=lambda b: abs(b - get("per_device_eval_batch_size")))[:2])
-            found.append(f"per_device_eval_batch_size: {get('per_device_eval_batch_size')} x {processes} processes is no multiple of num_generations {group}; take {_either(near)}")
+            found.append(
+                f"per_device_eval_batch_size: {get('per_device_eval_batch_size')} x {processes} processes is no multiple of num_generations {group}; take {_either(near)}"
+            )
     return found
 
 

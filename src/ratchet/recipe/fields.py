@@ -33,7 +33,15 @@ class Field:
         """For an error message: "one of a, b" or "an integer or null"."""
         if self.choices:
             return "one of " + ", ".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in self.choices)
-        names = {"bool": "true or false", "int": "an integer", "float": "a number", "str": "text", "dict": "a mapping", "list": "a list", "none": "null"}
+        names = {
+            "bool": "true or false",
+            "int": "an integer",
+            "float": "a number",
+            "str": "text",
+            "dict": "a mapping",
+            "list": "a list",
+            "none": "null",
+        }
         kinds = self.kinds - {"int"} if "float" in self.kinds else self.kinds
         return " or ".join(names[kind] for kind in names if kind in kinds)
 

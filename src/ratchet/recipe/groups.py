@@ -1,13 +1,13 @@
 """The keys that Ratchet adds to TRL's, all of them. Everything else in a recipe is TRL's, transformers' or peft's own.
 
-    trainer     sft or grpo: which script runs the recipe
-    task        what is learned: a task's name, or the path of a Python file with one (relative to the recipe)
-    data        where the task's rows come from; the keys are the fields of the task's class
-    rewards     reward name -> {weight, parameters of that reward}; null takes an inherited one away (GRPO)
-    evaluation  what is measured before, during and after training (``Evaluation`` below)
-    from_scratch  a model with random weights instead of ``model_name_or_path`` (``FromScratch`` below)
-    extends     another recipe, on which this one is laid key by key; where it names another task, data and rewards
-                are not inherited
+trainer     sft or grpo: which script runs the recipe
+task        what is learned: a task's name, or the path of a Python file with one (relative to the recipe)
+data        where the task's rows come from; the keys are the fields of the task's class
+rewards     reward name -> {weight, parameters of that reward}; null takes an inherited one away (GRPO)
+evaluation  what is measured before, during and after training (``Evaluation`` below)
+from_scratch  a model with random weights instead of ``model_name_or_path`` (``FromScratch`` below)
+extends     another recipe, on which this one is laid key by key; where it names another task, data and rewards
+            are not inherited
 """
 
 from dataclasses import dataclass, field

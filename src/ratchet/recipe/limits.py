@@ -53,7 +53,15 @@ RETIRED = {
 RETIRED = {key: fix for key, fix in RETIRED.items() if fix and key != "resume_from_checkpoint"}
 # Fields that TRL still has, but only to warn: they are retired for a recipe too.
 DEPRECATED_FIELDS = frozenset(
-    {"gradient_checkpointing", "gradient_checkpointing_kwargs", "use_liger_kernel", "use_transformers_paged", "vllm_importance_sampling_cap", "reward_weights", "warmup_ratio"}
+    {
+        "gradient_checkpointing",
+        "gradient_checkpointing_kwargs",
+        "use_liger_kernel",
+        "use_transformers_paged",
+        "vllm_importance_sampling_cap",
+        "reward_weights",
+        "warmup_ratio",
+    }
 )
 # Fields that a script fills itself, or that say the same as one of Ratchet's groups.
 NOT_IN_RECIPES = {
@@ -89,7 +97,9 @@ POSITIVE = frozenset(
     "vllm_gpu_memory_utilization vllm_max_model_length vllm_tensor_parallel_size save_total_limit logging_steps save_steps eval_steps "
     "max_new_tokens samples_limit vocab_size repetition_penalty epsilon".split()
 )
-NOT_NEGATIVE = frozenset("beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples max_rows show overlap_ngram max_train max_validation max_test".split())
+NOT_NEGATIVE = frozenset(
+    "beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples max_rows show overlap_ngram max_train max_validation max_test".split()
+)
 AT_MOST_ONE = frozenset("top_p min_p lora_dropout vllm_gpu_memory_utilization adam_beta1 adam_beta2 guess_share wrong_share lookup_share".split())
 WHOLE_OR_SHARE = frozenset("save_steps eval_steps logging_steps warmup_steps".split())
 

@@ -139,7 +139,9 @@ class _Checker:
         task = self._task(task_class)
         rewards = self._rewards(task_class, trainer)
         groups = {name: self._group(name, cls) for name, cls in (("evaluation", Evaluation), ("from_scratch", FromScratch))}
-        recipe = Recipe(self.path, trainer, task, values, rewards, groups["evaluation"] or Evaluation(), groups["from_scratch"], self._processes(), self.tree)
+        recipe = Recipe(
+            self.path, trainer, task, values, rewards, groups["evaluation"] or Evaluation(), groups["from_scratch"], self._processes(), self.tree
+        )
         if not self.findings:
             self._together(recipe)
         if self.findings:
@@ -178,14 +180,20 @@ class _Checker:
         else:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
             where = next((group for group in ("evaluation", "from_scratch") if not path and key in OWN_FIELDS[group].group), None)
-            hint = f"; did you mean {path}{near[0]}?" if near else (f"; it belongs under {where}:" if where else f"; {path or 'the recipe'} knows {_few(known)}")
+            hint = (
+                f"; did you mean {path}{near[0]}?"
+                if near
+                else (f"; it belongs under {where}:" if where else f"; {path or 'the recipe'} knows {_few(known)}")
+            )
             self._say(node, f"unknown key {name}{hint}")
         return False
 
     def _value(self, key: str, node: Node, field_: Field, name: str) -> Any:
         try:
             if field_.group is not None and isinstance(node.value, dict):
-                return {k: self._value(k, n, field_.group[k], f"{name}.{k}") for k, n in node.value.items() if self._known(k, n, field_.group, f"{name}.")}
+                return {
+                    k: self._value(k, n, field_.group[k], f"{name}.{k}") for k, n in node.value.items() if self._known(k, n, field_.group, f"{name}.")
+                }
             value = check(node, field_)
         except Mismatch as mismatch:
             shown = node.text if node.text or node.value == "" else json.dumps(node.plain(), default=str)
@@ -246,7 +254,7 @@ class _Checker:
             if entry.value is None or cls is None:
                 continue  # an inherited reward taken away
             if name not in known:
-                self._known(name, entry, {key: WEIGHT for key in known}, "rewards.")
+                self._known(name, entry, dict.fromkeys(known, WEIGHT), "rewards.")
                 continue
             terms.append(self._term(known[name], entry))
         if not self.findings:
@@ -276,7 +284,7 @@ class _Checker:
             self._say(node, f"{name} is a group of keys")
             return None
         values = self._value(name, node, OWN_FIELDS[name], name)
-        return cls(**{k: v for k, v in values.items()}) if isinstance(values, dict) else None
+        return cls(**values) if isinstance(values, dict) else None
 
     def _secrets(self, key: str, node: Node) -> None:
         if isinstance(node.value, dict):
@@ -289,7 +297,9 @@ class _Checker:
             named = limits.SECRET_KEY.search(key) and key not in limits.NOT_SECRET_KEYS
             if named or (limits.SECRET_VALUE.search(node.value) and not key.endswith("revision")):
                 # Raised alone and at once, so that no other message can print the value.
-                raise UserError(f"{node.origin}: {key} looks like a secret; recipes are saved and published. Put it in the environment (.env) and take it out here")
+                raise UserError(
+                    f"{node.origin}: {key} looks like a secret; recipes are saved and published. Put it in the environment (.env) and take it out here"
+                )
 
     def _together(self, recipe: Recipe) -> None:
         """Checks that need several values."""
@@ -297,7 +307,9 @@ class _Checker:
             self.findings.append(f"{self.path}: {text}")
         named = recipe.values.get("model_name_or_path")
         if not named and recipe.from_scratch is None:
-            self.findings.append(f"{self.path}: model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no from_scratch")
+            self.findings.append(
+                f"{self.path}: model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no from_scratch"
+            )
         if named and recipe.from_scratch is not None:
             self._say(self.tree.value["model_name_or_path"], "model_name_or_path and from_scratch exclude each other")
         if recipe.get("load_in_4bit") and recipe.get("load_in_8bit"):

@@ -81,7 +81,7 @@ class Reader:
 
     def after_option(self, at: int, end: int) -> Claim | None:
         """ "Option C is correct", "Choice: C", "... so option C"; not "Option A gives 12"."""
-        found = self._letter(end + self.low.startswith("s", end))
+        found, _ = self._letter(end + self.low.startswith("s", end))
         if not found:
             return None
         after = found.end("letter")
@@ -148,13 +148,13 @@ class Reader:
         letters = match["letter"] + (listed["other"] if listed else "")
         return Claim(start, end, letters, denied=denied and not listed)
 
-    def _letter(self, end: int) -> re.Match | None:
-        bridge = p.BRIDGE.match(self.low, end).end()
-        deny = p.DENY.match(self.low, bridge)
-        start = deny.end() if deny else bridge
-        if start and self.text[start - 1].isalnum():
-            return None
-        return p.LETTER.match(self.text, start)
+    def _letter(self, end: int) -> tuple[re.Match | None, bool]:
+        """The letter after a label and what stands between, and whether that denies it."""
+        start = p.BRIDGE.match(self.low, end).end()
+        deny = p.DENY.match(self.low, start)
+        start = deny.end() if deny else start
+        glued = start > 0 and self.text[start - 1].isalnum()
+        return None if glued else p.LETTER.match(self.text, start), bool(deny)
 
     def _announced(self, end: int) -> bool:
         """Whether what stands between label and letter says "is" or has a colon."""
@@ -163,13 +163,10 @@ class Reader:
 
     def _forward(self, at: int, end: int) -> tuple[Claim | None, bool]:
         """The claim on the letter after a label, and whether there was a letter at all."""
-        bridge = p.BRIDGE.match(self.low, end).end()
-        deny = p.DENY.match(self.low, bridge)
-        start = deny.end() if deny else bridge
-        match = p.LETTER.match(self.text, start) if start == 0 or not self.text[start - 1].isalnum() else None
+        match, deny = self._letter(end)
         if not match:
-            return None, bool(deny)
-        letter, stop = match["letter"], start + 1
+            return None, deny
+        start, stop, letter = match.start(), match.end("letter"), match["letter"]
         if letter.islower() and not self._stands_alone(start):
             return None, False
         letter = letter.upper()
@@ -364,48 +361,15 @@ class Reader:
             yield Claim(match.start("letter"), match.end("letter"), match["letter"])
 
 
-KEYWORDS: tuple[tuple[str, Callable[[Reader, int, int], Claim | None]], ...] = (
-    ("answer", Reader.after_answer),
-    ("correct", Reader.after_correct),
-    ("wrong", Reader.after_correct),
-    ("option", Reader.after_option),
-    ("choice", Reader.after_option),
-    ("alternative", Reader.after_option),
-    ("letter", Reader.after_option),
-    ("boxed", Reader.in_box),
-    ("fbox", Reader.in_box),
-    ("framebox", Reader.in_box),
-    ("<answer", Reader.in_tag),
-    ("<final", Reader.in_tag),
-    ("<choice", Reader.in_tag),
-    ("[answer", Reader.in_tag),
-    ("ans", Reader.after_verb),
-    ("imo", Reader.after_verb),
-    ("choos", Reader.after_verb),
-    ("chose", Reader.after_verb),
-    ("pick", Reader.after_verb),
-    ("select", Reader.after_verb),
-    ("go with", Reader.after_verb),
-    ("going with", Reader.after_verb),
-    ("leaving", Reader.after_verb),
-    ("leaves", Reader.after_verb),
-    ("making", Reader.after_verb),
-    ("meant", Reader.after_verb),
-    ("make that", Reader.after_verb),
-    ("scratch that", Reader.after_verb),
-    ("correction", Reader.after_verb),
-    ("sorry", Reader.after_verb),
-    ("actually", Reader.after_verb),
-    ("stays", Reader.after_verb),
-    ("remains", Reader.after_verb),
-    ("stick", Reader.after_verb),
-    ("wait", Reader.after_verb),
-    ("wins", Reader.after_winner),
-    ("it is", Reader.after_winner),
-    ("final", Reader.after_label),
-    ("verdict", Reader.after_label),
-    ("conclusion", Reader.after_label),
-    ("solution", Reader.after_label),
-    ("result", Reader.after_label),
-    ("response", Reader.after_label),
+_HANDLERS: tuple[tuple[Callable[[Reader, int, int], Claim | None], tuple[str, ...]], ...] = (
+    (Reader.after_answer, ("answer",)),
+    (Reader.after_correct, ("correct", "wrong")),
+    (Reader.after_option, ("option", "choice", "alternative", "letter")),
+    (Reader.in_box, ("boxed", "fbox", "framebox")),
+    (Reader.in_tag, ("<answer", "<final", "<choice", "[answer")),
+    (Reader.after_verb, ("ans", "imo", "choos", "chose", "pick", "select", "go with", "going with", "leaving", "leaves", "making")),
+    (Reader.after_verb, ("meant", "make that", "scratch that", "correction", "sorry", "actually", "wait", "stays", "remains", "stick")),
+    (Reader.after_winner, ("wins", "it is")),
+    (Reader.after_label, ("final", "verdict", "conclusion", "solution", "result", "response")),
 )
+KEYWORDS = tuple((word, handler) for handler, words in _HANDLERS for word in words)

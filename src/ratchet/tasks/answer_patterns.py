@@ -44,7 +44,9 @@ ALSO = re.compile(
     r"\b(?:[Oo]r|[Aa]lternatively|[Pp]ossibly|[Mm]aybe|[Pp]erhaps|[Oo]therwise|equally|acceptable|also\s+(?:correct|possible|works?|right|valid|acceptable|fine|be)|with\s+\d+\s?%)(?:\b|\s|$)|または|或|또는|или"
 )
 NEGATES = re.compile(r"\b(?:not|wrong|incorrect|rather|than|because|since|neither|nor)\b|n't")
-NOT_BUT = re.compile(rf"{CLOSE}{{0,8}}\s?(?:\([^()\n]{{1,80}}\))?[\s,;.]{{0,6}}+(?:but|rather|it\s+is|it's)\b{BRIDGE_TEXT}{{0,8}}+(?P<letter>[a-j])(?![\w'’^])")
+NOT_BUT = re.compile(
+    rf"{CLOSE}{{0,8}}\s?(?:\([^()\n]{{1,80}}\))?[\s,;.]{{0,6}}+(?:but|rather|it\s+is|it's)\b{BRIDGE_TEXT}{{0,8}}+(?P<letter>[a-j])(?![\w'’^])"
+)
 NEXT_LABEL = re.compile(r"\s?[).:\]\-–][^\n]{0,80}?(?:\n[^\n]{0,3}?|[\s,;(|])\(?(?P<next>[B-J])\s?[).:\]\-–]")
 UNREAL = re.compile(
     r"(?:\b(?:if|suppose|supposing|assume|assuming|whether|unless|imagine|were|pretend|thought|thinks|guessed|had|wrong|incorrect|false|tempting|not|doubts?|deny|(?:do\s?n['o]t|does\s?n['o]t|did\s?n['o]t|ca\s?n['o]t|cannot|would\s?n['o]t|wo\s?n't|do\s+not)\s+(?:think|believe|say|see|agree|know|accept))\b(?:\s+(?:that|how|why|to\s+(?:say|assume|conclude|think)(?:\s+that)?))?(?:\s+(?:say|put|choose|pick))?\s+"
@@ -61,14 +63,19 @@ DENIED_LATER = re.compile(
 EQUALS = re.compile(rf"{CLOSE}{{0,8}}+\s*=\s*(?P<value>[^\n]{{1,60}})")
 
 # A letter before its label: "C is the correct ...". `BEFORE_ENDS` says cheaply where that is worth trying.
-BEFORE_ENDS = tuple(f"{word} " for word in "the our my your a an only right best final correct is be being was as most appropriate required one therefore thus hence clearly indeed obviously definitely certainly not to".split())
+BEFORE_ENDS = tuple(
+    f"{word} "
+    for word in "the our my your a an only right best final correct is be being was as most appropriate required one therefore thus hence clearly indeed obviously definitely certainly not to".split()
+)
 BEFORE = re.compile(
     rf"(?:^|[\n.!?;:,(>|]\s*|[→⇒∴]\s*|\b(?:so|So|hence|Hence|thus|Thus|therefore|Therefore|then|[Oo]ption|[Cc]hoice|letter|that|think|believe|say|means|[Aa]nswer|IMO|and|but|no|[Aa]ctually|Yes)\s+)[*_`\"'(\[{{$]{{0,6}}(?P<letter>[A-J]){CLOSE}{{0,6}}[.:]?\s{{0,3}}"
     r"(?:\([^()\n]{1,25}\)\s*|[-+$]?[\d.,/%]{1,12}\s*\w{0,10}\s+)?(?:is|was|must\s+be|would\s+be|will\s+be|has\s+to\s+be|should\s+be|being|→|as|to\s+be|appears\s+to\s+be)\s*(?P<deny>not\s+|n't\s+)?(?:(?:therefore|thus|hence|clearly|then|indeed|obviously|definitely|certainly)\s+)?"
     r"(?:(?:the|our|my|your|an?)\s+)?(?:(?:only|right|best|final|correct|most|appropriate|required|one|that)\s+){0,3}$"
 )
 LISTED_BEFORE = re.compile(r"(?P<other>[A-J])\)?\s*(?:,|\bor\b|\band\b|/|&)\s*(?:or\b|and\b)?\s*[(*]*$")
-WINS = re.compile(r"(?:^|[\n.!?;:,]\s*|\b(?:[Ss]o|[Tt]hus|[Tt]hen|[Hh]ence|[Tt]herefore|option|Option|[Oo]nly)\s+)[(*]{0,3}(?P<letter>[A-J])[)*]{0,3}\s+$")
+WINS = re.compile(
+    r"(?:^|[\n.!?;:,]\s*|\b(?:[Ss]o|[Tt]hus|[Tt]hen|[Hh]ence|[Tt]herefore|option|Option|[Oo]nly)\s+)[(*]{0,3}(?P<letter>[A-J])[)*]{0,3}\s+$"
+)
 IMAGINED = re.compile(r"\b(?:if|were|had|someone|somebody|anyone|who|forg[eo]t\w*|without|otherwise|one)\b")
 LOOKS_RIGHT = re.compile(
     rf"{CLOSE}{{0,8}}\s*(?:[:\-–—]?\s*(?:\([^()\n]{{1,25}}\)|[-+$]?[\d.,/%]{{1,12}}(?:\s\w{{1,10}})?)\s*)?[,:]?\s*(?:which\s+)?(?:is\s+(?:the\s+|our\s+|my\s+|therefore\s+|thus\s+){{0,3}}(?:correct|right|answer|best|true|one|solution)|matches|fits|works|satisfies|it\s+is\b)"
@@ -122,7 +129,9 @@ _CONCLUDES = r"gives\s+us|so|So|hence|Hence|HENCE|thus|Thus|therefore|Therefore|
 LINE_TAIL = re.compile(
     rf"(?:(?:\b(?:{_CONCLUDES}|gives\s+us|giving\s+us|i\.?e|is|choice|then|giving|means|i\s+say|I\s+say|I\s+go\s+for)|->|=>|[→⇒∴>✓]|(?<=[\w)%°])[.;!]|(?<=\d)\s{{0,2}}[,=]|(?<=[a-z]):|--+|…|\.\.+)[\s*_,.:\-(\[]{{0,8}}|(?<=[\w)%.])\s{{0,3}}[(\[{{]|[\s][*_]{{1,3}})(?P<letter>[A-J])[)\]}}*_.!\s]*$"
 )
-CONCLUDES = re.compile(rf"(?:\b(?:{_CONCLUDES})(?:\s+(?:it|that|this)(?:'s|\s+is))?|\b(?:match(?:es)?|fits|works|one|choice)\s+is|=>|->|[→⇒∴])[\s*_,.:(\[]{{0,6}}$")
+CONCLUDES = re.compile(
+    rf"(?:\b(?:{_CONCLUDES})(?:\s+(?:it|that|this)(?:'s|\s+is))?|\b(?:match(?:es)?|fits|works|one|choice)\s+is|=>|->|[→⇒∴])[\s*_,.:(\[]{{0,6}}$"
+)
 UNDECIDED = re.compile(r"(?:\bnot\b|\bor\b|n't|\band\b)[\s(]{0,3}$")
 FIRST_LINE = re.compile(
     r"[\s*_(\[`\"'#>]*+(?P<letter>[A-J])(?:[)\]*_`\"'.:]*+[^\S\n]*+(?:\n|$)|[)\]*_`\"'.,:;]++\s+(?=(?:[Bb]ecause|[Ss]ince|[Aa]s|[Tt]he|[Tt]his|[Ee]xplanation|[Rr]eason|[Bb]y)\b)|\s+(?=(?:because|since|is the correct|is correct)\b))"

@@ -43,7 +43,10 @@ _WITHDRAWN = re.compile(
     r"|\b(?:wait|hmm+|oops|actually\s+no|no\s+wait|hold\s+on)\b|está\s+mal|no\s+s[ée]\b|weiß\s+nicht|je\s+ne\s+sais\s+pas|не\s+знаю|não\s+sei|non\s+lo\s+so|不对|不知道|不确定|わかりません|모르겠",
     re.IGNORECASE,
 )
-_CONFIRMED = re.compile(r"(?<!not )(?<!n't )\b(?:yes|confirmed|confirms|stands|checks\s+out|that's\s+(?:right|correct)|is\s+correct|still|consistent|holds|same|good)\b", re.IGNORECASE)
+_CONFIRMED = re.compile(
+    r"(?<!not )(?<!n't )\b(?:yes|confirmed|confirms|stands|checks\s+out|that's\s+(?:right|correct)|is\s+correct|still|consistent|holds|same|good)\b",
+    re.IGNORECASE,
+)
 _OPTION_BLOCK = re.compile(r"\(?A[).:\]][^\n]{0,120}?\s\(?B[).:\]](?:[^\n]|\n){0,120}?\s\(?C[).:\]]")
 _NEW_QUESTION = re.compile(
     r"\n[\s#*>\d.\-=_(]*+(?:(?:next|new|another|follow-?up)\s+)?(?:question|problem|q|exercise|instruction|input|user|human|example|quiz|frage|pregunta|aufgabe|题目|问题|вопрос)(?!\w)[^\S\n]*+[*#]*+(?:(?:no\.?|number|#)?[^\S\n]*\d+[^\S\n*]*+[*]*+)?(?:[:：.)\n—–-]|$)"
@@ -51,7 +54,28 @@ _NEW_QUESTION = re.compile(
     r"|\n[#*\s]*+(?:multiple[- ]choice question)",
     re.IGNORECASE,
 )
-_RUN_ON_WORDS = ("question", "problem", "\nq", "exercise", "instruction", "\ninput", "user", "human", "example", "<|", "</s>", "_turn>", "inst]", "frage", "pregunta", "aufgabe", "题", "问题", "вопрос", "quiz")
+_RUN_ON_WORDS = (
+    "question",
+    "problem",
+    "\nq",
+    "exercise",
+    "instruction",
+    "\ninput",
+    "user",
+    "human",
+    "example",
+    "<|",
+    "</s>",
+    "_turn>",
+    "inst]",
+    "frage",
+    "pregunta",
+    "aufgabe",
+    "题",
+    "问题",
+    "вопрос",
+    "quiz",
+)
 
 
 def read_answer(text: str, options: Sequence[str]) -> str | None:
@@ -91,10 +115,8 @@ def _after_thinking(text: str) -> str:
     """What stands outside ``<think>``: a closed block is skipped, an unclosed one swallows the rest."""
     if "think" not in text and "THINK" not in text and "Think" not in text:
         return text
-    closed = None
-    for closed in _THINK_CLOSED.finditer(text):
-        pass
-    text = text[closed.end() :] if closed else text
+    ends = [match.end() for match in _THINK_CLOSED.finditer(text)]
+    text = text[ends[-1] :] if ends else text
     opened = _THINK_OPENED.search(text)
     return text[: opened.start()] if opened else text
 

@@ -166,7 +166,7 @@ class AquaRat(Task):
         if folder.exists() or self.source.startswith((".", "/", "~")):
             return aquarat_rows.read_folder(folder, split)
         if self.source.count("/") != 1:
-            raise UserError(f"data.source: {self.source} is neither a folder here, nor a data set on the Hub (owner/name), nor \"generated\"")
+            raise UserError(f'data.source: {self.source} is neither a folder here, nor a data set on the Hub (owner/name), nor "generated"')
         return aquarat_rows.read_hub(self.source, self.revision, split)
 
     def _generate(self, split: str) -> list[Row]:

@@ -133,9 +133,7 @@ def is_own_value(text: str, letter: str, options: Sequence[str]) -> bool:
     if not 0 <= index < len(options):
         return False
     own, said = _values(tuple(options))[index], Value(text[:120])
-    return same_value(said, own) or (bool(own.plain) and said.plain.startswith(own.plain)) or (
-        said.number is not None and said.number == own.number
-    )
+    return same_value(said, own) or (bool(own.plain) and said.plain.startswith(own.plain)) or (said.number is not None and said.number == own.number)
 
 
 _ENDING = re.compile(
@@ -144,11 +142,14 @@ _ENDING = re.compile(
     re.IGNORECASE,
 )
 _UNSURE = re.compile(
-    r"\b(?:if|suppose|assum\w+|let us try|let's try|try|trying|were|unless|when|would|could|might|maybe|perhaps|not|n't|or|option|choice|answer|[A-E]\s*=)\b|\b[A-E]\s*=", re.IGNORECASE
+    r"\b(?:if|suppose|assum\w+|let us try|let's try|try|trying|were|unless|when|would|could|might|maybe|perhaps|not|n't|or|option|choice|answer|[A-E]\s*=)\b|\b[A-E]\s*=",
+    re.IGNORECASE,
 )
 _LABELS = re.compile(r"(?<![\w'])[\"'(]?[A-J][\"']?\s?[).:]\s?\S")
 _LISTED = re.compile(r"\W*(?:option\s+)?[A-Ja-j]\s?[).:\]]\s*\S")
-_ASKS = re.compile(r"\b(?:what|how|which|find|calculate|determine|when|where|who|whose|compute|value of|approximate|nearest|rounded|is it)\b[^.]*$", re.IGNORECASE)
+_ASKS = re.compile(
+    r"\b(?:what|how|which|find|calculate|determine|when|where|who|whose|compute|value of|approximate|nearest|rounded|is it)\b[^.]*$", re.IGNORECASE
+)
 
 
 def trailing_value(text: str, options: Sequence[str]) -> str | None:

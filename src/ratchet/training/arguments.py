@@ -49,5 +49,3 @@ def trainer_extras(prepared: Any) -> dict[str, Any]:
     if quantization is not None:
         extras["quantization_config"] = quantization
     return extras
-
-

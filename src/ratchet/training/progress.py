@@ -22,7 +22,13 @@ def duration(seconds: float) -> str:
 class ProgressLine(TrainerCallback):
     """Step, the figures that matter, time per step and time left."""
 
-    SHOWN = (("reward", "reward", ".3f"), ("completions/mean_length", "length", ".1f"), ("loss", "loss", ".4f"), ("mean_token_accuracy", "token accuracy", ".3f"), ("kl", "kl", ".4f"))
+    SHOWN = (
+        ("reward", "reward", ".3f"),
+        ("completions/mean_length", "length", ".1f"),
+        ("loss", "loss", ".4f"),
+        ("mean_token_accuracy", "token accuracy", ".3f"),
+        ("kl", "kl", ".4f"),
+    )
 
     def __init__(self) -> None:
         self.start, self.first_step = 0.0, 0

@@ -10,10 +10,8 @@ Everything that can be known to be wrong is found before the model is loaded; wh
 """
 
 import errno
-import logging
 import os
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
+from ratchet.runtime import check_device, quiet
 
 BuildTrainer = Callable[["Run"], Any]
 
@@ -75,34 +74,6 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started:
     if recipe.evaluation.after and (not trainer.results or trainer.results[-1][0] != trainer.state.global_step):
         trainer.evaluate()
     return finish(trainer, prepared, trained)
-
-
-def quiet() -> None:
-    """Warnings of libraries about themselves are kept away; those about the run stay. Other ranks say nothing."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    warnings.filterwarnings("ignore", message=".*(?:is_gradient_checkpointing|lr_scheduler.step|pin_memory).*")
-    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.|transformers\.|trl\.")
-    level = logging.WARNING if os.environ.get("RANK", "0") == "0" else logging.ERROR
-    for name in ("transformers", "trl", "datasets", "accelerate", "DeepSpeed", "deepspeed"):
-        logging.getLogger(name).setLevel(level)
-    import transformers
-
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity(level)
-
-
-def check_device(recipe: Recipe) -> None:
-    """A configuration that wants a GPU needs one."""
-    import torch
-
-    if recipe.get("use_cpu") or torch.accelerator.is_available():
-        return
-    raise UserError(
-        "there is no GPU here, and the recipe wants one. On a CPU add --use_cpu true --bf16 false "
-        "(accelerate_configs/cpu.yaml), or start with recipes/demo.yaml, which needs none"
-    )
 
 
 def prepare_folder(recipe: Recipe) -> None:
@@ -163,7 +134,9 @@ def _token_limit(recipe: Recipe, positions: int | None) -> int | None:
         return None
     left = min(whole) - recipe.get("max_completion_length")
     if left < 1:
-        raise UserError(f"max_completion_length: {recipe.get('max_completion_length')} leaves no room for a prompt in the {min(whole)} tokens the model can read")
+        raise UserError(
+            f"max_completion_length: {recipe.get('max_completion_length')} leaves no room for a prompt in the {min(whole)} tokens the model can read"
+        )
     return left
 
 
@@ -191,7 +164,7 @@ def _attach(trainer: Any, prepared: Run) -> None:
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
     from ratchet.evaluation.evaluate import evaluate, rows_to_evaluate
-    from ratchet.models import generator
+    from ratchet.evaluation.generate import generator
     from ratchet.training.progress import ProgressLine
 
     recipe = prepared.recipe
@@ -222,7 +195,7 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
     result = outcome(trainer.results, prepared.recipe, trainer.state.global_step, seconds)
     if trainer.accelerator.is_main_process:
         folder = Path(prepared.recipe.output_dir)
-        write_model_card(folder, prepared.recipe, result)
+        write_model_card(folder, prepared.recipe, result, prepared.data.train[0]["prompt"][-1]["content"])
         write_json(folder / "result.json", result)
         print(summary(trainer.results, prepared.recipe, result), flush=True)
     trainer.accelerator.wait_for_everyone()

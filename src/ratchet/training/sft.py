@@ -50,4 +50,6 @@ def _check_targets(dataset: Any) -> None:
     for row in dataset.select(range(min(20, len(dataset)))):
         mask = row.get("completion_mask") or row.get("assistant_masks") or row.get("labels")
         if mask is not None and not any(token not in (0, -100) for token in mask):
-            raise UserError("the chat template leaves no token of the target to learn from (the completion mask is empty); give another chat_template_path")
+            raise UserError(
+                "the chat template leaves no token of the target to learn from (the completion mask is empty); give another chat_template_path"
+            )

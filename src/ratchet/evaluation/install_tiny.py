@@ -5,12 +5,21 @@ from pathlib import Path
 
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate, write_json
-from ratchet.evaluation.generate import Sampling
+from ratchet.evaluation.generate import Sampling, generator
 from ratchet.evaluation.statistics import wilson
-from ratchet.models.load import TINY, generator, load_for_evaluation, load_tokenizer
+from ratchet.models import TINY, load_for_evaluation, load_tokenizer
+from ratchet.models.load import __file__ as models_file
 from ratchet.recipe import load_recipe
 
-FILES = ("config.json", "generation_config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "recipe.yaml")
+FILES = (
+    "config.json",
+    "generation_config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "recipe.yaml",
+)
 
 
 def install(folder: Path) -> None:
@@ -28,10 +37,12 @@ def install(folder: Path) -> None:
         worked = [" = " in c.text for (c,) in drawn]
         found[name] = wilson(sum(right), len(right)).as_dict()
         found[f"{name}, worked out"] = wilson(sum(r and w for r, w in zip(right, worked, strict=True)), sum(worked)).as_dict()
-    target = Path(__file__).with_name("tiny")
+    target = Path(models_file).with_name("tiny")
     target.mkdir(exist_ok=True)
     for name in FILES:
         shutil.copyfile(folder / name, target / name)
-    write_json(target / "evaluation.json", {"split": "test", "parameters": model.num_parameters(), "command": "make tiny", "temperature": 1.0, **found})
+    write_json(
+        target / "evaluation.json", {"split": "test", "parameters": model.num_parameters(), "command": "make tiny", "temperature": 1.0, **found}
+    )
     for name, share in found.items():
         print(f"{TINY}: {name:<20} {share['accuracy']:.3f} [{share['low']:.3f}, {share['high']:.3f}] (n = {share['n']})")

@@ -1,0 +1,36 @@
+"""How a process behaves: what it prints, and whether it has the device that a recipe wants."""
+
+import logging
+import os
+import warnings
+
+from ratchet.errors import UserError
+from ratchet.recipe import Recipe
+
+
+def quiet() -> None:
+    """Warnings of libraries about themselves are kept away; those about the run stay. Other ranks say nothing."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    warnings.filterwarnings("ignore", message=".*(?:is_gradient_checkpointing|lr_scheduler.step|pin_memory).*")
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.|transformers\.|trl\.")
+    level = logging.WARNING if os.environ.get("RANK", "0") == "0" else logging.ERROR
+    for name in ("transformers", "trl", "datasets", "accelerate", "DeepSpeed", "deepspeed"):
+        logging.getLogger(name).setLevel(level)
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity(level)
+
+
+def check_device(recipe: Recipe) -> None:
+    """A configuration that wants a GPU needs one."""
+    import torch
+
+    if recipe.get("use_cpu") or torch.accelerator.is_available():
+        return
+    raise UserError(
+        "there is no GPU here, and the recipe wants one. On a CPU add --use_cpu true --bf16 false "
+        "(accelerate_configs/cpu.yaml), or start with recipes/demo.yaml, which needs none"
+    )
