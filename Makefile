@@ -6,7 +6,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-LAUNCH := $(BIN)/accelerate launch --num_cpu_threads_per_process 2 --config_file accelerate_configs/cpu.yaml
+LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process 2 --config_file accelerate_configs/cpu.yaml
 
 .PHONY: demo test quality style tiny schema clean
 

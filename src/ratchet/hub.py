@@ -10,7 +10,7 @@ from ratchet.tasks.aquarat_rows import HUB_DATASET
 _TEXT = """
 # {name}
 
-Trained with [Ratchet](https://github.com/ratchet-rl/ratchet) and TRL's {trainer} on the task `{task}`, starting from {base}.
+Trained with Ratchet and TRL's {trainer} on the task `{task}`, starting from {base}.
 
 ## Evaluation
 

@@ -28,7 +28,10 @@ def check_device(recipe: Recipe) -> None:
     """A configuration that wants a GPU needs one."""
     import torch
 
-    if recipe.get("use_cpu") or torch.accelerator.is_available():
+    if recipe.get("use_cpu"):
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")  # or DeepSpeed warns that it found nothing else
+        return
+    if torch.accelerator.is_available():
         return
     raise UserError(
         "there is no GPU here, and the recipe wants one. On a CPU add --use_cpu true --bf16 false "

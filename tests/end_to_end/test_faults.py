@@ -77,7 +77,7 @@ def test_data_smaller_than_one_generation(script):
 
 
 def test_rows_longer_than_the_model_reads_are_dropped_and_counted(script):
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_completion_length", "470", says="longer than 42 tokens")
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_completion_length", "482", says="longer than 30 tokens")
 
 
 def test_corrupt_data_is_named_by_file_and_line(script, tmp_path):

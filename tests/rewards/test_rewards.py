@@ -7,7 +7,7 @@ import pytest
 
 from ratchet.errors import UserError
 from ratchet.recipe import load_recipe
-from ratchet.rewards import REWARDS, RewardTerm, Sample, check_weights, total
+from ratchet.rewards import REWARDS, RewardTerm, Sample, check_weights, rehearse, reward, total
 from ratchet.rewards.for_trl import reward_functions
 from ratchet.tasks.aquarat import AquaRat
 from ratchet.tasks.base import Grade
@@ -70,3 +70,9 @@ def test_reward_and_evaluation_use_the_same_grade():
     texts = ["Answer: C", "C or D", "The answer is 42.", "Answer: A. Wait, no: C."]
     paid = function(completions=texts, **{name: [value] * len(texts) for name, value in ROW.items()})
     assert paid == [float(task.grade(text, ROW).correct) for text in texts] == [1.0, 0.0, 1.0, 1.0]
+
+
+def test_a_reward_that_needs_a_column_the_rows_lack_is_found_before_training():
+    needy = reward(0.0, 1.0)(lambda sample: float(sample.row["difficulty"]))
+    with pytest.raises(UserError, match=r"rewards\.<lambda> of row train-0 raises KeyError: 'difficulty'; the row has"):
+        rehearse(AquaRat(source="generated"), [RewardTerm(needy)], [{**ROW, "id": "train-0", "rationale": ""}])

@@ -17,10 +17,11 @@ from typing import Any
 from ratchet.errors import UserError
 from ratchet.rewards import functions
 from ratchet.rewards.functions import Reward, Sample, reward
+from ratchet.tasks.base import Row, Task
 
 REWARDS: dict[str, Reward] = {r.name: r for r in vars(functions).values() if isinstance(r, Reward)}
 
-__all__ = ["REWARDS", "Reward", "RewardTerm", "Sample", "check_weights", "reward", "rewards_of", "total"]
+__all__ = ["REWARDS", "Reward", "RewardTerm", "Sample", "check_weights", "rehearse", "reward", "rewards_of", "total"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,28 @@ def rewards_of(task: type) -> dict[str, Reward]:
 def total(terms: Sequence[RewardTerm], sample: Sample) -> float:
     """The weighted sum, which is what GRPO sees."""
     return sum(term.weight * term(sample) for term in terms)
+
+
+def rehearse(task: Task, terms: Sequence[RewardTerm], rows: Sequence[Row]) -> None:
+    """Grade and reward an empty completion and the target of some rows, so that what fails, fails before training.
+
+    Raises:
+        UserError: naming the row and what was called, for instance a reward that needs a column the rows lack.
+    """
+    for row in rows[:3]:
+        if "id" not in row:
+            raise UserError(f"every row of {task.name} needs an id; the first has {', '.join(row)}")
+        place = row["id"]
+        what = f"{task.name}.target of row {place}"
+        try:
+            for text in ("", task.target(row)):
+                what = f"{task.name}.grade of row {place}"
+                grade = task.grade(text, row)
+                for term in terms:
+                    what = f"rewards.{term.name} of row {place}"
+                    float(term(Sample(text, row, grade, len(text), len(text) + 1)))
+        except Exception as error:  # whatever the user's own code raises
+            raise UserError(f"{what} raises {type(error).__name__}: {error}; the row has {', '.join(row)}") from error
 
 
 def check_weights(terms: Sequence[RewardTerm]) -> None:

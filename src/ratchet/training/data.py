@@ -12,6 +12,7 @@ from datasets import Dataset, disable_progress_bars, load_from_disk
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 from ratchet.recipe.arithmetic import too_few_rows
+from ratchet.rewards import rehearse
 from ratchet.tasks.base import RESERVED_COLUMNS, Row, Task
 
 
@@ -44,7 +45,9 @@ def prepare(recipe: Recipe, tokenizer: Any, limit: int | None) -> Prepared:
 
 def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> list[str]:
     task = recipe.task
+    print(f"preparing the {train_split(task)} rows of {task.name}", flush=True)
     split = task.load(train_split(task))
+    rehearse(task, recipe.rewards, split.rows)
     if recipe.trainer == "grpo":
         rows = [{**_columns(row), "prompt": task.messages(row)} for row in split.rows]
     else:
