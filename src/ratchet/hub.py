@@ -32,7 +32,7 @@ Trained with Ratchet and TRL's {trainer} on the task `{task}`, starting from {ba
 ```python
 from transformers import pipeline
 
-answer = pipeline("text-generation", model="{name}")
+answer = pipeline("text-generation", model="{place}")
 print(answer([{{"role": "user", "content": {question!r}}}], max_new_tokens={tokens})[0]["generated_text"][-1]["content"])
 ```
 
@@ -70,6 +70,7 @@ def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any], quest
     )
     text = _TEXT.format(
         name=folder.name,
+        place=recipe.values.get("hub_model_id") or recipe.output_dir,
         trainer={"sft": "SFTTrainer", "grpo": "GRPOTrainer"}[recipe.trainer],
         task=recipe.task.name,
         base=f"`{base}`" if base else "random weights",

@@ -6,15 +6,18 @@ accelerate_configs/fsdp2.yaml is what runs. Needs ACCELERATE_TORCH_DEVICE=cpu.
 
 import sys
 
-from accelerate.state import DistributedType, PartialState
 
-PartialState._prepare_backend = lambda self, cpu=False, sagemaker_dp=False, backend=None: ("gloo", DistributedType.MULTI_GPU)
+def main() -> None:
+    """Replace accelerate's backend and Ratchet's check for a GPU, then run the named command."""
+    from accelerate.state import DistributedType, PartialState
 
-import ratchet.runtime  # noqa: E402
+    import ratchet.runtime
+    from ratchet import commands
 
-ratchet.runtime.check_device = lambda recipe: None
+    PartialState._prepare_backend = lambda self, cpu=False, sagemaker_dp=False, backend=None: ("gloo", DistributedType.MULTI_GPU)
+    ratchet.runtime.check_device = lambda recipe: None
+    getattr(commands, sys.argv.pop(1))()
 
-from ratchet import commands  # noqa: E402
 
-name = sys.argv.pop(1)
-getattr(commands, name)()
+if __name__ == "__main__":
+    main()

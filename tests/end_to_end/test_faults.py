@@ -83,7 +83,7 @@ def test_rows_longer_than_the_model_reads_are_dropped_and_counted(script):
 def test_corrupt_data_is_named_by_file_and_line(script, tmp_path):
     row = {"question": "1 + 1?", "options": ["A)1", "B)2", "C)3", "D)4", "E)5"], "rationale": "", "correct": "B"}
     (tmp_path / "dev.json").write_text(json.dumps(row) + "\n{broken\n")
-    refused(script, "scripts/grpo.py", "recipes/debug/aquarat_cpu.yaml", "--data.source", str(tmp_path), says="dev.json:2: not JSON")
+    refused(script, "scripts/grpo.py", "recipes/aquarat/debug_cpu.yaml", "--data.source", str(tmp_path), says="dev.json:2: not JSON")
 
 
 def test_no_gpu_where_the_recipe_wants_one(script):
@@ -101,7 +101,7 @@ def test_an_output_folder_that_cannot_be_written(script, tmp_path):
 
 
 def test_the_hub_without_a_network(script):
-    words = ("scripts/grpo.py", "recipes/debug/aquarat_cpu.yaml", "--data.source", "deepmind/aqua_rat")
+    words = ("scripts/grpo.py", "recipes/aquarat/debug_cpu.yaml", "--data.source", "deepmind/aqua_rat")
     refused(script, *words, says="could not be loaded from the Hub")
 
 

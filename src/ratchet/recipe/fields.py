@@ -120,6 +120,8 @@ def _scalar(node: Node, field: Field) -> Any:
         return _accept(value, True, field)
     if "str" in field.kinds and (isinstance(value, str) or field.kinds <= {"str", "none"}):
         return _accept(text, True, field)
+    if isinstance(value, str) and "list" in field.kinds:
+        return [text]  # one name stands for a list of one, as on TRL's command line
     raise Mismatch(f"must be {field.describe()}")
 
 
