@@ -30,11 +30,19 @@ def root() -> Path:
 def script(tmp_path: Path):
     """Run a command in an empty folder, with the repository's scripts and recipes by their full paths."""
 
-    def run(*words: str, code: int = 0, launch: str | None = None, processes: int | None = None, timeout: int = 600, **environ: str):
+    def run(
+        *words: str,
+        code: int = 0,
+        launch: str | None = None,
+        processes: int | None = None,
+        options: tuple[str, ...] = (),
+        timeout: int = 600,
+        **environ: str,
+    ):
         start = [sys.executable]
         if launch:
             start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / "accelerate_configs" / f"{launch}.yaml")]
-            start += ["--main_process_port", "0", *(["--num_processes", str(processes)] if processes else [])]
+            start += ["--main_process_port", "0", *(["--num_processes", str(processes)] if processes else []), *options]
         env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **environ}
         done = subprocess.run(
             [*start, *(str(ROOT / word) if word.startswith(("scripts/", "recipes/", "src/")) else word for word in words)],

@@ -18,7 +18,7 @@ def check_saved(folder: Path, adapter: bool, script) -> None:
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert result["steps"] == 2
     assert (folder / ("adapter_model.safetensors" if adapter else "model.safetensors")).is_file()
-    loaded = script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--bf16", "false")
+    loaded = script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--use_cpu", "true", "--bf16", "false")
     assert "accuracy" in loaded.stdout
 
 
@@ -49,7 +49,7 @@ def test_ddp_trains_and_saves_a_model_that_loads(script, tmp_path, more):
 
 def test_fsdp2_trains_and_saves_a_model_that_loads(script, tmp_path):
     words = (str(HERE / "fsdp_on_cpu.py"), "sft", "recipes/debug/sft.yaml", "--use_cpu", "false", "--bf16", "false", *QUICK)
-    done = script(*words, launch="fsdp2", processes=2, ACCELERATE_TORCH_DEVICE="cpu")
+    done = script(*words, launch="fsdp2", processes=2, options=("--mixed_precision", "no"), ACCELERATE_TORCH_DEVICE="cpu")
     assert "on 2 processes" in done.stdout
     check_saved(tmp_path / "out", adapter=False, script=script)
 
