@@ -1,5 +1,7 @@
 """What is left to read when a run has ended."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from ratchet.evaluation.evaluate import Answered, Result
@@ -37,14 +39,23 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
         chance = f", guessing {result['chance']:.3f}" if result["chance"] else ""
         lines.append(f"baselines        always the commonest answer {result['majority']:.3f}{chance}")
     lines.append(f"{result['steps']} steps, {duration(result['seconds'])} with start-up; everything is in {folder}")
+    python = _python()
     lines += [
         "",
         "next:",
-        f"  python scripts/evaluate.py {folder}/recipe.yaml --model {folder} --split test   # measure it on other rows",
-        f"  python scripts/chat.py {folder}   # ask it something",
-        f"  python scripts/{recipe.trainer}.py {recipe.path} --seed 1 --output_dir {folder}-seed1   # try another seed",
+        f"  {python} scripts/evaluate.py {folder}/recipe.yaml --model {folder} --split test   # measure it on other rows",
+        f"  {python} scripts/chat.py {folder}   # ask it something",
+        f"  {python} scripts/{recipe.trainer}.py {recipe.path} --seed 1 --output_dir {folder}-seed1   # try another seed",
     ]
     return "\n".join(lines)
+
+
+def _python() -> str:
+    """The interpreter to type: this folder's environment where it is one (.venv/bin/python), else python."""
+    try:
+        return str(Path(sys.executable).relative_to(Path.cwd()))
+    except ValueError:
+        return "python"
 
 
 def _completions(before: Result, after: Result, count: int) -> list[str]:
