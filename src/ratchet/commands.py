@@ -116,7 +116,10 @@ def chat() -> None:
         raise UserError(f"unknown option --{overrides[0][0]}")
     from ratchet.evaluation.run import talk
 
-    talk(path, int(options.get("max_new_tokens", "256")))
+    longest = options.get("max_new_tokens", "256")
+    if not longest.isdecimal() or int(longest) < 1:
+        raise UserError(f"--max_new_tokens takes a number of tokens, not {longest}")
+    talk(path, int(longest))
 
 
 @command

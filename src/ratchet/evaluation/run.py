@@ -6,7 +6,6 @@ from typing import Any
 
 from accelerate import PartialState
 
-from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions, write_json
 from ratchet.evaluation.generate import Sampling, generator
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
@@ -80,5 +79,3 @@ def talk(name: str, max_new_tokens: int) -> None:
         start = time.perf_counter()
         ((completion,),), _ = generate([[{"role": "user", "content": line.replace("\\n", "\n")}]], Sampling(max_new_tokens))
         print(f"{completion.text}\n({completion.tokens} tokens, {time.perf_counter() - start:.1f} s)")
-        if completion.truncated and max_new_tokens < 1:
-            raise UserError("max_new_tokens must be at least 1")

@@ -37,7 +37,6 @@ RETIRED = {
     "dataset_test_split": "evaluation: {split: ...}",
     "reward_funcs": "rewards: {name: {weight: ...}}",
     "reward_weights": "rewards: {name: {weight: ...}}",
-    "trust_remote_code": None,
     "attn_impl": "attn_implementation",
     "lora_rank": "lora_r",
     "seed_data": "data_seed",
@@ -46,11 +45,8 @@ RETIRED = {
     "batch_size": "per_device_train_batch_size",
     "lr": "learning_rate",
     "save_safetensors": "nothing: weights are always saved as safetensors",
-    "resume_from_checkpoint": "nothing: checkpoints are resumed by hand only in this version",
     "tp_size": "an accelerate configuration",
-    "fp16_full_eval": None,
 }
-RETIRED = {key: fix for key, fix in RETIRED.items() if fix and key != "resume_from_checkpoint"}
 # Fields that TRL still has, but only to warn: they are retired for a recipe too.
 DEPRECATED_FIELDS = frozenset(
     {
@@ -88,7 +84,6 @@ CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
         "vllm_importance_sampling_mode": ("token_truncate", "token_mask", "sequence_truncate", "sequence_mask"),
     },
     "sft": {"loss_type": ("nll", "dft"), "packing_strategy": ("bfd", "bfd_split", "wrapped")},
-    "model": {"attn_implementation": None},  # type: ignore[dict-item]
 }
 
 POSITIVE = frozenset(
