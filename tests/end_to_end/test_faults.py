@@ -1,6 +1,7 @@
 """Bad input, typed by hand once and kept: a sentence that says what to do, exit code 2, no traceback, nothing half-written."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,13 @@ def test_data_smaller_than_one_generation(script):
 
 
 def test_rows_longer_than_the_model_reads_are_dropped_and_counted(script):
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_completion_length", "482", says="longer than 30 tokens")
+    done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_completion_length", "482", "--max_steps", "1")
+    dropped = re.search(r"dropped (\d+) of 200 training rows that are longer than 30 tokens", done.stdout)
+    assert 0 < int(dropped[1]) < 200
+
+
+def test_no_room_for_a_prompt(script):
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_completion_length", "512", says="leaves no room for a prompt")
 
 
 def test_corrupt_data_is_named_by_file_and_line(script, tmp_path):
