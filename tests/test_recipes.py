@@ -15,7 +15,7 @@ HEADER = ("Purpose", "Hardware", "Launch", "Runs with", "Time", "Expect")
 
 
 def header(path: Path) -> dict[str, str]:
-    return dict(re.findall(r"^# ([A-Z][a-z ]+): +(.+)$", path.read_text(encoding="utf-8"), re.MULTILINE))
+    return dict(re.findall(r"^# ([A-Z][a-z ]+): +(.+)$", path.read_text(encoding="utf-8").split("\n\n")[0], re.MULTILINE))
 
 
 def launches():
