@@ -15,7 +15,7 @@ def block(language: str) -> str:
 
 def test_the_task_of_ones_own_trains(script, tmp_path):
     (tmp_path / "my_task.py").write_text(block("python"), encoding="utf-8")
-    (tmp_path / "my_recipe.yaml").write_text(block("yaml").replace("RATCHET", str(ROOT)), encoding="utf-8")
+    (tmp_path / "my_recipe.yaml").write_text(block("yaml").replace("extends: recipes", f"extends: {ROOT}/recipes"), encoding="utf-8")
     done = script("scripts/grpo.py", "my_recipe.yaml", "--max_steps", "2")
     assert "on reverse" in done.stdout
     assert json.loads((tmp_path / "outputs/my_recipe/result.json").read_text())["after"]["n"] == 64

@@ -19,7 +19,7 @@ def split_arguments(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[str |
     >>> split_arguments(["r.yaml", "--learning_rate", "1e-5", "--bf16", "--seed=3"])
     ('r.yaml', [('learning_rate', '1e-5'), ('bf16', 'true'), ('seed', '3')], {})
     """
-    path, overrides, found, rest = None, [], {}, list(argv)
+    path, overrides, found, rest = None, [], {}, ["--help" if word == "-h" else word for word in argv]
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
@@ -28,7 +28,9 @@ def split_arguments(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[str |
             path = word
             continue
         key, equals, value = word[2:].partition("=")
-        if not equals:
+        if not equals and key in ("help", "show-config", "show_config"):
+            value = "true"
+        elif not equals:
             value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
         name = key.replace("-", "_")
         if name == "config":

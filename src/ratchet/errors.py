@@ -30,6 +30,9 @@ def command(main: Callable[[], int | None]) -> Callable[[], None]:
             if os.environ.get("RANK", "0") == "0":
                 print(f"error: {error}", file=sys.stderr)
             raise SystemExit(2) from None
+        except BrokenPipeError:  # `... --show-config | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 0
         except KeyboardInterrupt:
             raise SystemExit(130) from None
         raise SystemExit(code or 0)

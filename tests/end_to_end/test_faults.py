@@ -115,3 +115,25 @@ def test_the_hub_without_a_network(script):
 @pytest.mark.parametrize("word", ["--help", "--show-config"])
 def test_asking_is_no_error(script, word):
     assert script("scripts/grpo.py", "recipes/demo.yaml", word).stdout
+
+
+def test_a_mistyped_command_leaves_an_earlier_run_where_it_is(script, tmp_path):
+    script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_steps", "1", "--output_dir", "out")
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--output_dir", "out", "--data.generated.train", "1", says="fewer than")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
+    assert (tmp_path / "out/model.safetensors").is_file()
+
+
+def test_a_checkpoint_that_is_none(script):
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--resume_from_checkpoint", "outputs/nope", says="outputs/nope is no checkpoint")
+
+
+def test_a_number_of_processes_without_a_launcher(script):
+    words = ("scripts/grpo.py", "recipes/debug/grpo.yaml")
+    refused(script, *words, says="no launcher is at work", WORLD_SIZE="2")
+
+
+def test_a_task_file_with_a_mistake_is_named_with_its_line(script, tmp_path):
+    (tmp_path / "mine.py").write_text("import json\nimport nosuchmodule\n")
+    (tmp_path / "mine.yaml").write_text(f"extends: {ROOT}/recipes/debug/grpo.yaml\ntask: mine.py\n")
+    refused(script, "scripts/grpo.py", "mine.yaml", says="mine.py:2: ModuleNotFoundError")

@@ -204,3 +204,9 @@ def test_the_schema_is_that_of_the_installed_versions():
     from ratchet.recipe.make_schema import SCHEMA, make
 
     assert json.loads(SCHEMA.read_text(encoding="utf-8")) == make()
+
+
+def test_findings_about_several_keys_come_with_those_about_one(tmp_path):
+    text = message(write(tmp_path, "per_device_train_batch_size: 30\nlerning_rate: 1\n"))
+    assert "2 findings" in text
+    assert "are not whole groups" in text

@@ -26,7 +26,8 @@ def locate(name: str) -> str:
             held = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
             raise UserError(f"model_name_or_path: {name} has no config.json, so it is no model (it holds {held})")
         return str(path)
-    if path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+    looks_local = path.parent != Path(".") and path.parent.is_dir()  # "outputs/dmeo" beside a folder outputs
+    if looks_local or path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise UserError(f"model_name_or_path: there is no folder {name}")
     return name
 

@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
+# The keys that these numbers are made of.
+KEYS = frozenset(
+    "per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps generation_batch_size steps_per_generation num_generations "
+    "num_generations_eval num_iterations eval_strategy".split()
+)
+
 
 @dataclass(frozen=True)
 class Batches:

@@ -44,6 +44,7 @@ def trl_fields(trainer: str) -> dict[str, Field]:
             found[name] = Field(frozenset(kinds), tuple(allowed) if allowed else None, default)
     found.setdefault("chat_template_path", Field(frozenset({"str", "none"})))
     # TRL declares these with null although null means nothing there.
+    found["resume_from_checkpoint"] = Field(frozenset({"str", "none", "bool"}))
     for name in ("learning_rate", "num_generations", "max_completion_length"):
         if name in found:
             found[name] = Field(found[name].kinds - {"none"}, found[name].choices, found[name].default)
@@ -89,6 +90,7 @@ class Recipe:
         """The resolved recipe: one file that can be run as it is."""
         tree = self.tree.plain()
         tree["output_dir"] = str(self.output_dir)
+        tree.pop("resume_from_checkpoint", None)
         return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 
@@ -121,6 +123,7 @@ class _Checker:
     def __init__(self, path: Path, tree: Node, environ: Mapping[str, str]):
         self.path, self.tree, self.environ = path, tree, environ
         self.findings: list[str] = []
+        self.faulty: set[str] = set()
 
     def recipe(self, wanted: str | None) -> Recipe:
         self._secrets("", self.tree)
@@ -142,7 +145,7 @@ class _Checker:
         recipe = Recipe(
             self.path, trainer, task, values, rewards, groups["evaluation"] or Evaluation(), groups["from_scratch"], self._processes(), self.tree
         )
-        if not self.findings:
+        if task is not None:
             self._together(recipe)
         if self.findings:
             raise UserErrors(self.findings, f"{self.path}: {len(self.findings)} {'finding' if len(self.findings) == 1 else 'findings'}")
@@ -183,7 +186,11 @@ class _Checker:
             hint = (
                 f"; did you mean {path}{near[0]}?"
                 if near
-                else (f"; it belongs under {where}:" if where else f"; {path or 'the recipe'} knows {_few(known)}")
+                else (
+                    f"; it belongs under {where}:"
+                    if where
+                    else f"; {path.rstrip('.') or 'the recipe'} {'knows ' + _few(known) if known else 'takes no keys'}"
+                )
             )
             self._say(node, f"unknown key {name}{hint}")
         return False
@@ -198,10 +205,12 @@ class _Checker:
         except Mismatch as mismatch:
             shown = node.text if node.text or node.value == "" else json.dumps(node.plain(), default=str)
             self._say(node, f"{name} {mismatch}; it is {shown or 'empty'!s}")
+            self.faulty.add(name)
             return field_.default
         wrong = limits.out_of_range(key, value)
         if wrong:
             self._say(node, f"{name} {wrong}; it is {value}")
+            self.faulty.add(name)
         return value
 
     def _task_class(self) -> type[Task] | None:
@@ -242,6 +251,8 @@ class _Checker:
 
     def _rewards(self, cls: type[Task] | None, trainer: str) -> list[RewardTerm]:
         node = self.tree.value.get("rewards")
+        if cls is None:
+            return []
         if trainer == "sft":
             if node is not None and node.value:
                 self._say(node, "rewards are for trainer: grpo; sft imitates the task's targets")
@@ -257,7 +268,7 @@ class _Checker:
                 self._known(name, entry, dict.fromkeys(known, WEIGHT), "rewards.")
                 continue
             terms.append(self._term(known[name], entry))
-        if not self.findings:
+        if not any(name.startswith("rewards.") for name in self.faulty):
             try:
                 check_weights(terms)
             except UserError as error:
@@ -303,8 +314,14 @@ class _Checker:
 
     def _together(self, recipe: Recipe) -> None:
         """Checks that need several values."""
-        for text in arithmetic.problems(recipe.trainer, recipe.get, recipe.processes):
-            self.findings.append(f"{self.path}: {text}")
+        if not self.faulty & arithmetic.KEYS:
+            for text in arithmetic.problems(recipe.trainer, recipe.get, recipe.processes):
+                self.findings.append(f"{self.path}: {text}")
+        resumed = recipe.values.get("resume_from_checkpoint")
+        if isinstance(resumed, str) and not (Path(resumed) / "trainer_state.json").is_file():
+            self._say(
+                self.tree.value["resume_from_checkpoint"], f"resume_from_checkpoint: {resumed} is no checkpoint (a folder with trainer_state.json)"
+            )
         named = recipe.values.get("model_name_or_path")
         if not named and recipe.from_scratch is None:
             self.findings.append(

@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import sys
+import traceback
 from pathlib import Path
 
 from ratchet.errors import UserError
@@ -34,7 +35,8 @@ def find_task(name: str) -> type[Task]:
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # whatever the user's file raises, at the line that raised it
-        line = error.__traceback__.tb_next.tb_lineno if error.__traceback__ and error.__traceback__.tb_next else "?"
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        line = getattr(error, "lineno", None) or (lines[-1] if lines else 1)
         raise UserError(f"task: {path}:{line}: {type(error).__name__}: {error}") from error
     found = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Task) and c.__module__ == module_name]
     if len(found) != 1:

@@ -1,7 +1,6 @@
 """Rows to what TRL trains on: prepared once on the main process, read from disk by all."""
 
-import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 from ratchet.recipe.arithmetic import too_few_rows
 from ratchet.rewards import rehearse
-from ratchet.tasks.base import RESERVED_COLUMNS, Row, Task
+from ratchet.tasks.base import RESERVED_COLUMNS, Row, Split, Task
 
 
 @dataclass
@@ -25,17 +24,20 @@ class Prepared:
     """What was done to the rows, a sentence each (main process only)."""
 
 
-def prepare(recipe: Recipe, tokenizer: Any, limit: int | None) -> Prepared:
+def prepare(recipe: Recipe, tokenizer: Any, limit: int | None, staging: Path, settle: Callable[[Recipe], None]) -> Prepared:
     """Load, check and shape the training rows on the main process; every process then reads the same files.
 
     Args:
         limit: longest prompt (GRPO) or prompt and target together (SFT), in tokens; longer rows are dropped.
+        staging: where the main process writes them first.
+        settle: called on the main process when all is right; moves ``staging`` into the output folder.
     """
     state, folder = PartialState(), recipe.output_dir / "data"
     disable_progress_bars()
     notes: list[str] = []
     if state.is_main_process:
-        notes = _write(recipe, tokenizer, limit, folder)
+        notes = _write(recipe, tokenizer, limit, staging / "data")
+        settle(recipe)
     state.wait_for_everyone()
     if state.is_local_main_process and not folder.is_dir():  # a node that does not share the output folder
         _write(recipe, tokenizer, limit, folder)
@@ -46,7 +48,7 @@ def prepare(recipe: Recipe, tokenizer: Any, limit: int | None) -> Prepared:
 def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> list[str]:
     task = recipe.task
     print(f"preparing the {train_split(task)} rows of {task.name}", flush=True)
-    split = task.load(train_split(task))
+    split = _load(task)
     rehearse(task, recipe.rewards, split.rows)
     if recipe.trainer == "grpo":
         rows = [{**_columns(row), "prompt": task.messages(row)} for row in split.rows]
@@ -59,12 +61,20 @@ def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> l
     too_few = too_few_rows(recipe.batches, len(kept))
     if too_few:
         raise UserError("\n".join([*notes, too_few]))
-    shutil.rmtree(folder, ignore_errors=True)
-    beside = folder.with_name(".data")
-    shutil.rmtree(beside, ignore_errors=True)
-    Dataset.from_list(kept).save_to_disk(str(beside))
-    beside.rename(folder)
+    Dataset.from_list(kept).save_to_disk(str(folder))
     return notes
+
+
+def _load(task: Task) -> Split:
+    try:
+        split = task.load(train_split(task))
+    except UserError:
+        raise
+    except Exception as error:  # whatever a task of the user's own raises
+        raise UserError(f"{task.name}.load({train_split(task)!r}) raises {type(error).__name__}: {error}") from error
+    if not isinstance(split, Split):
+        raise UserError(f"{task.name}.load must return a ratchet.tasks.Split, it returns a {type(split).__name__}")
+    return split
 
 
 def train_split(task: Task) -> str:

@@ -11,6 +11,7 @@ Everything that can be known to be wrong is found before the model is loaded; wh
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from typing import Any
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
+
+SCRATCH = "initial_model"  # the folder of a model built from a configuration
 
 BuildTrainer = Callable[["Run"], Any]
 
@@ -42,10 +45,16 @@ class Run:
 def run(recipe: Recipe, make_arguments: Callable[[Recipe], tuple[Any, Any]], build: BuildTrainer) -> dict[str, Any]:
     """Carry out a recipe; returns what ``result.json`` holds."""
     quiet()
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "MASTER_ADDR" not in os.environ:
+        raise UserError("the environment variable WORLD_SIZE is set, but no launcher is at work; start with accelerate launch, or unset it")
     started = time.perf_counter()
     check_device(recipe)
     try:
         return _run(recipe, make_arguments, build, started)
+    except UserError:
+        if os.environ.get("RANK", "0") == "0":
+            shutil.rmtree(staging(recipe), ignore_errors=True)
+        raise
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
@@ -56,7 +65,7 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started:
     from accelerate import PartialState
 
     if os.environ.get("RANK", "0") == "0":
-        prepare_folder(recipe)
+        begin(recipe)
         if recipe.from_scratch:
             _build_from_scratch(recipe)  # before TRL's arguments switch ZeRO-3 on, under which one process cannot build
     arguments, model_arguments = make_arguments(recipe)
@@ -76,18 +85,33 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started:
     return finish(trainer, prepared, trained)
 
 
-def prepare_folder(recipe: Recipe) -> None:
-    """Make the output folder ready; a finished run that stands there is moved aside, never written over."""
-    folder = recipe.output_dir
+def staging(recipe: Recipe) -> Path:
+    """Where a run is prepared, beside its output folder, until everything is known to be right."""
+    return recipe.output_dir.with_name(f".{recipe.output_dir.name}.preparing")
+
+
+def begin(recipe: Recipe) -> None:
+    """Make an empty staging folder; the output folder stays as it is."""
     try:
-        if (folder / "recipe.yaml").exists() and not _resume(recipe):
-            aside = next(p for i in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.old-{i}")).exists())
-            folder.rename(aside)
-            print(f"{folder} holds an earlier run; moved it to {aside}")
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "recipe.yaml").write_text(recipe.as_yaml(), encoding="utf-8")
+        shutil.rmtree(staging(recipe), ignore_errors=True)
+        staging(recipe).mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"output_dir: {folder} cannot be written ({error.strerror}); name another with --output_dir") from None
+        raise UserError(f"output_dir: {recipe.output_dir} cannot be written ({error.strerror}); name another with --output_dir") from None
+
+
+def settle(recipe: Recipe) -> None:
+    """Turn the staging folder into the output folder; an earlier run there is moved aside, never written over."""
+    folder, prepared = recipe.output_dir, staging(recipe)
+    if folder.exists() and not _resume(recipe) and any(folder.iterdir()):
+        aside = next(p for i in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.old-{i}")).exists())
+        folder.rename(aside)
+        print(f"{folder} holds an earlier run; moved it to {aside}")
+    folder.mkdir(parents=True, exist_ok=True)
+    for item in prepared.iterdir():
+        shutil.rmtree(folder / item.name, ignore_errors=True)
+        item.rename(folder / item.name)
+    prepared.rmdir()
+    (folder / "recipe.yaml").write_text(recipe.as_yaml(), encoding="utf-8")
 
 
 def _resume(recipe: Recipe) -> Any:
@@ -101,18 +125,16 @@ def prepare(recipe: Recipe, arguments: Any, model_arguments: Any) -> Run:
     from ratchet.models.load import position_limit
     from ratchet.training.data import prepare as prepare_data
 
-    path = str(_scratch_folder(recipe)) if recipe.from_scratch else locate(recipe.values["model_name_or_path"])
+    path = str(staging(recipe) / SCRATCH) if recipe.from_scratch else locate(recipe.values["model_name_or_path"])
     revision = recipe.get("model_revision")
     tokenizer = load_tokenizer(path, revision, bool(recipe.values.get("trust_remote_code")), recipe.values.get("chat_template_path"))
     if recipe.trainer == "sft" and recipe.values.get("eos_token"):
         tokenizer.eos_token = recipe.values["eos_token"]
     check_template(tokenizer)
-    data = prepare_data(recipe, tokenizer, _token_limit(recipe, position_limit(path, revision)))
+    data = prepare_data(recipe, tokenizer, _token_limit(recipe, position_limit(path, revision)), staging(recipe), settle)
+    if recipe.from_scratch:
+        path = str(recipe.output_dir / SCRATCH)
     return Run(recipe, arguments, model_arguments, path, tokenizer, data)
-
-
-def _scratch_folder(recipe: Recipe) -> Path:
-    return recipe.output_dir / "initial_model"
 
 
 def _build_from_scratch(recipe: Recipe) -> None:
@@ -122,7 +144,7 @@ def _build_from_scratch(recipe: Recipe) -> None:
     task = recipe.task
     rows = task.load(train_split(task)).rows
     texts = ("\n".join([*(m["content"] for m in task.messages(row)), task.target(row)]) for row in rows)
-    save_from_scratch(vars(recipe.from_scratch), texts, _scratch_folder(recipe))
+    save_from_scratch(vars(recipe.from_scratch), texts, staging(recipe) / SCRATCH)
 
 
 def _token_limit(recipe: Recipe, positions: int | None) -> int | None:

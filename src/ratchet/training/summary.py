@@ -39,13 +39,14 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
         chance = f", guessing {result['chance']:.3f}" if result["chance"] else ""
         lines.append(f"baselines        always the commonest answer {result['majority']:.3f}{chance}")
     lines.append(f"{result['steps']} steps, {duration(result['seconds'])} with start-up; everything is in {folder}")
-    python = _python()
+    scripts, python = Path(sys.argv[0]).parent, _python()
+    seed = int(recipe.get("seed")) + 1
     lines += [
         "",
         "next:",
-        f"  {python} scripts/evaluate.py {folder}/recipe.yaml --model {folder} --split test   # measure it on other rows",
-        f"  {python} scripts/chat.py {folder}   # ask it something",
-        f"  {python} scripts/{recipe.trainer}.py {recipe.path} --seed 1 --output_dir {folder}-seed1   # try another seed",
+        f"  {python} {scripts / 'evaluate.py'} {folder}/recipe.yaml --model {folder} --evaluation.samples 8   # with pass@k",
+        f"  {python} {scripts / 'chat.py'} {folder}   # ask it something",
+        f"  {python} {scripts / recipe.trainer}.py {folder}/recipe.yaml --seed {seed} --output_dir {folder}-seed{seed}   # try another seed",
     ]
     return "\n".join(lines)
 
