@@ -327,6 +327,9 @@ class Reader:
             above = self.text[:start].rstrip()
             listed = p.LABELLED.match(above, above.rfind("\n") + 1) or p.INLINE_LIST.search(own["value"])
             return None if listed else Claim(start, start + len(line), own["letter"])
+        stated = p.VALUE_THEN_LETTER.search(line, max(0, len(line) - 40))
+        if stated and is_own_value(stated["value"], stated["letter"], self.options):
+            return Claim(start + stated.start("letter"), start + len(line), stated["letter"])
         tail = p.LINE_TAIL.search(line, max(0, len(line) - 40))
         if tail and self._concludes(line[: tail.start("letter")]):
             return Claim(start + tail.start("letter"), start + len(line), tail["letter"])

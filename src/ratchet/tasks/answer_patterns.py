@@ -129,6 +129,7 @@ _CONCLUDES = r"gives\s+us|so|So|hence|Hence|HENCE|thus|Thus|therefore|Therefore|
 LINE_TAIL = re.compile(
     rf"(?:(?:\b(?:{_CONCLUDES}|gives\s+us|giving\s+us|i\.?e|is|choice|then|giving|means|i\s+say|I\s+say|I\s+go\s+for)|->|=>|[→⇒∴>✓]|(?<=[\w)%°])[.;!]|(?<=\d)\s{{0,2}}[,=]|(?<=[a-z]):|--+|…|\.\.+)[\s*_,.:\-(\[]{{0,8}}|(?<=[\w)%.])\s{{0,3}}[(\[{{]|[\s][*_]{{1,3}})(?P<letter>[A-J])[)\]}}*_.!\s]*$"
 )
+VALUE_THEN_LETTER = re.compile(r"=\s{0,3}(?P<value>[-+$]?\d[\d.,/]{0,15}%?)\s{1,3}(?P<letter>[A-J])[.)\s]{0,3}$")  # "12 - 5 = 7 C"
 CONCLUDES = re.compile(
     rf"(?:\b(?:{_CONCLUDES})(?:\s+(?:it|that|this)(?:'s|\s+is))?|\b(?:match(?:es)?|fits|works|one|choice)\s+is|=>|->|[→⇒∴])[\s*_,.:(\[]{{0,6}}$"
 )

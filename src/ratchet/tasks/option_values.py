@@ -145,6 +145,7 @@ _UNSURE = re.compile(
     r"\b(?:if|suppose|assum\w+|let us try|let's try|try|trying|were|unless|when|would|could|might|maybe|perhaps|not|n't|or|option|choice|answer|[A-E]\s*=)\b|\b[A-E]\s*=",
     re.IGNORECASE,
 )
+_NAMED = re.compile(r"\b[A-E]\s*=")  # a quantity with the name of an option
 _LABELS = re.compile(r"(?<![\w'])[\"'(]?[A-J][\"']?\s?[).:]\s?\S")
 _LISTED = re.compile(r"\W*(?:option\s+)?[A-Ja-j]\s?[).:\]]\s*\S")
 _ASKS = re.compile(
@@ -161,6 +162,8 @@ def trailing_value(text: str, options: Sequence[str]) -> str | None:
     if not line or "?" in line or len(line) > 400 or _LISTED.match(line) or len(_LABELS.findall(line)) > 1 or ("\\" in line and line.count("$") % 2):
         return None
     sentence = re.split(r"(?<=[a-z)\d])[.;]\s+(?=\S)", line)[-1]
+    if _NAMED.search(sentence):
+        return None
     letter = matching_option(sentence, options) if len(sentence) <= 80 else None
     if letter:
         return letter
