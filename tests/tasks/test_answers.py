@@ -22,6 +22,7 @@ STATED = [
     ("The right choice is C because 6 * 7 = 42.", "C"),
     ("C is the correct answer.", "C"),
     ("I would choose C.", "C"),
+    ("x = 42. (C) is the right option.", "C"),
     ("ANSWER:C", "C"),
     ("Ans. C", "C"),
     ("Ans: (C)", "C"),
@@ -121,6 +122,7 @@ NOT_ANSWERS = [
     "Answer: C = 2 * 3",
     "Therefore, C = 84.",
     "The answer is 43.",
+    "None of this shows that the answer is C.",
     "The answer is 24 or 42.",
     "答案不是C。",
 ]

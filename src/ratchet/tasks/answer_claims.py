@@ -79,6 +79,9 @@ class Reader:
 
     def after_option(self, at: int, end: int) -> Claim | None:
         """ "Option C is correct", "Choice: C", "... so option C"; not "Option A gives 12"."""
+        chosen = self._before(at) if self.low.endswith(("right ", "correct ", "best ", "only ", "final "), 0, at) else None
+        if chosen and self._is_meant(chosen.start("letter"), end):
+            return self._stated_before(chosen, end, bool(chosen["deny"]))
         found, _ = self._letter(end + self.low.startswith("s", end))
         if not found:
             return None

@@ -52,6 +52,7 @@ UNREAL = re.compile(
     r"(?:\b(?:if|suppose|supposing|assume|assuming|whether|unless|imagine|were|pretend|thought|thinks|guessed|had|wrong|incorrect|false|tempting|not|doubts?|deny|(?:do\s?n['o]t|does\s?n['o]t|did\s?n['o]t|ca\s?n['o]t|cannot|would\s?n['o]t|wo\s?n't|do\s+not)\s+(?:think|believe|say|see|agree|know|accept))\b(?:\s+(?:that|how|why|to\s+(?:say|assume|conclude|think)(?:\s+that)?))?(?:\s+(?:say|put|choose|pick))?\s+"
     r"|\b(?:students?|people|others?|everyone|someone|somebody|friends?|teachers?|solvers?|he|she|they|you)\s+(?:\w+\s+)?|\b(?:mistake|error|tempt\w+|easy|wrong|trap)\s+(?:\w+\s+)?to\s+(?:(?:say|put|choose|pick|select|mark|go\s+with)\s+)?|\b(?:possible|potential|another|initial|tentative|candidate|first|incorrect|wrong|expected|previous|old|sample|second)\s+"
     r"|(?:\b(?:e\.g\.?|for example|for instance|example|such as|as in|like|form|format|say|write|print|output|type|respond with|reply with|ending with|end with|exactly|saying|says|said|claims?|claimed|one of)|\()[\s:,]*[\"'`]\s*"
+    r"|\b(?:none|nothing|hardly|nobody|nor)\b[^.\n]{0,45}\bthat\s+"
     r"|\b(?:e\.g\.?|for example|for instance|such as|as in)[\s:,]+"
     r"|\b(?:is|was|could|can|are|might|may)\s+)"
     r"(?:(?:the|my|your|our|his|her|their|a|an)\s+)?(?:(?:correct|final|right|true|best|only)\s+)*(?:(?:option|choice|letter|answer)\s+(?:is\s+)?)?$"
