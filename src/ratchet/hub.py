@@ -57,7 +57,9 @@ def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any], quest
     measured = []
     if after:
         measured = [
-            EvalResult("text-generation", recipe.task.name, recipe.task.name, "accuracy", round(after["accuracy"], 4), dataset_split=result["split"])
+            EvalResult(
+                "text-generation", recipe.task.label, recipe.task.label, "accuracy", round(after["accuracy"], 4), dataset_split=result["split"]
+            )
         ]
     data = ModelCardData(
         base_model=base if base and not Path(base).exists() and "/" in base else None,
@@ -72,7 +74,7 @@ def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any], quest
         name=folder.name,
         place=recipe.values.get("hub_model_id") or recipe.output_dir,
         trainer={"sft": "SFTTrainer", "grpo": "GRPOTrainer"}[recipe.trainer],
-        task=recipe.task.name,
+        task=recipe.task.label,
         base=f"`{base}`" if base else "random weights",
         evaluation=_evaluation(result),
         data=_data(recipe),

@@ -144,7 +144,7 @@ def evaluate(task: Task, rows: Sequence[Row], settings: Evaluation, max_new_toke
         for entry, row, found in zip(answered, rows, drawn, strict=True):
             entry.samples_correct = [task.grade(c.text, row).correct for c in found]
             tokens += sum(c.tokens for c in found)
-    return Result(name, task.name, settings.split, answered, task.answers, seconds, tokens)
+    return Result(name, task.label, settings.split, answered, task.answers, seconds, tokens)
 
 
 def rows_to_evaluate(task: Task, settings: Evaluation) -> list[Row]:

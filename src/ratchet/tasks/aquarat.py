@@ -123,6 +123,11 @@ class AquaRat(Task):
         self.generated = self.generated or Generated()
         self.source = self.source or os.environ.get("AQUA_DATA_DIR") or aquarat_rows.HUB_DATASET
 
+    @property
+    def label(self) -> str:
+        """Generated problems are not AQuA-RAT, and no figure may look as if they were."""
+        return "generated word problems" if self.source == "generated" else self.name
+
     def load(self, split: str) -> Split:
         """Rows with id, question, options, rationale, correct, ambiguous; see the fields for what is done to them."""
         if self.source == "generated":

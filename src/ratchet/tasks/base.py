@@ -46,6 +46,11 @@ class Task(ABC):
     answers: ClassVar[Sequence[str]] = ()
     """The possible answers where there are finitely many: they give the chance and majority baselines."""
 
+    @property
+    def label(self) -> str:
+        """What a figure is measured on, for a reader: the name, and the source where the name alone would mislead."""
+        return self.name
+
     @abstractmethod
     def load(self, split: str) -> Split:
         """Return the rows of "train", "validation" or "test". Every row has an "id" and no column of TRL's own."""

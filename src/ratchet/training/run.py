@@ -167,7 +167,7 @@ def plan(prepared: Run) -> str:
     recipe, sizes = prepared.recipe, prepared.recipe.batches
     rows = len(prepared.data.train)
     steps = sizes.steps(rows, recipe.get("num_train_epochs"), recipe.get("max_steps"))
-    lines = [f"{recipe.path}: {recipe.trainer} of {recipe.values.get('model_name_or_path') or 'a new model'} on {recipe.task.name}"]
+    lines = [f"{recipe.path}: {recipe.trainer} of {recipe.values.get('model_name_or_path') or 'a new model'} on {recipe.task.label}"]
     lines += [f"  data        {note}" for note in prepared.data.notes]
     if recipe.trainer == "grpo":
         lines.append(
@@ -199,7 +199,7 @@ def _attach(trainer: Any, prepared: Run) -> None:
         return
     rows = rows_to_evaluate(task, settings)
     longest = settings.max_new_tokens or recipe.values.get("max_completion_length") or 512
-    name = recipe.values.get("model_name_or_path") or str(recipe.output_dir)
+    name = str(recipe.output_dir)
 
     def measure(model: Any) -> Any:
         generate = generator(model, prepared.tokenizer, recipe.values.get("chat_template_kwargs"), "evaluating")
