@@ -42,13 +42,14 @@ class Reader:
 
     def _at_keywords(self) -> Iterator[Claim]:
         low, rfind = self.low, self.low.rfind
-        for word, handler in [entry for entry in KEYWORDS if entry[0] in low]:
-            at, hits = rfind(word), 0
-            while at >= 0 and hits < MAX_HITS:
-                claim = handler(self, at, at + len(word))
-                if claim:
-                    yield claim
-                at, hits = rfind(word, 0, at), hits + 1
+        for gate in [gate for gate in GATES if gate in low]:
+            for word, handler in GATES[gate]:
+                at, hits = rfind(word), 0
+                while at >= 0 and hits < MAX_HITS:
+                    claim = handler(self, at, at + len(word))
+                    if claim:
+                        yield claim
+                    at, hits = rfind(word, 0, at), hits + 1
 
     # Handlers: each looks at one keyword, from `at` to `end`.
 
@@ -267,7 +268,7 @@ class Reader:
     def _foreign(self) -> Iterator[Claim]:
         offset = max(0, len(self.text) - FOREIGN_REACH)
         low = self.low[offset:]
-        words = p.FOREIGN_ASCII if low.isascii() else p.FOREIGN_ASCII + p.FOREIGN
+        words = p.FOREIGN_ASCII if low.isascii() else p.FOREIGN_ANY
         for word in [word for word in words if word in low]:
             at, hits = low.rfind(word), 0
             while at >= 0 and hits < 6:
@@ -293,7 +294,7 @@ class Reader:
         return Claim(at, value.end(), letter) if letter else None
 
     def _ticks(self) -> Iterator[Claim]:
-        if "[x]" not in self.low and not any(tick in self.text for tick in p.TICKS):
+        if "[x]" not in self.low and (self.text.isascii() or not any(tick in self.text for tick in p.TICKS)):
             return
         for match in p.TICKED.finditer(self.text, max(0, len(self.text) - 2 * FOREIGN_REACH)):
             yield Claim(match.start(), match.end(), match[1] or match[2])
@@ -307,11 +308,11 @@ class Reader:
             stripped = self.text[max(0, end - 600) : end].rstrip()
             line = stripped[stripped.rfind("\n") + 1 :]
             start = max(0, end - 600) + len(stripped) - len(line)
-            if not line or len(line) > 400:
+            if not line or len(line) > (40 if below else 400):
                 return
             if p.CROSSED.search(line):
                 return
-            if any(c.isalnum() for c in line):
+            if p.ALNUM.search(line):
                 claim = self._last_line(start, line, below)
                 if claim is None:
                     return
@@ -376,4 +377,9 @@ _HANDLERS: tuple[tuple[Callable[[Reader, int, int], Claim | None], tuple[str, ..
     (Reader.after_winner, ("wins", "it is")),
     (Reader.after_label, ("final", "verdict", "conclusion", "solution", "result", "response")),
 )
-KEYWORDS = tuple((word, handler) for handler, words in _HANDLERS for word in words)
+# What several keywords share is looked for first: one search instead of up to six.
+_SHARED = ("ans", "correct", "cho", "box", "final", "with", "leav", "mak")
+GATES: dict[str, list[tuple[str, Callable[[Reader, int, int], Claim | None]]]] = {}
+for _handler, _words in _HANDLERS:
+    for _word in _words:
+        GATES.setdefault(next((part for part in _SHARED if part in _word), _word), []).append((_word, _handler))

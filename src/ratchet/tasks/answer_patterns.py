@@ -102,6 +102,8 @@ ONLY_LETTERS = re.compile(r"(?:[\W_]|\b(?:or|and|option|either|both|[A-J])\b)*+"
 FOREIGN_ASCII = ("respuesta", "reponse", "risposta", "resposta", "antwort", "jawaban", "cevap", "svar", "vastaus", "odpoved", "antwoord", "raspuns", "valasz", "correcta", "correcte", "korrekt", "sagot", "jibu", "odpowied", "jawapan", "elijo", "corrett", "corret")  # fmt: skip
 FOREIGN = ("réponse", "lösung", "答案", "选", "選", "正解", "答え", "答", "정답", "답", "ответ", "відповідь", "उत्तर", "जवाब", "الإجابة", "الجواب", "إجابة", "جواب", "پاسخ", "đáp án", "câu trả lời", "απάντηση", "תשובה", "คำตอบ", "yanıt", "cevabı", "odpowiedź", "odpověď", "odpoveď", "răspuns", "válasz", "উত্তর", "பதில்", "opção", "opción", "atsakymas", "svaret")  # fmt: skip
 FOREIGN = tuple(unicodedata.normalize("NFKC", word) for word in FOREIGN)
+FOREIGN_ANY = FOREIGN_ASCII + FOREIGN
+ALNUM = re.compile(r"[^\W_]")
 CROSSED = re.compile(r"[✗✘❌×]|\[ \]")
 ANY_LIST = re.compile(r"(?<![\w'])[\"']?([A-J])[\"']?\s?[).:=]\s?\S")
 FOREIGN_LETTER = re.compile(

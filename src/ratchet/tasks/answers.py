@@ -26,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from ratchet.tasks.answer_claims import Claim, Reader
 from ratchet.tasks.option_values import trailing_value
 
-TAIL = 1_000  # characters read first; the rest only where these hold no claim
+TAIL = 700  # characters read first; the rest only where these hold no claim
 WHOLE = 6_000  # characters read at most
 
 _TAKEN_BACK = re.compile(
@@ -50,7 +50,7 @@ _CONFIRMED = re.compile(
 _OPTION_BLOCK = re.compile(r"\(?A[).:\]][^\n]{0,120}?\s\(?B[).:\]](?:[^\n]|\n){0,120}?\s\(?C[).:\]]")
 # A line that begins another question; it starts with a line break so that the search is as fast as finding one.
 _NEW_QUESTION = re.compile(
-    r"\n[ \t#*>\d.\-=_(]{0,12}+(?:(?:next|new|another|follow-?up|multiple[- ]choice)\s+)?(?:question|problem|q|exercise|instruction|input|user|human|example|quiz|frage|pregunta|aufgabe|题目|问题|вопрос)(?!\w)[^\S\n]{0,4}+[*#]{0,4}+(?:(?:no\.?|number|#)?[^\S\n]{0,4}\d{1,4}[^\S\n*]{0,4}+[*]{0,4}+)?(?:[:：.)\n—–-]|$)",
+    r"\n[ \t#*>\d.\-=_(]{0,12}+(?=[nafmqpeiuh题问в])(?:(?:next|new|another|follow-?up|multiple[- ]choice)\s+)?(?:question|problem|q|exercise|instruction|input|user|human|example|quiz|frage|pregunta|aufgabe|题目|问题|вопрос)(?!\w)[^\S\n]{0,4}+[*#]{0,4}+(?:(?:no\.?|number|#)?[^\S\n]{0,4}\d{1,4}[^\S\n*]{0,4}+[*]{0,4}+)?(?:[:：.)\n—–-]|$)",
     re.IGNORECASE,
 )
 _NEW_TURN = re.compile(
@@ -93,7 +93,7 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
 
 def _after_thinking(text: str) -> str:
     """What stands outside ``<think>``: a closed block is skipped, an unclosed one swallows the rest."""
-    if "think" not in text and "THINK" not in text and "Think" not in text:
+    if "hink" not in text and "HINK" not in text:
         return text
     ends = [match.end() for match in _THINK_CLOSED.finditer(text)]
     text = text[ends[-1] :] if ends else text
