@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ratchet.tasks import answer_patterns as p
 from ratchet.tasks.option_values import is_own_value, matching_option
 
-MAX_HITS = 12  # keywords read per kind, the last ones of the text
+MAX_HITS = 8  # keywords read per kind, the last ones of the text
 FOREIGN_REACH = 300  # labels of other languages are looked for in this many last characters
 
 
