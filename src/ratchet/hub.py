@@ -81,7 +81,7 @@ def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any], quest
         steps=result["steps"],
         recipe=recipe.as_yaml(),
         question=question,
-        tokens=recipe.evaluation.max_new_tokens or recipe.values.get("max_completion_length") or 512,
+        tokens=recipe.answer_limit,
         versions="\n".join(f"- {package} {version(package)}" for package in _PACKAGES),
     )
     (folder / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n{text}", encoding="utf-8")

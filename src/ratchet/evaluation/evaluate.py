@@ -117,15 +117,12 @@ def _confusion(confusion: dict[str, dict[str, int]]) -> list[str]:
     return [head, *(f"    {gold:<5}" + "".join(f"{row.get(answer, 0):>7}" for answer in answers) for gold, row in confusion.items())]
 
 
-Generate = Callable[[Sequence[Sequence[dict[str, str]]], "Any"], tuple[list[list[Any]], float]]
-
-
 def evaluate(task: Task, rows: Sequence[Row], settings: Evaluation, max_new_tokens: int, generate: Callable, name: str) -> Result:
     """Grade greedy completions of every row, and ``settings.samples`` sampled ones for pass@k.
 
     Args:
-        generate: maps (rendered conversations' messages, ``Sampling``) to (completions per row, seconds); see
-            ``models.generator``.
+        generate: maps (conversations, ``Sampling``) to (completions per row, seconds); see
+            ``evaluation.generate.generator``.
         name: of the model, for the reader.
     """
     from ratchet.evaluation.generate import Sampling

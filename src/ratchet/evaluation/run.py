@@ -46,11 +46,9 @@ def measure(recipe: Recipe, name: str) -> Result:
     path = locate(name)
     tokenizer = load_tokenizer(path, chat_template=recipe.values.get("chat_template_path"))
     model = load_for_evaluation(path, recipe.get("dtype"), str(state.device))
-    settings = recipe.evaluation
-    longest = settings.max_new_tokens or recipe.values.get("max_completion_length") or 512
     generate = generator(model, tokenizer, recipe.values.get("chat_template_kwargs"), f"evaluating {Path(name).name}")
-    rows = rows_to_evaluate(recipe.task, settings)
-    return evaluate(recipe.task, rows, settings, longest, generate, name)
+    rows = rows_to_evaluate(recipe.task, recipe.evaluation)
+    return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, name)
 
 
 def _paired(name: str, other: str, paired: dict[str, Any]) -> str:

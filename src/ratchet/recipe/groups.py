@@ -66,4 +66,4 @@ OWN_FIELDS: dict[str, Field] = {
 }
 
 # Where Ratchet's default differs from TRL's.
-DEFAULTS: dict[str, Any] = {"report_to": "none", "chat_template_path": None}
+DEFAULTS: dict[str, Any] = {"report_to": "none"}

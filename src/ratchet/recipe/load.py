@@ -77,6 +77,11 @@ class Recipe:
         return Path(self.values["output_dir"])
 
     @property
+    def answer_limit(self) -> int:
+        """Tokens that an evaluated answer may have: the evaluation's own limit, else that of training, else 512."""
+        return self.evaluation.max_new_tokens or self.values.get("max_completion_length") or 512
+
+    @property
     def batches(self) -> arithmetic.Batches:
         """The derived batch sizes for this number of processes."""
         return arithmetic.batches(self.trainer, self.get, self.processes)

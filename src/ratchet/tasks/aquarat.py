@@ -131,7 +131,8 @@ class AquaRat(Task):
     def load(self, split: str) -> Split:
         """Rows with id, question, options, rationale, correct, ambiguous; see the fields for what is done to them."""
         if self.source == "generated":
-            return Split(capped_rows := self._capped(self._generate(split), split), [f"made {len(capped_rows)} {split} problems (seed {self.seed})"])
+            rows = self._capped(self._generate(split), split)
+            return Split(rows, [f"made {len(rows)} {split} problems (seed {self.seed})"])
         rows, notes = aquarat_rows.checked_rows(split, self._raw(split), self.bad_rows)
         if split == self.train_split:
             rows, more = self._cleaned(rows, split)

@@ -198,12 +198,11 @@ def _attach(trainer: Any, prepared: Run) -> None:
     if not (settings.before or settings.after or recipe.get("eval_strategy") != "no"):
         return
     rows = rows_to_evaluate(task, settings)
-    longest = settings.max_new_tokens or recipe.values.get("max_completion_length") or 512
     name = str(recipe.output_dir)
 
     def measure(model: Any) -> Any:
         generate = generator(model, prepared.tokenizer, recipe.values.get("chat_template_kwargs"), "evaluating")
-        return evaluate(task, rows, settings, longest, generate, name)
+        return evaluate(task, rows, settings, recipe.answer_limit, generate, name)
 
     trainer.measure = measure
 

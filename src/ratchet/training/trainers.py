@@ -31,15 +31,15 @@ class Evaluating:
         with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
             result = self.measure(model)
         self.results.append((self.state.global_step, result))
-        share = result.accuracy
+        found = result.as_dict()
         own = {
-            f"{metric_key_prefix}_accuracy": share.accuracy,
-            f"{metric_key_prefix}_accuracy_low": share.low,
-            f"{metric_key_prefix}_accuracy_high": share.high,
-            f"{metric_key_prefix}_truncated": result.as_dict()["truncated"],
-            f"{metric_key_prefix}_mean_tokens": result.as_dict()["mean_tokens"],
+            f"{metric_key_prefix}_accuracy": found["accuracy"],
+            f"{metric_key_prefix}_accuracy_low": found["low"],
+            f"{metric_key_prefix}_accuracy_high": found["high"],
+            f"{metric_key_prefix}_truncated": found["truncated"],
+            f"{metric_key_prefix}_mean_tokens": found["mean_tokens"],
         }
-        for k, value in result.as_dict().get("pass_at_k", {}).items():
+        for k, value in found.get("pass_at_k", {}).items():
             own[f"{metric_key_prefix}_pass@{k}"] = value["accuracy"]
         self.log(own)
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, {**metrics, **own})
