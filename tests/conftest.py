@@ -21,6 +21,15 @@ def aqua_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def dakota_folder() -> Path:
+    """The published Dakota rows; they are not part of the project."""
+    folder = DATA / "dakota"
+    if not (folder / "grammar_tasks_easy.jsonl").is_file():
+        pytest.skip(f"no Dakota data: {folder}/grammar_tasks_easy.jsonl is absent (name its parent folder in RATCHET_DATA_DIR)")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def root() -> Path:
     """The repository."""
     return ROOT

@@ -105,6 +105,45 @@ def evaluate() -> None:
 
 
 @command
+def audit() -> int:
+    """Usage: audit.py RECIPE.yaml [--split SPLIT] [--rows N] [--json FILE] [--html FILE] [--reward FILE.py:FUNCTION [--plain]]
+    [--key value ...]: let cheap answers and hacks compete for the recipe's reward; the exit code is 1 if a finding fails.
+
+    --reward audits somebody else's function, called as TRL calls it, on the recipe's rows; with --plain it is given
+    completions as text instead of lists of messages. --json - prints the JSON in the place of the table."""
+    own = ("help", "split", "rows", "json", "html", "reward", "plain")
+    path, overrides, options = split_arguments(sys.argv[1:], own)
+    if "help" in options or path is None:
+        print(audit.__doc__)
+        if path is None and "help" not in options:
+            raise UserError("name a recipe")
+        return 0
+    recipe = load_recipe(path, overrides)
+    from ratchet.audit.command import run
+
+    return run(recipe, options)
+
+
+@command
+def prepare() -> None:
+    """Usage: prepare.py RECIPE.yaml --output FOLDER [--key value ...]: clean and split the task's published rows."""
+    path, overrides, options = split_arguments(sys.argv[1:], ("help", "output"))
+    if "help" in options or path is None or "output" not in options:
+        print(prepare.__doc__)
+        if "help" not in options:
+            raise UserError("name a recipe and --output FOLDER")
+        return
+    task = load_recipe(path, overrides).task
+    if not hasattr(task, "prepare"):
+        raise UserError(f"the task {task.name} needs no preparation: its rows are cleaned as they are read")
+    folder = Path(options["output"])
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"--output: {folder} is there already and not empty; name another, or take it away first")
+    print("\n".join(task.prepare(folder)))
+    print(f"written to {folder}: train.jsonl, validation.jsonl, test.jsonl, report.md, manifest.json")
+
+
+@command
 def chat() -> None:
     """Usage: chat.py MODEL: ask a trained model questions, one line each; an empty line ends it.
 

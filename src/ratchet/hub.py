@@ -1,5 +1,6 @@
 """The model card: what a trained model is, from the recipe and what was measured."""
 
+import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ Trained with Ratchet and TRL's {trainer} on the task `{task}`, starting from {ba
 ## Evaluation
 
 {evaluation}
+
+## Audit of the reward
+
+{audit}
 
 ## Data
 
@@ -45,6 +50,13 @@ its answer is right.
 
 {versions}
 """
+_DAKOTA = """Dakota is the language of the Dakota people, of living communities that speak, teach and look after it. These rows are not theirs:
+they are exercises made by machine from S. R. Riggs's grammar, a missionary's book of the nineteenth century in the public
+domain, and no speaker has reviewed them. They came from {source}. Spelling, meanings and rules may be wrong or outdated.
+
+Do not use this model to translate for people, to teach Dakota, to write texts that pass as Dakota, or to speak for Dakota
+people; it was trained to study rewards, and knows a few forms of one old book. Learners and projects should turn to
+Dakota communities and their own teachers and materials."""
 _PACKAGES = ("trl", "transformers", "accelerate", "torch", "peft", "datasets")
 
 
@@ -77,6 +89,7 @@ def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any], quest
         task=recipe.task.label,
         base=f"`{base}`" if base else "random weights",
         evaluation=_evaluation(result),
+        audit=_audit(folder),
         data=_data(recipe),
         steps=result["steps"],
         recipe=recipe.as_yaml(),
@@ -101,10 +114,35 @@ def _evaluation(result: dict[str, Any]) -> str:
     return "\n".join(lines) + f"\n\nGreedy answers to the {result['split']} rows; Wilson intervals."
 
 
+def _audit(folder: Path) -> str:
+    """What cheap answers and hacks earned on training rows before the run, or that nobody asked."""
+    try:
+        found = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "None: supervised fine-tuning has no reward."
+    if found["mode"] == "off":
+        return "Switched off by the recipe (`audit: off`): nobody looked whether the reward can be cheated."
+    head = f"{found['scores']} answers of fixed policies to {found['rows']} training rows, before training ({found['title']}, mode {found['mode']})."
+    lines = [head, "", "| policy | mean reward | graded correct |", "|---|---|---|"]
+    for kind, count in (("gold", 3), ("ignorant", 5), ("hack", 3)):
+        best = [policy for policy in found["policies"] if policy["kind"] == kind][:count]
+        lines += [f"| {policy['policy']} ({kind}) | {policy['reward']:.3f} | {policy['correct']:.3f} |" for policy in best]
+    lines += [
+        "",
+        *(
+            f"- {'fails' if f['fails'] else 'accepted: ' + f['accepted'] if f['accepted'] else 'note'}: {f['name']}: {f['text']}"
+            for f in found["findings"]
+        ),
+    ]
+    return "\n".join(lines).rstrip()
+
+
 def _data(recipe: Recipe) -> str:
     source = getattr(recipe.task, "source", None)
     if source == "generated":
         return "Word problems made by a program (`ratchet.tasks.word_problems`); no person's data."
     if recipe.task.name == "aquarat":
         return f"AQuA-RAT (Ling et al., 2017, [arXiv:1705.04146](https://arxiv.org/abs/1705.04146)), Apache-2.0, from `{source}`. Its labels hold errors."
+    if recipe.task.name == "dakota":
+        return _DAKOTA.format(source=f"`{source}`" if source != "generated" else "a program, from a table of forms that the grammar states")
     return f"The task's own: `{recipe.tree.value['task'].plain()}`."

@@ -1,7 +1,6 @@
 """Measure a model on a task: the same ``Task.grade`` that gives the reward, with intervals and baselines beside it."""
 
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -147,14 +146,6 @@ def evaluate(task: Task, rows: Sequence[Row], settings: Evaluation, max_new_toke
 def rows_to_evaluate(task: Task, settings: Evaluation) -> list[Row]:
     """The rows of the split that the recipe evaluates on."""
     return capped(task.load(settings.split).rows, settings.max_rows, settings.seed)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    beside.replace(path)
 
 
 def write_completions(path: Path, result: Result) -> None:

@@ -4,9 +4,10 @@ import shutil
 from pathlib import Path
 
 from ratchet.errors import UserError
-from ratchet.evaluation.evaluate import rows_to_evaluate, write_json
+from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.evaluation.generate import Sampling, generator
 from ratchet.evaluation.statistics import wilson
+from ratchet.files import write_json
 from ratchet.models import TINY, load_for_evaluation, load_tokenizer
 from ratchet.models.load import __file__ as models_file
 from ratchet.recipe import load_recipe

@@ -6,8 +6,9 @@ from typing import Any
 
 from accelerate import PartialState
 
-from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions, write_json
+from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
 from ratchet.evaluation.generate import Sampling, generator
+from ratchet.files import write_json
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet

@@ -32,7 +32,7 @@ CHAT_TEMPLATE = (
 # in "\nC) 42" the value follows its label directly, and in "= 42\nAnswer:" the label asked for follows the value: one
 # attention head that looks a token back serves both. A model of this size learns to look an option up in 250 steps with
 # these pieces, and not in 1,000 without.
-PIECES = r"\n?Answer:|\n[A-J]\)| ?\d+| ?[A-Za-z]+| ?[^\sA-Za-z0-9]|\s"
+PIECES = r"\n?Answer:|\n[A-J]\)| ?\d+| ?\p{L}+| ?[^\s\p{L}\d]|\s"
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int):

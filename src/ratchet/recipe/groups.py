@@ -4,6 +4,8 @@ trainer     sft or grpo: which script runs the recipe
 task        what is learned: a task's name, or the path of a Python file with one (relative to the recipe)
 data        where the task's rows come from; the keys are the fields of the task's class
 rewards     reward name -> {weight, parameters of that reward}; null takes an inherited one away (GRPO)
+audit       whether cheap answers can win the rewards, asked before training (``Audit`` below; ``audit: warn`` for short)
+curriculum  easy rows first, more as measured accuracy allows (``Curriculum`` below; GRPO)
 evaluation  what is measured before, during and after training (``Evaluation`` below)
 from_scratch  a model with random weights instead of ``model_name_or_path`` (``FromScratch`` below)
 extends     another recipe, on which this one is laid key by key; where it names another task, data and rewards
@@ -56,11 +58,65 @@ class FromScratch:
     """Of the weights."""
 
 
+FINDINGS: dict[str, str] = {
+    "gold-below-maximum": "a right answer, honestly given, does not earn the most there is",
+    "reasoning-costs": "reasoning lowers the reward of a right answer",
+    "ignorance-pays": "a policy that knows nothing earns a good part of gold's reward",
+    "silence-pays": "an empty answer is rewarded",
+    "hack-pays": "a way to cheat earns a good part of gold's reward, or is graded correct",
+    "dead-component": "a reward has one value for everything",
+    "unreachable-component": "a reward's highest value cannot be reached on some rows",
+    "gold-in-prompt": "the answer stands in the prompt",
+    "several-golds": "one prompt has several gold answers",
+    "placeholder-gold": "a gold answer is a placeholder",
+}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the audit does with a finding, and how much is too much (see ``ratchet.audit``)."""
+
+    mode: Literal["stop", "warn", "off"] = "stop"
+    """Whether a finding that fails stops the run before it starts, is only printed, or nothing is looked for."""
+    rows: int = 200
+    """Rows audited at the start of a run, drawn at random; scripts/audit.py takes all."""
+    margin: float = 0.15
+    """A policy that knows nothing may earn the commonest answer's share of the rows and this share of gold's reward."""
+    hack: float = 0.5
+    """A hack may earn this share of gold's reward."""
+    hack_correct: float = 0.01
+    """A hack may be graded correct on this share of the rows."""
+    gold: float = 0.99
+    """A right answer must earn the highest reward on this share of the rows."""
+    faulty_rows: float = 0.01
+    """Share of the rows that may leak their answer, contradict each other, or cost a right answer its reasoning."""
+    accept: dict[str, str] = field(default_factory=dict)
+    """Name of a finding -> the reason for living with it."""
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Rows in stages: a stage's rows are added when answers to those before are right often enough."""
+
+    stages: dict[str, float] = field(default_factory=dict)
+    """Value of ``column`` -> measured accuracy at which the next stage begins; of the last one it is not used."""
+    column: str = "difficulty"
+    """The rows' column that names the stage."""
+    window: int = 256
+    """Accuracy is measured on so many latest sampled answers, over all processes."""
+    max_steps: int | None = None
+    """A stage lasts at most so many optimiser steps, whatever the accuracy; null: for ever."""
+    keep: bool = True
+    """Whether the rows of earlier stages stay in."""
+
+
 OWN_FIELDS: dict[str, Field] = {
     "trainer": from_annotation(Literal["sft", "grpo"], required=True),
     "task": from_annotation(str, required=True),
     "data": Field(frozenset({"dict"})),
     "rewards": Field(frozenset({"dict"})),
+    "audit": Field(frozenset({"dict"}), group=of_dataclass(Audit)),
+    "curriculum": Field(frozenset({"dict", "none"}), group=of_dataclass(Curriculum)),
     "evaluation": Field(frozenset({"dict"}), group=of_dataclass(Evaluation)),
     "from_scratch": Field(frozenset({"dict", "none"}), group=of_dataclass(FromScratch)),
 }

@@ -3,7 +3,7 @@
 import difflib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -13,8 +13,9 @@ import yaml
 
 from ratchet.errors import UserError, UserErrors
 from ratchet.recipe import arithmetic, limits, source
+from ratchet.recipe.conflicts import conflicts, launcher_conflicts
 from ratchet.recipe.fields import Field, Mismatch, check, of_dataclass, of_function
-from ratchet.recipe.groups import DEFAULTS, OWN_FIELDS, Evaluation, FromScratch
+from ratchet.recipe.groups import DEFAULTS, OWN_FIELDS, Audit, Curriculum, Evaluation, FromScratch
 from ratchet.recipe.source import Node
 from ratchet.rewards import Reward, RewardTerm, check_weights, rewards_of
 from ratchet.tasks import Task, find_task
@@ -61,6 +62,8 @@ class Recipe:
     values: dict[str, Any]
     """TRL's, transformers' and peft's keys that are set somewhere."""
     rewards: list[RewardTerm]
+    audit: Audit
+    curriculum: Curriculum | None
     evaluation: Evaluation
     from_scratch: FromScratch | None
     processes: int
@@ -146,9 +149,21 @@ class _Checker:
         task_class = self._task_class()
         task = self._task(task_class)
         rewards = self._rewards(task_class, trainer)
-        groups = {name: self._group(name, cls) for name, cls in (("evaluation", Evaluation), ("from_scratch", FromScratch))}
+        self._audit_in_one_word()
+        classes = {"audit": Audit, "curriculum": Curriculum, "evaluation": Evaluation, "from_scratch": FromScratch}
+        groups = {name: self._group(name, cls) for name, cls in classes.items()}
         recipe = Recipe(
-            self.path, trainer, task, values, rewards, groups["evaluation"] or Evaluation(), groups["from_scratch"], self._processes(), self.tree
+            path=self.path,
+            trainer=trainer,
+            task=task,
+            values=values,
+            rewards=rewards,
+            audit=groups["audit"] or Audit(),
+            curriculum=groups["curriculum"],
+            evaluation=groups["evaluation"] or Evaluation(),
+            from_scratch=groups["from_scratch"],
+            processes=self._processes(),
+            tree=self.tree,
         )
         if task is not None:
             self._together(recipe)
@@ -252,7 +267,11 @@ class _Checker:
             self._say(node, f"data: {', '.join(missing)} missing")
         if len(self.findings) > before:
             return None
-        return cls(**{key: _built(cls, key, value) for key, value in values.items()})
+        try:
+            return cls(**{key: _built(cls, key, value) for key, value in values.items()})
+        except UserError as error:
+            self._say(node, str(error))
+            return None
 
     def _rewards(self, cls: type[Task] | None, trainer: str) -> list[RewardTerm]:
         node = self.tree.value.get("rewards")
@@ -302,6 +321,13 @@ class _Checker:
         values = self._value(name, node, OWN_FIELDS[name], name)
         return cls(**values) if isinstance(values, dict) else None
 
+    def _audit_in_one_word(self) -> None:
+        """``audit: off`` stands for ``audit: {mode: off}``; YAML reads off as false."""
+        node = self.tree.value.get("audit")
+        if node is not None and isinstance(node.value, (bool, str)):
+            word = {"true": "stop", "on": "stop", "false": "off", "no": "off"}.get(node.text.lower(), node.text)
+            self.tree.value["audit"] = Node({"mode": Node(word, node.origin, word, quoted=True)}, node.origin)
+
     def _secrets(self, key: str, node: Node) -> None:
         if isinstance(node.value, dict):
             for name, child in node.value.items():
@@ -322,46 +348,8 @@ class _Checker:
         if not self.faulty & arithmetic.KEYS:
             for text in arithmetic.problems(recipe.trainer, recipe.get, recipe.processes):
                 self.findings.append(f"{self.path}: {text}")
-        resumed = recipe.values.get("resume_from_checkpoint")
-        if isinstance(resumed, str) and not (Path(resumed) / "trainer_state.json").is_file():
-            self._say(
-                self.tree.value["resume_from_checkpoint"], f"resume_from_checkpoint: {resumed} is no checkpoint (a folder with trainer_state.json)"
-            )
-        named = recipe.values.get("model_name_or_path")
-        if not named and recipe.from_scratch is None:
-            self.findings.append(
-                f"{self.path}: model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no from_scratch"
-            )
-        if named and recipe.from_scratch is not None:
-            self._say(self.tree.value["model_name_or_path"], "model_name_or_path and from_scratch exclude each other")
-        if recipe.get("load_in_4bit") and recipe.get("load_in_8bit"):
-            self.findings.append(f"{self.path}: load_in_4bit and load_in_8bit exclude each other")
-        if (recipe.get("load_in_4bit") or recipe.get("load_in_8bit")) and not recipe.get("use_peft"):
-            self.findings.append(f"{self.path}: quantised weights cannot be trained; add use_peft: true (QLoRA)")
-        if recipe.get("load_best_model_at_end") and recipe.get("eval_strategy") == "no":
-            self.findings.append(f"{self.path}: load_best_model_at_end needs eval_strategy: steps or epoch")
-        if recipe.trainer == "grpo" and recipe.get("use_vllm") and recipe.get("use_cpu"):
-            self.findings.append(f"{self.path}: use_vllm needs a GPU, and use_cpu is set")
+        self.findings += conflicts(recipe)
         self.findings += [f"{self.path}: {text}" for text in launcher_conflicts(recipe, self.environ)]
-
-
-def launcher_conflicts(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[str]:
-    """Where what ``accelerate launch`` set up contradicts the recipe, in ways that fail late or not at all."""
-    deepspeed = environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
-    fsdp = environ.get("ACCELERATE_USE_FSDP") == "true"
-    precision = environ.get("ACCELERATE_MIXED_PRECISION", "no")
-    bf16 = recipe.values.get("bf16", not recipe.values.get("fp16", False))
-    if precision == "bf16" and not bf16 and (deepspeed or not recipe.get("use_cpu")):
-        yield "the accelerate configuration says mixed_precision: bf16 and the recipe bf16: false; make them agree (--bf16 true, or accelerate launch --mixed_precision no)"
-    if precision == "fp16" and not recipe.values.get("fp16"):
-        yield "the accelerate configuration says mixed_precision: fp16 and the recipe does not; set fp16: true and bf16: false, or use a bf16 configuration"
-    if fsdp and recipe.get("use_cpu"):
-        yield "FSDP does not run on CPUs (accelerate would quietly fall back to DDP); use a ddp or DeepSpeed configuration, or leave use_cpu out"
-    if deepspeed and environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"):
-        yield "ACCELERATE_USE_CPU with a DeepSpeed configuration quietly gives plain DDP; unset it and pass --use_cpu true"
-    steps = environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS")
-    if steps and steps not in ("auto", "1", str(recipe.get("gradient_accumulation_steps"))):
-        yield f"the accelerate configuration says gradient_accumulation_steps: {steps}, the recipe {recipe.get('gradient_accumulation_steps')}; take it out of the configuration"
 
 
 def _run_name(path: Path) -> str:

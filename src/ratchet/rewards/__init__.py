@@ -78,13 +78,13 @@ def rehearse(task: Task, terms: Sequence[RewardTerm], rows: Sequence[Row]) -> No
 def check_weights(terms: Sequence[RewardTerm]) -> None:
     """Refuse weights under which a wrong answer can be worth as much as a right one.
 
-    A right answer gains at least the goals' weight times 1; all shaping terms together move a reward by at most the sum
+    A right answer gains at least each goal's weight times what lies between its highest value and that of a wrong answer; all shaping terms together move a reward by at most the sum
     of their weights times their spans. The first must be the larger.
     """
     goals = [term for term in terms if term.reward.goal]
     if not goals:
         raise UserError(f"rewards: none of {', '.join(t.name for t in terms) or '(nothing)'} is a goal; add correctness: {{weight: 1.0}}")
-    gain = sum(term.weight * (term.reward.high - term.reward.low) for term in goals)
+    gain = sum(term.weight * (term.reward.high - term.reward.wrong) for term in goals)
     shaping = [term for term in terms if not term.reward.goal]
     reach = sum(abs(term.weight) * (term.reward.high - term.reward.low) for term in shaping)
     if gain <= reach:

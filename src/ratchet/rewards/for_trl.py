@@ -8,10 +8,15 @@ from ratchet.tasks.base import RESERVED_COLUMNS, Task, completion_text
 
 
 class Grader:
-    """Grades a batch once for all reward functions, which TRL calls one after the other with the same list."""
+    """Grades a batch once for all reward functions, which TRL calls one after the other with the same list.
 
-    def __init__(self, task: Task, limit: int | None):
-        self.task, self.limit = task, limit
+    Args:
+        limit: ``max_completion_length``.
+        listeners: are handed every graded batch.
+    """
+
+    def __init__(self, task: Task, limit: int | None, listeners: Sequence[Callable[[list[Sample]], None]] = ()):
+        self.task, self.limit, self.listeners = task, limit, listeners
         self._completions: Any = None
         self._samples: list[Sample] = []
 
@@ -26,6 +31,8 @@ class Grader:
                 for text, row, tokens in zip(texts, rows, ids, strict=True)
             ]
             self._completions = completions
+            for listener in self.listeners:
+                listener(self._samples)
         return self._samples
 
     @staticmethod
@@ -34,9 +41,8 @@ class Grader:
         return [{name: values[i] for name, values in own.items()} for i in range(count)]
 
 
-def reward_functions(task: Task, terms: Sequence[RewardTerm], limit: int | None) -> list[Callable[..., list[float]]]:
+def reward_functions(grader: Grader, terms: Sequence[RewardTerm]) -> list[Callable[..., list[float]]]:
     """One function per term, named as the term, so that TRL logs ``rewards/<name>/mean``."""
-    grader = Grader(task, limit)
     return [_function(grader, term) for term in terms]
 
 

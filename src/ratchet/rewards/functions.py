@@ -35,17 +35,20 @@ class Reward:
     low: float
     high: float
     goal: bool
+    wrong: float
+    """Of a goal: the highest value for a wrong answer."""
 
 
-def reward(low: float, high: float, goal: bool = False) -> Callable[[Callable[..., float]], Reward]:
+def reward(low: float, high: float, goal: bool = False, wrong: float | None = None) -> Callable[[Callable[..., float]], Reward]:
     """Make a function of a ``Sample`` (and parameters with defaults) a reward with values from ``low`` to ``high``.
 
     Args:
         goal: whether this is what is wanted; everything else is shaping, and may never outweigh the goals.
+        wrong: of a goal, the highest value for a wrong answer; without it ``low``.
     """
 
     def wrap(function: Callable[..., Any]) -> Reward:
-        return Reward(function.__name__, function, low, high, goal)
+        return Reward(function.__name__, function, low, high, goal, low if wrong is None else wrong)
 
     return wrap
 
@@ -92,3 +95,17 @@ def repetition(sample: Sample, ngram: int = 4) -> float:
         return 0.0
     distinct = len({tuple(words[i : i + ngram]) for i in range(count)})
     return distinct / count - 1.0
+
+
+@reward(0.0, 1.0, goal=True, wrong=0.5)
+def score(sample: Sample) -> float:
+    """The task's own score of an answer (``Grade.components["score"]``): 1 for a right one, at most 0.5 for a partly right one.
+
+    >>> from ratchet.tasks.base import Grade
+    >>> score.function(Sample("suŋka", {}, Grade(False, "suŋka", {"score": 0.4})))
+    0.4
+    """
+    found = sample.grade.components.get("score")
+    if found is None:
+        raise ValueError("this task's grade has no component score; take correctness")
+    return found

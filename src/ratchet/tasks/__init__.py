@@ -8,11 +8,26 @@ from pathlib import Path
 
 from ratchet.errors import UserError
 from ratchet.tasks.aquarat import AquaRat
-from ratchet.tasks.base import Grade, Message, Row, Split, Task, completion_text
+from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
+from ratchet.tasks.dakota import Dakota
+from ratchet.tasks.written_answers import read_written_answer
 
-TASKS: dict[str, type[Task]] = {AquaRat.name: AquaRat}
+TASKS: dict[str, type[Task]] = {AquaRat.name: AquaRat, Dakota.name: Dakota}
 
-__all__ = ["TASKS", "Grade", "Message", "Row", "Split", "Task", "completion_text", "find_task"]
+__all__ = [
+    "TASKS",
+    "Grade",
+    "Message",
+    "Probe",
+    "Row",
+    "Split",
+    "Task",
+    "completion_text",
+    "find_task",
+    "load_split",
+    "read_written_answer",
+    "train_split",
+]
 
 
 def find_task(name: str) -> type[Task]:
@@ -42,3 +57,26 @@ def find_task(name: str) -> type[Task]:
     if len(found) != 1:
         raise UserError(f"task: {path} must define one subclass of ratchet.tasks.Task, it defines {len(found)}")
     return found[0]
+
+
+def train_split(task: Task) -> str:
+    """The split that is trained on: the task's ``train_split`` where it has one."""
+    return getattr(task, "train_split", "train")
+
+
+def load_split(task: Task, split: str | None = None) -> Split:
+    """The rows of a split, by default those that are trained on.
+
+    Raises:
+        UserError: where the task's ``load`` raises, or returns something else than a ``Split``.
+    """
+    split = split or train_split(task)
+    try:
+        found = task.load(split)
+    except UserError:
+        raise
+    except Exception as error:  # whatever a task of the user's own raises
+        raise UserError(f"{task.name}.load({split!r}) raises {type(error).__name__}: {error}") from error
+    if not isinstance(found, Split):
+        raise UserError(f"{task.name}.load must return a ratchet.tasks.Split, it returns a {type(found).__name__}")
+    return found

@@ -156,7 +156,14 @@ class Reader:
         deny = p.DENY.match(self.low, start)
         start = deny.end() if deny else start
         glued = start > 0 and self.text[start - 1].isalnum()
-        return None if glued else p.LETTER.match(self.text, start), bool(deny)
+        if glued:
+            return None, bool(deny)
+        return p.LETTER.match(self.text, start) or self._labelled(start), bool(deny)
+
+    def _labelled(self, start: int) -> re.Match | None:
+        """A letter that its own option's text follows: "B) once every 15 years", which could go on in no other way."""
+        found = p.LABEL_THEN_TEXT.match(self.text, start)
+        return found if found and is_own_value(found["text"], found["letter"], self.options) else None
 
     def _announced(self, end: int) -> bool:
         """Whether what stands between label and letter says "is" or has a colon."""

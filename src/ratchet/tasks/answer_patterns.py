@@ -36,6 +36,7 @@ LETTER = re.compile(
     rf"(?P<letter>[A-Ja-j])(?![\w'’^+/](?!\*|_{{1,2}}(?:\W|$)|'(?:\W|$)))(?={CLOSE}{{0,12}}+\s{{0,4}}+(?:$|\n|[#\\]|the\s+(?:correct|right|best|only|answer)\b|[.](?![a-z0-9]|[A-Z](?:[^a-z]|$))|[,;!。、，；！]"
     rf"|[)\]}}<\"'`]|:(?!\s*[A-Ja-j\d]\b)|[-–—](?:\s|[^\w\s])|\((?!\d+\s*[-+*/])|=|\?|[$]?\d|[→⇒✓✔✅☑|&]|/\s?[A-J]\b|(?:{_GOES_ON})\b|[^\x00-\x7f]|[A-Z][a-z]+\b))"
 )
+LABEL_THEN_TEXT = re.compile(r"(?P<letter>[A-J])\s?[).:\]][*_]{0,2}\s{0,3}(?=\S)(?P<text>[^\n]{1,100})")
 HEDGE = re.compile(
     rf"{CLOSE}{{0,8}}+\s?(?:\([^()\n]{{1,25}}\)|\s[-+$]?[\d.,/%]{{1,12}})?\s{{0,4}}+(?:,\s*(?:or|and|maybe|perhaps|possibly)\b|[,/|&+;](?!\s*\w\w)|\b(?:or|and|und|oder|o|ou|y|et|e|или|и)\b|[、或和와])"
     r"(?:[\s*_`\"'(\[{$]|\b(?:either|maybe|possibly|perhaps|also|option|answer|it|is|could|be|might)\b){0,12}+(?P<other>[A-J])(?![\w'’^])(?!\s*(?:is|was|are|gives?|would|does|will)\b)"

@@ -29,13 +29,13 @@ from ratchet.tasks.option_values import trailing_value
 TAIL = 700  # characters read first; the rest only where these hold no claim
 WHOLE = 6_000  # characters read at most
 
-_TAKEN_BACK = re.compile(
+TAKEN_BACK = re.compile(
     r"\b(?:wait|actually|correction|correct(?:ing|ed)|oops|sorry|scratch|i\s+mean[t]?|rather|instead|on\s+second\s+thought|mistake[n]?|mis(?:read|calculated|counted)|wrong|incorrect|error|"
     r"not\s+right|hmm+|no[,.;:!—–-]|no\s+wait|revis(?:e|ed|ing)|re-?(?:check|calculat|comput|consider|do|think|read)\w*|double-?check\w*|let\s+me\s+(?:re|fix|correct|try|start)\w*|apolog\w+|never\s*mind|changed?\s+(?:my|the)|updated?|strike|withdraw\w*|retract\w*|disregard|ignore\s+(?:that|the\s+above|my))"
     r"|更正|不对|等等|错了|間違|いや|perd[óo]n|espera|me\s+equivo|corrijo|nein|falsch|moment|irrtum|warte|attende[zs]|je\s+me\s+trompe|erreur|подожд|ошиб|errado|scusa|aspetta|sbagliato|~~",
     re.IGNORECASE,
 )
-_WITHDRAWN = re.compile(
+WITHDRAWN = re.compile(
     r"\b(?:(?:that|this|it|which|my\s+answer|the\s+answer|answer)(?:\s+(?:is|was|can|seems|looks|must\s+be|may\s+be|might\s+be)|'s)\s*(?:not|n't|wrong|incorrect|false|a\s+mistake|an\s+error|mistaken|invalid|impossible)|"
     r"that\s+(?:isn't|wasn't|can't|doesn't|cannot|does\s+not)\b|not\s+(?:right|correct)\b|scratch\s+that|never\s*mind|strike\s+that|i\s+(?:take|withdraw|retract)\b|ignore\s+(?:that|the\s+above|my|this)|disregard|"
     r"i\s+(?:do\s+not|don't|dont|am\s+not|can't|cannot)\s+(?:really\s+)?(?:know|sure|tell|decide|say|determine|stand|answer|be\s+sure)|i'm\s+not\s+sure|none\s+of\s+(?:them|that|it|(?:the|these|those)\s+(?:options?|choices?|answers?)?\s*(?:is|are|fit|match|work)\w*)|(?:but|though)\s+i\s+could\s+be\s+wrong|made\s+(?:a|an)\s+(?:mistake|error)|no\s+answer|withdrawn|retracted|there\s+is\s+no\s+correct|cannot\s+be\s+determined"
@@ -43,7 +43,7 @@ _WITHDRAWN = re.compile(
     r"|\b(?:wait|hmm+|oops|actually\s+no|no\s+wait|hold\s+on)\b|está\s+mal|no\s+s[ée]\b|weiß\s+nicht|je\s+ne\s+sais\s+pas|не\s+знаю|não\s+sei|non\s+lo\s+so|不对|不知道|不确定|わかりません|모르겠",
     re.IGNORECASE,
 )
-_CONFIRMED = re.compile(
+CONFIRMED = re.compile(
     r"(?<!not )(?<!n't )\b(?:yes|confirmed|confirms|stands|checks\s+out|that's\s+(?:right|correct)|is\s+correct|still|consistent|holds|same|good)\b",
     re.IGNORECASE,
 )
@@ -80,9 +80,9 @@ def read_answer(text: str, options: Sequence[str]) -> str | None:
 
 def _parts(text: str) -> Iterator[tuple[str, bool]]:
     """The stretches that may hold the answer, in the order in which they are believed; whether each opens the text."""
-    text = _after_thinking(text)
+    text = after_thinking(text)
     start = 0
-    for cut in _new_questions(text):
+    for cut in new_questions(text):
         yield _plain(text[max(start, cut - WHOLE) : cut]), True
         start = cut
     rest = text[start:] if start else text
@@ -91,7 +91,7 @@ def _parts(text: str) -> Iterator[tuple[str, bool]]:
     yield _plain(rest[-WHOLE:]), len(rest) <= WHOLE
 
 
-def _after_thinking(text: str) -> str:
+def after_thinking(text: str) -> str:
     """What stands outside ``<think>``: a closed block is skipped, an unclosed one swallows the rest."""
     if "hink" not in text and "HINK" not in text:
         return text
@@ -119,7 +119,7 @@ def _plain(text: str) -> str:
     return text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
 
 
-def _new_questions(text: str) -> list[int]:
+def new_questions(text: str) -> list[int]:
     """Where the text goes over to another question or another speaker."""
     text = text[: 3 * WHOLE]
     found = [match.start() for _, match in zip(range(8), _NEW_QUESTION.finditer(text), strict=False)]
@@ -138,7 +138,7 @@ def _judge(text: str, options: Sequence[str], opens: bool) -> tuple[bool, str | 
     if standing is None and not any(not claim.denied for claim in found):
         letter = trailing_value(text, options)
         return letter is not None, letter
-    if standing and _taken_back_after(text, end):
+    if standing and taken_back_after(text, end):
         after = text[end:]
         return True, trailing_value(after, options) if "\n" in after or "." in after else None
     return True, standing if standing and len(standing) == 1 and standing != _CONFLICT else None
@@ -159,7 +159,7 @@ def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int]:
             continue  # a second keyword of the same statement
         elif _OPTION_BLOCK.search(text, end, claim.start):
             break  # the text has run on into another question; the first answer counts
-        elif _corrects(text[max(end, claim.start - 400) : claim.start]):
+        elif corrects(text[max(end, claim.start - 400) : claim.start]):
             standing = claim.letters
         elif len(standing) > 1 and claim.letters in standing:
             standing = claim.letters  # "either A or C ... so C"
@@ -169,12 +169,12 @@ def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int]:
     return standing, end
 
 
-def _corrects(between: str) -> bool:
+def corrects(between: str) -> bool:
     """Whether the words between two answers replace the first by the second."""
-    return bool(_TAKEN_BACK.search(between)) and not re.search(r"\b(?:if|alternatively|otherwise)\b", between, re.IGNORECASE)
+    return bool(TAKEN_BACK.search(between)) and not re.search(r"\b(?:if|alternatively|otherwise)\b", between, re.IGNORECASE)
 
 
-def _taken_back_after(text: str, end: int) -> bool:
+def taken_back_after(text: str, end: int) -> bool:
     after = text[end : end + 500]
-    withdrawn = _WITHDRAWN.search(after)
-    return bool(withdrawn) and not _CONFIRMED.search(after, withdrawn.end())
+    withdrawn = WITHDRAWN.search(after)
+    return bool(withdrawn) and not CONFIRMED.search(after, withdrawn.end())

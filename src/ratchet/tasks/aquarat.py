@@ -14,7 +14,7 @@ reads whatever a model makes of it.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,8 +22,9 @@ from typing import Literal
 from ratchet.errors import UserError
 from ratchet.tasks import aquarat_rows, word_problems
 from ratchet.tasks.answers import read_answer
-from ratchet.tasks.base import Grade, Message, Row, Split, Task, completion_text
+from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
 from ratchet.tasks.option_values import strip_label
+from ratchet.tasks.reading import read_hub
 
 LETTERS = aquarat_rows.LETTERS
 INSTRUCTION = 'Work the problem out step by step. Then write the letter of the right option on a last line of its own, as in "Answer: X".'
@@ -148,6 +149,10 @@ class AquaRat(Task):
         system = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
         return [*system, {"role": "user", "content": text}]
 
+    def commit(self, answer: str, row: Row) -> str:
+        """The line that the instruction asks for."""
+        return f"Answer: {answer}"
+
     def target(self, row: Row) -> str:
         """The rationale without its own closing letter, then the answer line."""
         ending = f"Answer: {row['correct']}"
@@ -167,13 +172,34 @@ class AquaRat(Task):
         """See the module's ``grade``."""
         return grade(completion, row)
 
+    def dressed(self, row: Row) -> Mapping[str, str]:
+        """The letter as models write it."""
+        gold = row["correct"]
+        return {
+            "boxed": f"That leaves one option.\n\\boxed{{{gold}}}",
+            "in tags": f"<think>Which one?</think>\n<answer>{gold}</answer>",
+            "in bold": f"The final answer is **({gold})**.",
+            "lower case": f"answer: {gold.lower()}",
+            "with its value": f"Answer: {gold}) {strip_label(row['options'][LETTERS.index(gold)])}",
+        }
+
+    def probes(self, row: Row) -> Iterator[Probe]:
+        """Picking an option by its looks, and naming letters without choosing."""
+        values = [strip_label(option) for option in row["options"]]
+        longest = LETTERS[max(range(len(values)), key=lambda i: len(values[i]))]
+        yield Probe("the longest option", "ignorant", self.commit(longest, row))
+        yield Probe("the options, copied", "ignorant", "\n".join(row["options"]))
+        yield Probe("every value, no letter", "hack", "It could be " + ", ".join(values) + ".")
+        yield Probe("letters sprinkled", "hack", "A train B left C at D with E.")
+
     def _raw(self, split: str):
         folder = Path(self.source).expanduser()
         if folder.exists() or self.source.startswith((".", "/", "~")):
             return aquarat_rows.read_folder(folder, split)
         if self.source.count("/") != 1:
             raise UserError(f'data.source: {self.source} is neither a folder here, nor a data set on the Hub (owner/name), nor "generated"')
-        return aquarat_rows.read_hub(self.source, self.revision, split)
+        instead = "Without a network, download it once (https://github.com/google-deepmind/AQuA) and name the folder: --data.source FOLDER"
+        return read_hub(self.source, self.revision, split, instead, configuration="raw")
 
     def _generate(self, split: str) -> list[Row]:
         made = self.generated

@@ -3,7 +3,6 @@
 Upstream: https://github.com/google-deepmind/AQuA (Ling et al., 2017, arXiv:1705.04146), Apache-2.0.
 """
 
-import json
 import random
 import re
 import unicodedata
@@ -14,6 +13,7 @@ from typing import Any
 from ratchet.errors import UserError, UserErrors
 from ratchet.tasks.base import Row
 from ratchet.tasks.option_values import strip_label
+from ratchet.tasks.reading import read_lines
 
 HUB_DATASET = "deepmind/aqua_rat"
 LETTERS = "ABCDE"
@@ -26,42 +26,14 @@ FILES = {
 
 
 def read_folder(folder: Path, split: str) -> Iterator[tuple[str, Any]]:
-    """Yield ("file:line", parsed line or the error of a line that is not JSON) from the split's JSON-lines file."""
+    """The rows of the split's file of JSON lines, each with its place."""
     if not folder.is_dir():
         raise UserError(f"data.source: the folder {folder} does not exist")
     path = next((folder / name for name in FILES[split] if (folder / name).is_file()), None)
     if path is None:
         there = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
         raise UserError(f"data.source: {folder} has no {' or '.join(FILES[split])} for the {split} split (it holds {there})")
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield f"{path}:{number}", _parse(line)
-
-
-def _parse(line: bytes) -> Any:
-    try:
-        return json.loads(line.decode("utf-8"))
-    except UnicodeDecodeError as error:
-        return ValueError(f"not UTF-8 (byte {error.start})")
-    except json.JSONDecodeError as error:
-        return ValueError(f"not JSON: {error.msg} at character {error.pos + 1}")
-
-
-def read_hub(dataset: str, revision: str | None, split: str) -> Iterator[tuple[str, Any]]:
-    """Yield the rows of a data set on the Hub in AQuA-RAT's columns (its configuration "raw" where it has one)."""
-    from datasets import get_dataset_config_names, load_dataset
-
-    try:
-        names = get_dataset_config_names(dataset, revision=revision)
-        rows = load_dataset(dataset, "raw" if "raw" in names else None, split=split, revision=revision)
-    except Exception as error:  # the Hub's client raises dozens of kinds; all mean that the data cannot be had
-        raise UserError(
-            f"data.source: {dataset} could not be loaded from the Hub ({type(error).__name__}: {error}). Without a network, "
-            "download it once (https://github.com/google-deepmind/AQuA) and name the folder: --data.source FOLDER"
-        ) from None
-    for number, row in enumerate(rows, start=1):
-        yield f"{dataset}:{split}:{number}", dict(row)
+    return read_lines(path)
 
 
 def normalise(text: str) -> str:

@@ -5,9 +5,9 @@ your own is one file with one subclass; see "Bring your own task" in the README.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, NamedTuple
 
 Row = dict[str, Any]
 Message = dict[str, str]
@@ -37,6 +37,15 @@ class Split:
     rows: list[Row]
     notes: list[str] = field(default_factory=list)
     """One sentence each: rows dropped, marked, or removed, with counts."""
+
+
+class Probe(NamedTuple):
+    """A completion that a task's own knowledge says the audit should try."""
+
+    name: str
+    kind: Literal["ignorant", "gold", "hack"]
+    """Whether it needs no knowledge, holds the right answer honestly, or tries to be paid without it."""
+    text: str
 
 
 class Task(ABC):
@@ -71,14 +80,32 @@ class Task(ABC):
     def grade(self, completion: str, row: Row) -> Grade:
         """Judge a completion. Pure, total and fast: any text gives a grade, never an exception."""
 
+    # What the audit asks of a task besides; each has a default that any task can live with.
+
+    def commit(self, answer: str, row: Row) -> str:
+        """A completion that is nothing but ``answer``, given the way the prompt asks for it."""
+        return answer
+
+    def dressed(self, row: Row) -> Mapping[str, str]:
+        """Name -> completion: the right answer in further forms that ``grade`` accepts."""
+        return {}
+
+    def probes(self, row: Row) -> Iterable[Probe]:
+        """Completions that only make sense for this task: cheap answers, and ways to cheat."""
+        return ()
+
 
 def completion_text(completion: str | Sequence[Message]) -> str:
-    """The text of a completion, which TRL passes as a string or as a list of messages.
+    """The text of a completion, which TRL passes as a string or as a list of messages; anything else has none.
 
     >>> completion_text([{"role": "assistant", "content": "Answer: C"}])
     'Answer: C'
     """
     if isinstance(completion, str):
         return completion
+    if not isinstance(completion, Sequence):
+        return ""
     parts = [m.get("content") for m in completion if isinstance(m, Mapping) and m.get("role", "assistant") == "assistant"]
-    return "\n".join(part for part in parts if isinstance(part, str))
+    texts = [[part] if isinstance(part, str) else part if isinstance(part, Sequence) else [] for part in parts]
+    flat = [item.get("text") if isinstance(item, Mapping) else item for text in texts for item in text]
+    return "\n".join(text for text in flat if isinstance(text, str))

@@ -8,11 +8,13 @@ from typing import Any
 from accelerate import PartialState
 from datasets import Dataset, disable_progress_bars, load_from_disk
 
+from ratchet.audit.gate import gate
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 from ratchet.recipe.arithmetic import too_few_rows
 from ratchet.rewards import rehearse
-from ratchet.tasks.base import RESERVED_COLUMNS, Row, Split, Task
+from ratchet.tasks import load_split, train_split
+from ratchet.tasks.base import RESERVED_COLUMNS, Row
 
 
 @dataclass
@@ -22,6 +24,8 @@ class Prepared:
     train: Dataset
     notes: list[str] = field(default_factory=list)
     """What was done to the rows, a sentence each (main process only)."""
+    audit: str = ""
+    """What the audit of the rewards came to (main process only)."""
 
 
 def prepare(recipe: Recipe, tokenizer: Any, limit: int | None, staging: Path, settle: Callable[[Recipe], None]) -> Prepared:
@@ -34,52 +38,37 @@ def prepare(recipe: Recipe, tokenizer: Any, limit: int | None, staging: Path, se
     """
     state, folder = PartialState(), recipe.output_dir / "data"
     disable_progress_bars()
-    notes: list[str] = []
+    notes, audited = [], ""
     if state.is_main_process:
-        notes = _write(recipe, tokenizer, limit, staging / "data")
+        notes, audited = _write(recipe, tokenizer, limit, staging / "data")
         settle(recipe)
     state.wait_for_everyone()
     if state.is_local_main_process and not folder.is_dir():  # a node that does not share the output folder
         _write(recipe, tokenizer, limit, folder)
     state.wait_for_everyone()
-    return Prepared(load_from_disk(str(folder)), notes)
+    return Prepared(load_from_disk(str(folder)), notes, audited)
 
 
-def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> list[str]:
+def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> tuple[list[str], str]:
     task = recipe.task
     print(f"preparing the {train_split(task)} rows of {task.name}", flush=True)
-    split = _load(task)
+    split = load_split(task)
+    notes, audited = list(split.notes), ""
     rehearse(task, recipe.rewards, split.rows)
+    if recipe.trainer == "grpo":
+        audited = gate(recipe, split.rows, folder.parent)
     if recipe.trainer == "grpo":
         rows = [{**_columns(row), "prompt": task.messages(row)} for row in split.rows]
     else:
         rows = [{"prompt": task.messages(row), "completion": [{"role": "assistant", "content": task.target(row)}]} for row in split.rows]
     kept = [row for row, length in zip(rows, _lengths(rows, tokenizer, recipe), strict=True) if limit is None or length <= limit]
-    notes = list(split.notes)
     if len(kept) < len(rows):
         notes.append(f"dropped {len(rows) - len(kept)} of {len(rows)} training rows that are longer than {limit} tokens")
     too_few = too_few_rows(recipe.batches, len(kept))
     if too_few:
         raise UserError("\n".join([*notes, too_few]))
     Dataset.from_list(kept).save_to_disk(str(folder))
-    return notes
-
-
-def _load(task: Task) -> Split:
-    try:
-        split = task.load(train_split(task))
-    except UserError:
-        raise
-    except Exception as error:  # whatever a task of the user's own raises
-        raise UserError(f"{task.name}.load({train_split(task)!r}) raises {type(error).__name__}: {error}") from error
-    if not isinstance(split, Split):
-        raise UserError(f"{task.name}.load must return a ratchet.tasks.Split, it returns a {type(split).__name__}")
-    return split
-
-
-def train_split(task: Task) -> str:
-    """The split that is trained on: the task's ``train_split`` where it has one."""
-    return getattr(task, "train_split", "train")
+    return notes, audited
 
 
 def _columns(row: Row) -> Row:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ratchet.recipe import Recipe
-from ratchet.rewards.for_trl import reward_functions
+from ratchet.rewards.for_trl import Grader, reward_functions
 from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
 from ratchet.training.run import Run, run
 
@@ -15,17 +15,26 @@ def train(recipe: Recipe) -> dict[str, Any]:
 
 def build(prepared: Run) -> Any:
     """The trainer of a run."""
+    from ratchet.training.curriculum import Stages
     from ratchet.training.trainers import RecipeGRPOTrainer
 
     recipe, arguments = prepared.recipe, prepared.arguments
     arguments.model_init_kwargs = model_settings(prepared)
     arguments.reward_weights = [term.weight for term in recipe.rewards]
-    return RecipeGRPOTrainer(
+    grader = Grader(recipe.task, recipe.get("max_completion_length"))
+    trainer = RecipeGRPOTrainer(
         model=prepared.model_path,
         args=arguments,
-        reward_funcs=reward_functions(recipe.task, recipe.rewards, recipe.get("max_completion_length")),
+        reward_funcs=reward_functions(grader, recipe.rewards),
         train_dataset=prepared.data.train,
         eval_dataset=prepared.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,
         processing_class=prepared.tokenizer,
         **trainer_extras(prepared),
     )
+    listeners = [prepared.alarms.saw]
+    if recipe.curriculum is not None:
+        trainer.stages = Stages(recipe.curriculum, trainer.accelerator)
+        trainer.add_callback(trainer.stages)
+        listeners.append(trainer.stages.saw)
+    grader.listeners = listeners
+    return trainer

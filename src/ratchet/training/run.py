@@ -40,6 +40,8 @@ class Run:
     tokenizer: Any
     data: Any
     """``training.data.Prepared``."""
+    alarms: Any
+    """``training.watch.Alarms``."""
 
 
 def run(recipe: Recipe, make_arguments: Callable[[Recipe], tuple[Any, Any]], build: BuildTrainer) -> dict[str, Any]:
@@ -124,6 +126,7 @@ def prepare(recipe: Recipe, arguments: Any, model_arguments: Any) -> Run:
     from ratchet.models import check_template, load_tokenizer, locate
     from ratchet.models.load import position_limit
     from ratchet.training.data import prepare as prepare_data
+    from ratchet.training.watch import Alarms
 
     path = str(staging(recipe) / SCRATCH) if recipe.from_scratch else locate(recipe.values["model_name_or_path"])
     revision = recipe.get("model_revision")
@@ -134,15 +137,15 @@ def prepare(recipe: Recipe, arguments: Any, model_arguments: Any) -> Run:
     data = prepare_data(recipe, tokenizer, _token_limit(recipe, position_limit(path, revision)), staging(recipe), settle)
     if recipe.from_scratch:
         path = str(recipe.output_dir / SCRATCH)
-    return Run(recipe, arguments, model_arguments, path, tokenizer, data)
+    return Run(recipe, arguments, model_arguments, path, tokenizer, data, Alarms(recipe.task))
 
 
 def _build_from_scratch(recipe: Recipe) -> None:
     from ratchet.models.scratch import save_from_scratch
-    from ratchet.training.data import train_split
+    from ratchet.tasks import load_split
 
     task = recipe.task
-    rows = task.load(train_split(task)).rows
+    rows = load_split(task).rows
     texts = ("\n".join([*(m["content"] for m in task.messages(row)), task.target(row)]) for row in rows)
     save_from_scratch(vars(recipe.from_scratch), texts, staging(recipe) / SCRATCH)
 
@@ -169,6 +172,7 @@ def plan(prepared: Run) -> str:
     steps = sizes.steps(rows, recipe.get("num_train_epochs"), recipe.get("max_steps"))
     lines = [f"{recipe.path}: {recipe.trainer} of {recipe.values.get('model_name_or_path') or 'a new model'} on {recipe.task.label}"]
     lines += [f"  data        {note}" for note in prepared.data.notes]
+    lines += [f"  audit       {prepared.data.audit}"] if prepared.data.audit else []
     if recipe.trainer == "grpo":
         lines.append(
             f"  each step   {sizes.prompts_per_step} prompts x {sizes.num_generations} completions = {sizes.completions_per_step}, "
@@ -195,6 +199,7 @@ def _attach(trainer: Any, prepared: Run) -> None:
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressLine())
+    trainer.add_callback(prepared.alarms)
     if not (settings.before or settings.after or recipe.get("eval_strategy") != "no"):
         return
     rows = rows_to_evaluate(task, settings)
@@ -209,11 +214,12 @@ def _attach(trainer: Any, prepared: Run) -> None:
 
 def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
     """Write result.json and the model card, and print the summary, on the main process."""
-    from ratchet.evaluation.evaluate import write_json
+    from ratchet.files import write_json
     from ratchet.hub import write_model_card
     from ratchet.training.summary import outcome, summary
 
     result = outcome(trainer.results, prepared.recipe, trainer.state.global_step, seconds)
+    result["alarms"] = prepared.alarms.watch.raised
     if trainer.accelerator.is_main_process:
         folder = Path(prepared.recipe.output_dir)
         write_model_card(folder, prepared.recipe, result, prepared.data.train[0]["prompt"][-1]["content"])

@@ -7,6 +7,7 @@ from trl import GRPOTrainer, SFTTrainer
 from trl.models.utils import unwrap_model_for_generation
 
 from ratchet.evaluation.evaluate import Result
+from ratchet.training.curriculum import Stages, staged_sampler
 
 
 class Evaluating:
@@ -36,6 +37,7 @@ class Evaluating:
             f"{metric_key_prefix}_accuracy": found["accuracy"],
             f"{metric_key_prefix}_accuracy_low": found["low"],
             f"{metric_key_prefix}_accuracy_high": found["high"],
+            f"{metric_key_prefix}_majority": found["majority"],
             f"{metric_key_prefix}_truncated": found["truncated"],
             f"{metric_key_prefix}_mean_tokens": found["mean_tokens"],
         }
@@ -53,4 +55,24 @@ class RecipeSFTTrainer(Evaluating, SFTTrainer):
 
 
 class RecipeGRPOTrainer(Evaluating, GRPOTrainer):
-    """TRL would evaluate GRPO with sampled completions; a greedy evaluation with an interval replaces it."""
+    """TRL would evaluate GRPO with sampled completions; a greedy evaluation with an interval replaces it.
+
+    Attributes:
+        stages: the recipe's curriculum, None without one.
+    """
+
+    stages: Stages | None = None
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        plain = super()._get_train_sampler(dataset)
+        if self.stages is None:
+            return plain
+        settings = self.stages.settings
+        self.stages.sampler = staged_sampler(plain, settings, plain.data_source[settings.column])
+        return self.stages.sampler
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Add where the curriculum stands."""
+        if self.stages is not None and self.stages.sampler is not None and "loss" in logs:
+            logs = {**logs, "curriculum/stage": float(self.stages.sampler.stage), "curriculum/accuracy": self.stages.accuracy}
+        super().log(logs, *args, **kwargs)

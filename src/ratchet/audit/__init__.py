@@ -1,0 +1,34 @@
+"""Can this reward be won without knowing anything? Asked before a GPU is rented, with no model at all.
+
+``audit`` lets policies that know nothing, policies that know the answer, and hacks answer a recipe's rows, and turns
+what they earn into findings. ``gate`` asks it at the start of a training run, ``alarms`` watches while the run goes on.
+"""
+
+import time
+from collections.abc import Sequence
+
+from ratchet.audit.core import tally
+from ratchet.audit.findings import Finding, findings
+from ratchet.audit.report import Report
+from ratchet.audit.scoring import ForeignReward, RecipeRewards, Scorer, load_function
+from ratchet.recipe.groups import Audit
+from ratchet.tasks.base import Row, Task
+
+__all__ = ["Finding", "ForeignReward", "RecipeRewards", "Report", "audit", "load_function"]
+
+
+def audit(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None, title: str, settings: Audit | None = None) -> Report:
+    """Audit a reward on rows.
+
+    Args:
+        scorer: ``RecipeRewards`` or ``ForeignReward``.
+        limit: longest completion in tokens, None for no limit.
+        title: for the reader.
+        settings: thresholds and accepted findings, the defaults without.
+
+    Raises:
+        UserError: for code of the task or of a reward that raises or returns what it must not.
+    """
+    settings, started = settings or Audit(), time.perf_counter()
+    found = tally(task, rows, scorer, limit)
+    return Report(title, task.label, found, findings(found, settings), settings, time.perf_counter() - started)

@@ -1,0 +1,122 @@
+"""What the audit knows, watched for while a run goes on: each alarm once, with its likely cause and the remedy."""
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+PATIENCE = 10  # logged steps in a row before a steady state counts
+ENOUGH = 200  # answers before their distribution counts
+
+
+@dataclass
+class Watch:
+    """Takes what is logged and what is answered, and says what is wrong, once."""
+
+    answers: Sequence[str] = ()
+    """The task's possible answers; empty where there are not finitely many."""
+    raised: dict[str, str] = field(default_factory=dict)
+    """Every alarm so far: name -> text."""
+
+    def __post_init__(self) -> None:
+        self._runs: Counter = Counter()
+        self._said: deque[str | None] = deque(maxlen=ENOUGH)
+        self._golds: deque[str] = deque(maxlen=ENOUGH)
+        self._rewards: list[float] = []
+        self._evaluations: list[tuple[float, float, float, int]] = []  # accuracy, low, high, rewards logged before
+
+    def answered(self, answers: Sequence[str | None], golds: Sequence[str]) -> None:
+        """Take the answers of sampled completions, and the right ones."""
+        self._said.extend(answers)
+        self._golds.extend(golds)
+
+    def logged(self, step: int, logs: Mapping[str, Any]) -> list[str]:
+        """Take what TRL logs for a training step; returns new alarms."""
+        reward = logs.get("reward")
+        if not isinstance(reward, (int, float)):
+            return []
+        self._rewards.append(float(reward))
+        found = []
+        flat = abs(reward) < 1e-9 and logs.get("reward_std", 0.0) < 1e-9
+        if self._for_long("flat", flat):
+            found += self._raise(
+                "reward-flat-at-zero",
+                f"the reward was 0 for every completion of {PATIENCE} logged steps (step {step})",
+                "the model never gives an answer that the grader reads as right: the task is too hard for it, completions are cut off, or the "
+                "prompt asks for a form it does not know",
+                "look at some completions; warm up with SFT on the targets, take easier rows (a curriculum), or raise max_completion_length",
+            )
+        if not flat and self._for_long("spread", logs.get("frac_reward_zero_std", 0.0) > 0.8):
+            found += self._raise(
+                "groups-without-spread",
+                f"more than 80 % of the groups had equal rewards in {PATIENCE} logged steps in a row (step {step})",
+                "all completions of a prompt are right, or all are wrong, so there is nothing to prefer",
+                "raise num_generations, take rows of another difficulty (a curriculum), or stop: it may be learned",
+            )
+        if self._for_long("cut", logs.get("completions/clipped_ratio", 0.0) > 0.9):
+            found += self._raise(
+                "completions-truncated",
+                f"more than 90 % of the completions were cut off in {PATIENCE} logged steps in a row (step {step})",
+                "max_completion_length is too short, or the model does not end its answers (a wrong chat template or end token)",
+                "raise max_completion_length; if completions go on past the answer, check the end-of-sequence token",
+            )
+        return found + self._one_answer(step)
+
+    def evaluated(self, step: int, accuracy: float, low: float, high: float, majority: float) -> list[str]:
+        """Take an evaluation on held-out rows; returns new alarms."""
+        self._evaluations.append((accuracy, low, high, len(self._rewards)))
+        if step == 0:
+            return []
+        found = []
+        if low <= majority:
+            found += self._raise(
+                "not-above-majority",
+                f"held-out accuracy {accuracy:.3f} [{low:.3f}, {high:.3f}] at step {step} is not above always giving the commonest answer ({majority:.3f})",
+                "nothing was learned yet that an empty policy could not do, or there are too few held-out rows to tell",
+                "train longer, or look at the answers given; raise evaluation.max_rows if the interval is wide",
+            )
+        return found + self._reward_without_accuracy(step)
+
+    def _for_long(self, name: str, now: bool) -> bool:
+        self._runs[name] = self._runs[name] + 1 if now else 0
+        return self._runs[name] >= PATIENCE
+
+    def _one_answer(self, step: int) -> list[str]:
+        if not self.answers or len(self._said) < ENOUGH:
+            return []
+        commonest, count = Counter(self._said).most_common(1)[0]
+        golds = Counter(self._golds)
+        if commonest is None or count < 0.9 * len(self._said) or golds[commonest] >= 0.8 * len(self._golds):
+            return []
+        return self._raise(
+            "one-answer",
+            f"{count} of the last {len(self._said)} sampled answers were {commonest}, which is right for {golds[commonest] / len(self._golds):.0%} (step {step})",
+            "the policy has collapsed to the commonest answer",
+            "lower the learning rate or add beta, check that reasoning is not cut off or punished, and compare with the majority baseline",
+        )
+
+    def _reward_without_accuracy(self, step: int) -> list[str]:
+        """Between the first evaluation and this one the training reward rose clearly, and accuracy did not."""
+        if len(self._evaluations) < 2:
+            return []
+        (first, _, _, start), (last, _, _, end) = self._evaluations[0], self._evaluations[-1]
+        rewards = self._rewards[start:end]
+        if len(rewards) < 2 * PATIENCE:
+            return []
+        early, late = rewards[:PATIENCE], rewards[-PATIENCE:]
+        rise = sum(late) / PATIENCE - sum(early) / PATIENCE
+        noise = (max(early) - min(early) + max(late) - min(late)) / 4
+        if rise <= max(noise, 0.05) or last > first:
+            return []
+        return self._raise(
+            "reward-without-accuracy",
+            f"the training reward rose by {rise:.3f} while held-out accuracy went from {first:.3f} to {last:.3f} (step {step})",
+            "the model is paid for something else than right answers: a shaping term, a leak in the training rows, or the training rows by heart",
+            "look at completions with a high reward and a wrong answer; run scripts/audit.py; lower the shaping weights",
+        )
+
+    def _raise(self, name: str, what: str, cause: str, remedy: str) -> list[str]:
+        if name in self.raised:
+            return []
+        self.raised[name] = f"{what}. Likely cause: {cause}. Remedy: {remedy}."
+        return [f"alarm {name}: {self.raised[name]}"]

@@ -1,0 +1,45 @@
+"""What ``scripts/audit.py`` does with a recipe."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ratchet.audit.gate import audit_recipe
+from ratchet.errors import UserError
+from ratchet.recipe import Recipe
+from ratchet.tasks import load_split, train_split
+from ratchet.tasks.aquarat_rows import capped
+from ratchet.tasks.base import Row
+
+
+def run(recipe: Recipe, options: Mapping[str, str]) -> int:
+    """Audit and report; returns the exit code: 1 where a finding fails that the recipe does not accept."""
+    rows = _rows(recipe, options)
+    if "plain" in options and "reward" not in options:
+        raise UserError("--plain belongs to --reward FILE.py:FUNCTION")
+    report = audit_recipe(recipe, rows, options.get("reward"), "plain" in options)
+    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
+    print(text if options.get("json") == "-" else report.table())
+    for key, content in (("json", text + "\n"), ("html", report.page())):
+        if options.get(key, "-") != "-":
+            _write(Path(options[key]), content, key)
+    return 1 if report.failed else 0
+
+
+def _rows(recipe: Recipe, options: Mapping[str, str]) -> list[Row]:
+    split = options.get("split") or train_split(recipe.task)
+    if split not in ("train", "validation", "test"):
+        raise UserError(f"--split is train, validation or test, not {split}")
+    count = options.get("rows")
+    if count is not None and not (count.isdecimal() and int(count)):
+        raise UserError(f"--rows takes a number of rows, not {count}")
+    loaded = load_split(recipe.task, split)
+    return capped(loaded.rows, int(count) if count else None, 0)
+
+
+def _write(path: Path, content: str, key: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"--{key}: {path} cannot be written ({error.strerror})") from None

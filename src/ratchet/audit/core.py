@@ -1,0 +1,177 @@
+"""Run every policy over the rows and add up what it earns."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ratchet.audit.policies import BARE, REASONED, TARGET, Knowledge, completions, prompt_text
+from ratchet.audit.scoring import Component, Scorer, raised
+from ratchet.errors import UserError
+from ratchet.tasks.base import Grade, Probe, Row, Task
+
+_PLACEHOLDER = re.compile(r"\[[^\]\n]*(?:\]|$)|\bto be generated\b|\b(?:TODO|TBD|FIXME)\b|^\W*$|^(?:n/?a|none|null|nan|unknown)$", re.IGNORECASE)
+
+
+@dataclass
+class Line:
+    """What one policy earned, added up over the rows it has a completion for."""
+
+    name: str
+    kind: str
+    n: int = 0
+    total: float = 0.0
+    correct: int = 0
+    parts: list[float] = field(default_factory=list)
+    example: str = ""
+    """The first completion that was graded right, else the first."""
+
+    @property
+    def mean(self) -> float:
+        """Mean total reward."""
+        return self.total / max(1, self.n)
+
+    @property
+    def share(self) -> float:
+        """Share graded correct."""
+        return self.correct / max(1, self.n)
+
+
+@dataclass
+class Tally:
+    """Everything the findings are made from."""
+
+    components: Sequence[Component]
+    known: Knowledge
+    lines: dict[str, Line] = field(default_factory=dict)
+    low: list[float] = field(default_factory=list)
+    """Lowest value of each component over everything."""
+    high: list[float] = field(default_factory=list)
+    gold_high: list[float] = field(default_factory=list)
+    """Highest value of each component over honest right answers."""
+    unreached: list[list[str]] = field(default_factory=list)
+    """For each component, the rows on which no policy reached its highest value."""
+    underpaid: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    """Honest policy -> rows on which a goal stays below its highest value."""
+    costly: list[str] = field(default_factory=list)
+    """Rows on which reasoning lowers the reward of a right answer."""
+    leaked: list[str] = field(default_factory=list)
+    placeholders: list[str] = field(default_factory=list)
+    prompts: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Prompt -> gold -> row."""
+    rows: int = 0
+    boilerplate: frozenset[str] = frozenset()
+    """Lines that stand in every prompt: instructions, not questions."""
+
+    @property
+    def gold(self) -> float:
+        """Mean reward of the target text."""
+        return self.lines[TARGET].mean
+
+
+def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) -> Tally:
+    """Grade and reward every policy's completion of every row.
+
+    Args:
+        limit: longest completion in tokens; lengths are estimated.
+
+    Raises:
+        UserError: for code of the task or of a reward that raises or returns what it must not.
+    """
+    if not rows:
+        raise UserError(f"{task.name} has no rows to audit")
+    known = _known(task, rows, limit)
+    count = len(scorer.components)
+    found = Tally(scorer.components, known, {}, [float("inf")] * count, [float("-inf")] * count, [float("-inf")] * count, [[] for _ in range(count)])
+    found.boilerplate = (
+        frozenset.intersection(*(frozenset(prompt_text(task, row).split("\n")) for row in rows[:20])) if len(rows) > 4 else frozenset()
+    )
+    for row in rows:
+        probes, grades = _graded(task, row, known)
+        rewards = scorer.scores(row, [probe.text for probe in probes], grades)
+        _add(found, row, probes, grades, rewards)
+        _inspect(found, task, row)
+        found.rows += 1
+    if any(component.high is None for component in scorer.components):
+        _underpaid_by_what_was_seen(found, task, rows, scorer)
+    return found
+
+
+def _known(task: Task, rows: Sequence[Row], limit: int | None) -> Knowledge:
+    for row in rows:
+        if "id" not in row:
+            raise UserError(f"every row of {task.name} needs an id; one has {', '.join(map(str, row))}")
+    try:
+        return Knowledge.of(task, rows, limit)
+    except Exception as error:  # whatever the task's own code raises
+        raise raised(f"{task.name}.gold", rows[0], error) from error
+
+
+def _graded(task: Task, row: Row, known: Knowledge) -> tuple[list[Probe], list[Grade]]:
+    what = "the prompt or a probe"
+    try:
+        probes = completions(task, row, known)
+        what = f"{task.name}.grade"
+        grades = [task.grade(probe.text, row) for probe in probes]
+    except Exception as error:  # whatever the task's own code raises
+        raise raised(what, row, error) from error
+    for grade in grades:
+        if not isinstance(grade, Grade):
+            raise UserError(f"{task.name}.grade of row {row['id']} returns a {type(grade).__name__}, not a ratchet.tasks.Grade")
+        outside = next(((name, value) for name, value in grade.components.items() if not 0 <= value <= 1), None)
+        if outside:
+            raise UserError(f"{task.name}.grade of row {row['id']}: component {outside[0]} is {outside[1]}, and components lie between 0 and 1")
+    return probes, grades
+
+
+def _add(found: Tally, row: Row, probes: Sequence[Probe], grades: Sequence[Grade], rewards: Sequence[Sequence[float]]) -> None:
+    weights = [component.weight for component in found.components]
+    best, totals = [float("-inf")] * len(weights), {}
+    for probe, grade, values in zip(probes, grades, rewards, strict=True):
+        line = found.lines.get(probe.name)
+        if line is None:
+            line = found.lines[probe.name] = Line(probe.name, probe.kind, parts=[0.0] * len(weights), example=probe.text)
+        total = 0.0
+        for i, value in enumerate(values):
+            total += weights[i] * value
+            line.parts[i] += value
+            best[i] = max(best[i], value)
+            found.low[i], found.high[i] = min(found.low[i], value), max(found.high[i], value)
+            if probe.kind == "gold":
+                found.gold_high[i] = max(found.gold_high[i], value)
+        if grade.correct and not line.correct:
+            line.example = probe.text
+        line.n, line.total, line.correct = line.n + 1, line.total + total, line.correct + grade.correct
+        totals[probe.name] = total
+        if probe.kind == "gold" and any(c.goal and c.high is not None and v < c.high - 1e-6 for c, v in zip(found.components, values, strict=True)):
+            found.underpaid[probe.name].append(str(row["id"]))
+    for i, component in enumerate(found.components):
+        if component.high is not None and best[i] < component.high - 1e-6:
+            found.unreached[i].append(str(row["id"]))
+    if totals[REASONED] < max(totals[BARE], totals[TARGET]) - 1e-6:
+        found.costly.append(str(row["id"]))
+
+
+def _underpaid_by_what_was_seen(found: Tally, task: Task, rows: Sequence[Row], scorer: Scorer) -> None:
+    """Where no range is stated, the highest value seen anywhere is what a right answer should earn."""
+    found.boilerplate = (
+        frozenset.intersection(*(frozenset(prompt_text(task, row).split("\n")) for row in rows[:20])) if len(rows) > 4 else frozenset()
+    )
+    for row in rows:
+        probes, grades = _graded(task, row, found.known)
+        chosen = [(probe, grade) for probe, grade in zip(probes, grades, strict=True) if probe.kind == "gold"]
+        values = scorer.scores(row, [probe.text for probe, _ in chosen], [grade for _, grade in chosen])
+        for (probe, _), value in zip(chosen, values, strict=True):
+            if value[0] < found.high[0] - 1e-6:
+                found.underpaid[probe.name].append(str(row["id"]))
+
+
+def _inspect(found: Tally, task: Task, row: Row) -> None:
+    """What can be wrong with a row itself."""
+    gold, prompt = task.gold(row), prompt_text(task, row)
+    found.prompts.setdefault(prompt, {}).setdefault(gold, str(row["id"]))
+    if _PLACEHOLDER.search(gold):
+        found.placeholders.append(str(row["id"]))
+    asked = "\n".join(line for line in prompt.split("\n") if line not in found.boilerplate)
+    if not task.answers and len(gold) > 1 and re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", asked.casefold() if gold.islower() else asked):
+        found.leaked.append(str(row["id"]))

@@ -1,0 +1,116 @@
+"""From what the policies earned to a verdict: named findings, each with what it means and whether it fails the audit."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ratchet.audit.core import Line, Tally
+from ratchet.recipe.groups import FINDINGS, Audit
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a reward or its data."""
+
+    name: str
+    text: str
+    fails: bool = True
+    accepted: str = ""
+    """The recipe's reason for living with it."""
+    examples: Sequence[str] = field(default_factory=tuple)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "text": self.text,
+            "fails": self.fails and not self.accepted,
+            "accepted": self.accepted,
+            "examples": [*self.examples],
+        }
+
+
+def findings(found: Tally, limits: Audit) -> list[Finding]:
+    """All findings, those that fail first."""
+    every = [*_of_gold(found, limits), *_of_ignorance(found, limits), *_of_hacks(found, limits), *_of_components(found), *_of_rows(found, limits)]
+    named = [Finding(f.name, f.text, f.fails, limits.accept.get(f.name, ""), f.examples) for f in every]
+    return sorted(named, key=lambda f: (not f.fails or bool(f.accepted), list(FINDINGS).index(f.name)))
+
+
+def _of_gold(found: Tally, limits: Audit) -> Iterator[Finding]:
+    for line in found.lines.values():
+        rows = found.underpaid.get(line.name, [])
+        if line.kind == "gold" and rows and len(rows) > (1 - limits.gold) * line.n:
+            yield Finding(
+                "gold-below-maximum",
+                f"{line.name}: below the highest reward on {len(rows)} of {line.n} rows, {line.mean:.3f} on average, {line.share:.3f} graded correct",
+                examples=rows[:3],
+            )
+    if len(found.costly) > limits.faulty_rows * found.rows:
+        yield Finding(
+            "reasoning-costs",
+            f"a right answer earns less after reasoning than without on {len(found.costly)} of {found.rows} rows",
+            examples=found.costly[:3],
+        )
+
+
+def _of_ignorance(found: Tally, limits: Audit) -> Iterator[Finding]:
+    limit = found.known.majority + limits.margin
+    best = max((line for line in found.lines.values() if line.kind == "ignorant"), key=lambda line: line.mean)
+    if found.gold <= 0:
+        yield Finding("ignorance-pays", f"the target text itself earns {found.gold:.3f}, so nothing is gained by knowing the answer")
+        return
+    for line in sorted((line for line in found.lines.values() if line.kind == "ignorant"), key=lambda line: -line.mean):
+        share = line.mean / found.gold
+        if share > limit:
+            yield Finding(
+                "ignorance-pays",
+                f"{line.name}: {line.mean:.3f} of gold's {found.gold:.3f} ({share:.0%}; the limit is {limit:.0%}: the commonest answer's "
+                f"{found.known.majority:.0%} and {limits.margin:.0%}){'; the best of all that know nothing' if line is best else ''}",
+            )
+    empty = found.lines["empty"]
+    if empty.mean > 0.01 * found.gold:
+        yield Finding("silence-pays", f"an empty answer earns {empty.mean:.3f} of gold's {found.gold:.3f}")
+
+
+def _of_hacks(found: Tally, limits: Audit) -> Iterator[Finding]:
+    for line in sorted((line for line in found.lines.values() if line.kind == "hack"), key=lambda line: -line.mean):
+        if line.share > limits.hack_correct:
+            yield Finding("hack-pays", f"{line.name}: graded correct on {line.correct} of {line.n} rows", examples=(_short(line),))
+        elif found.gold > 0 and line.mean / found.gold > limits.hack:
+            yield Finding(
+                "hack-pays", f"{line.name}: {line.mean:.3f} of gold's {found.gold:.3f}; the limit is {limits.hack:.0%}", examples=(_short(line),)
+            )
+
+
+def _short(line: Line) -> str:
+    text = " | ".join(line.example.strip().splitlines())
+    return text if len(text) <= 100 else text[:60] + " ... " + text[-35:]
+
+
+def _of_components(found: Tally) -> Iterator[Finding]:
+    for i, component in enumerate(found.components):
+        if found.high[i] - found.low[i] < 1e-9:
+            yield Finding("dead-component", f"{component.name} is {found.low[i]:g} for every completion of every row")
+        elif found.unreached[i]:
+            rows = found.unreached[i]
+            text = f"no completion brings {component.name} to its highest value {component.high:g} on {len(rows)} of {found.rows} rows"
+            yield Finding("unreachable-component", text, fails=component.goal, examples=rows[:3])
+
+
+def _of_rows(found: Tally, limits: Audit) -> Iterator[Finding]:
+    several = {prompt: golds for prompt, golds in found.prompts.items() if len(golds) > 1}
+    contradictory = sum(len(golds) for golds in several.values())
+    for name, count, text, examples in (
+        ("gold-in-prompt", len(found.leaked), "the gold answer stands in the prompt of {} of {} rows", found.leaked),
+        (
+            "several-golds",
+            contradictory,
+            "{} of {} rows share their prompt with a row of another gold answer",
+            ["/".join(g.values()) for g in several.values()],
+        ),
+        ("placeholder-gold", len(found.placeholders), "the gold answer of {} of {} rows is a placeholder", found.placeholders),
+    ):
+        if count:
+            limit = 0.0 if name == "placeholder-gold" else limits.faulty_rows
+            yield Finding(name, text.format(count, found.rows), fails=count > limit * found.rows, examples=examples[:3])

@@ -1,0 +1,109 @@
+"""The audit of a recipe: in full for ``scripts/audit.py``, and on a sample, remembered, at the start of a run."""
+
+import contextlib
+import hashlib
+import inspect
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ratchet
+from ratchet.audit import ForeignReward, RecipeRewards, Report, audit, load_function
+from ratchet.audit.policies import prompt_text
+from ratchet.errors import UserError
+from ratchet.files import write_json
+from ratchet.recipe import Recipe
+from ratchet.rewards import REWARDS, RewardTerm
+from ratchet.tasks.aquarat_rows import capped
+from ratchet.tasks.base import Row
+
+FILE = "audit.json"
+ADVICE = (
+    "The audit stops this run: with these findings a model can be paid without learning the task. Look closer with\n"
+    "    python scripts/audit.py {recipe} --html audit.html\n"
+    "then mend the reward or the data, write the reason for an exception under audit.accept, or take the risk with --audit warn"
+)
+
+
+def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None, plain: bool = False) -> Report:
+    """Audit a recipe's own rewards, or somebody else's function, on rows of its task.
+
+    Args:
+        foreign: "path/to/file.py:function".
+        plain: whether that function takes completions as text.
+    """
+    rows = [row for row in rows if row.get("checkable", True)]
+    limit = recipe.get("max_completion_length") if recipe.trainer == "grpo" else None
+    if foreign:
+        scorer: Any = ForeignReward(foreign.rpartition(":")[2], load_function(foreign), recipe.task, plain)
+        return audit(recipe.task, rows, scorer, limit, foreign, recipe.audit)
+    terms = recipe.rewards or [RewardTerm(REWARDS["correctness"])]  # SFT has no rewards; its grader is audited all the same
+    return audit(recipe.task, rows, RecipeRewards(terms, limit), limit, str(recipe.path), recipe.audit)
+
+
+def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
+    """Audit a sample of the training rows before a run, or remember that it was done; returns a line that says so.
+
+    The outcome goes to ``folder``/audit.json, from where the model card takes it. It is remembered for the same code,
+    rewards, thresholds, rows and prompts.
+
+    Raises:
+        UserError: with the table, when a finding fails and the recipe does not say ``audit: warn`` or ``audit: off``.
+    """
+    mode = recipe.audit.mode
+    if mode == "off":
+        write_json(folder / FILE, {"mode": mode})
+        return "off: this recipe does not ask whether its rewards can be cheated"
+    sample = capped([row for row in rows if row.get("checkable", True)], recipe.audit.rows, 0)
+    kept = _cache() / f"{_fingerprint(recipe, sample)}.json"
+    known = _read(kept)
+    if known is None:
+        report = audit_recipe(recipe, sample)
+        known = {**report.as_dict(), "text": report.table()}
+        _remember(kept, known)
+    write_json(folder / FILE, {"mode": mode, **{key: value for key, value in known.items() if key != "text"}})
+    failing = [finding["name"] for finding in known["findings"] if finding["fails"]]
+    if failing and mode == "stop":
+        raise UserError(f"{known['text']}\n\n{ADVICE.format(recipe=recipe.path)}")
+    if failing:
+        print(f"{known['text']}\n")
+    names = ", ".join(dict.fromkeys(failing))
+    outcome = f"fails ({names}), and the recipe says audit: warn" if failing else "passed"
+    return f"{outcome}: {known['scores']} answers of policies and hacks to {known['rows']} of {len(rows)} rows"
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "ratchet" / "audit"
+
+
+def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
+    """Everything an outcome depends on: code of tasks, rewards and audit, the recipe's rewards and thresholds, rows, prompts."""
+    digest = hashlib.sha256()
+    package = Path(ratchet.__file__).parent
+    for room in ("tasks", "rewards", "audit"):
+        for path in sorted((package / room).glob("*.py")):
+            digest.update(path.read_bytes())
+    own = inspect.getsourcefile(type(recipe.task))
+    digest.update(Path(own).read_bytes() if own else b"")
+    terms = [(term.name, term.weight, sorted(term.parameters.items())) for term in recipe.rewards]
+    settings = [recipe.get("max_completion_length") if recipe.trainer == "grpo" else None, vars(recipe.audit), vars(recipe.task)]
+    digest.update(json.dumps([terms, settings], default=str, sort_keys=True).encode())
+    for row in rows:
+        digest.update(json.dumps(row, sort_keys=True, default=str).encode())
+        digest.update(prompt_text(recipe.task, row).encode())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # never made, or torn: it is made again
+
+
+def _remember(path: Path, value: Any) -> None:
+    with contextlib.suppress(OSError):  # a cache that cannot be written is done without
+        write_json(path, value)

@@ -1,0 +1,68 @@
+"""Checks that need several of a recipe's values, or what the launcher set up, at once."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ratchet.recipe.groups import FINDINGS
+
+
+def conflicts(recipe: Any) -> Iterator[str]:
+    """What contradicts itself in a recipe, a sentence each, with the place where one key is to blame."""
+    place, tree = f"{recipe.path}: ", recipe.tree.value
+    resumed = recipe.values.get("resume_from_checkpoint")
+    if isinstance(resumed, str) and not (Path(resumed) / "trainer_state.json").is_file():
+        yield f"{tree['resume_from_checkpoint'].origin}: resume_from_checkpoint: {resumed} is no checkpoint (a folder with trainer_state.json)"
+    named = recipe.values.get("model_name_or_path")
+    if not named and recipe.from_scratch is None:
+        yield f"{place}model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no from_scratch"
+    if named and recipe.from_scratch is not None:
+        yield f"{tree['model_name_or_path'].origin}: model_name_or_path and from_scratch exclude each other"
+    if recipe.get("load_in_4bit") and recipe.get("load_in_8bit"):
+        yield f"{place}load_in_4bit and load_in_8bit exclude each other"
+    if (recipe.get("load_in_4bit") or recipe.get("load_in_8bit")) and not recipe.get("use_peft"):
+        yield f"{place}quantised weights cannot be trained; add use_peft: true (QLoRA)"
+    if recipe.get("load_best_model_at_end") and recipe.get("eval_strategy") == "no":
+        yield f"{place}load_best_model_at_end needs eval_strategy: steps or epoch"
+    if recipe.trainer == "grpo" and recipe.get("use_vllm") and recipe.get("use_cpu"):
+        yield f"{place}use_vllm needs a GPU, and use_cpu is set"
+    yield from (f"{place}{text}" for text in _own_groups(recipe))
+
+
+def _own_groups(recipe: Any) -> Iterator[str]:
+    unknown = [name for name in recipe.audit.accept if name not in FINDINGS]
+    if unknown:
+        yield f"audit.accept: there is no finding {', '.join(unknown)}; there are {', '.join(FINDINGS)}"
+    for name, reason in recipe.audit.accept.items():
+        if not isinstance(reason, str) or not reason.strip():
+            yield f"audit.accept.{name} needs the reason for living with it, in words"
+    if recipe.trainer == "grpo" and getattr(recipe.task, "unchecked", False):
+        yield "data.unchecked brings in rows whose answer cannot be checked; they are for trainer: sft"
+    if recipe.curriculum is None:
+        return
+    if recipe.trainer != "grpo":
+        yield "curriculum is for trainer: grpo; sft has no measured answers"
+    if len(recipe.curriculum.stages) < 2:
+        yield "curriculum.stages needs at least two stages, for instance {easy: 0.8, medium: 0.75, hard: 0.7}"
+    for name, accuracy in recipe.curriculum.stages.items():
+        if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)) or not 0 < accuracy <= 1:
+            yield f"curriculum.stages.{name} is an accuracy between 0 and 1; it is {accuracy}"
+
+
+def launcher_conflicts(recipe: Any, environ: Mapping[str, str]) -> Iterator[str]:
+    """Where what ``accelerate launch`` set up contradicts the recipe, in ways that fail late or not at all."""
+    deepspeed = environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
+    fsdp = environ.get("ACCELERATE_USE_FSDP") == "true"
+    precision = environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    bf16 = recipe.values.get("bf16", not recipe.values.get("fp16", False))
+    if precision == "bf16" and not bf16 and (deepspeed or not recipe.get("use_cpu")):
+        yield "the accelerate configuration says mixed_precision: bf16 and the recipe bf16: false; make them agree (--bf16 true, or accelerate launch --mixed_precision no)"
+    if precision == "fp16" and not recipe.values.get("fp16"):
+        yield "the accelerate configuration says mixed_precision: fp16 and the recipe does not; set fp16: true and bf16: false, or use a bf16 configuration"
+    if fsdp and recipe.get("use_cpu"):
+        yield "FSDP does not run on CPUs (accelerate would quietly fall back to DDP); use a ddp or DeepSpeed configuration, or leave use_cpu out"
+    if deepspeed and environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"):
+        yield "ACCELERATE_USE_CPU with a DeepSpeed configuration quietly gives plain DDP; unset it and pass --use_cpu true"
+    steps = environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS")
+    if steps and steps not in ("auto", "1", str(recipe.get("gradient_accumulation_steps"))):
+        yield f"the accelerate configuration says gradient_accumulation_steps: {steps}, the recipe {recipe.get('gradient_accumulation_steps')}; take it out of the configuration"

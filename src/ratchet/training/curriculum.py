@@ -1,0 +1,117 @@
+"""A curriculum: the sampler draws from the rows of the stages reached so far, and measured accuracy opens the next one."""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+from trl.trainer.utils import RepeatSampler
+
+from ratchet.errors import UserError
+from ratchet.recipe.groups import Curriculum
+from ratchet.rewards import Sample
+
+
+class StagedSampler(RepeatSampler):
+    """TRL's sampler, drawing each chunk of prompts only when it is needed, from the rows of the stages reached.
+
+    Rows are drawn without replacement until the pool is empty, then again. A stage that begins counts from the next
+    chunk that is drawn (the data loader is one batch ahead).
+    """
+
+    def __init__(self, names: Sequence[str], pools: Sequence[Sequence[int]], keep: bool, **settings: Any):
+        super().__init__(**settings)
+        self.names = names
+        self.pools, self.keep, self.stage = pools, keep, 0
+        self._left: list[int] = []
+
+    def advance(self) -> None:
+        """Begin the next stage."""
+        self.stage += 1
+        self._left = []
+
+    def _draw(self) -> int:
+        if not self._left:
+            pool = [i for part in self.pools[0 if self.keep else self.stage : self.stage + 1] for i in part]
+            self._left = [pool[i] for i in torch.randperm(len(pool), generator=self.generator).tolist()]
+        return self._left.pop()
+
+    def __iter__(self) -> Iterator[int]:
+        for _ in range(self.num_samples // self.batch_size):
+            chunk = [self._draw() for _ in range(self.batch_size)]
+            for _ in range(self.repeat_count):
+                for index in chunk:
+                    yield from [index] * self.mini_repeat_count
+
+
+def staged_sampler(plain: RepeatSampler, settings: Curriculum, column: Sequence[Any]) -> StagedSampler:
+    """The sampler of a curriculum in the place of TRL's.
+
+    Args:
+        column: each row's value of ``settings.column``.
+
+    Raises:
+        UserError: for a stage with fewer rows than a step has prompts, or rows that belong to no stage.
+    """
+    pools = [[i for i, value in enumerate(column) if str(value) == stage] for stage in settings.stages]
+    unstaged = sorted({str(value) for value in column} - set(settings.stages))
+    if unstaged:
+        raise UserError(
+            f"curriculum.stages has no stage for the rows whose {settings.column} is {', '.join(unstaged)}; add it, or leave the rows out"
+        )
+    for stage, pool in zip(settings.stages, pools, strict=True):
+        if pool and len(pool) < plain.batch_size:
+            raise UserError(
+                f"curriculum: stage {stage} has {len(pool)} rows, and a generation takes {plain.batch_size} prompts; merge it with another"
+            )
+    given = {"mini_repeat_count": plain.mini_repeat_count, "batch_size": plain.batch_size, "repeat_count": plain.repeat_count}
+    names = [stage for stage, pool in zip(settings.stages, pools, strict=True) if pool]
+    return StagedSampler(
+        names, [pool for pool in pools if pool], settings.keep, data_source=plain.data_source, shuffle=True, seed=plain.seed, **given
+    )
+
+
+class Stages(TrainerCallback):
+    """Measures the accuracy of sampled answers over all processes, and opens the next stage when it is high enough."""
+
+    def __init__(self, settings: Curriculum, accelerator: Any):
+        self.settings, self.accelerator = settings, accelerator
+        self.sampler: StagedSampler | None = None
+        self.since = 0
+        self._batch = [0.0, 0.0]
+        self._measured: deque[tuple[float, float]] = deque()
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers in the window; 0 before there are any."""
+        right, seen = (sum(part) for part in zip(*self._measured, strict=True)) if self._measured else (0.0, 0.0)
+        return right / seen if seen else 0.0
+
+    def saw(self, samples: Sequence[Sample]) -> None:
+        """Take a graded batch of this process."""
+        self._batch[0] += sum(s.grade.correct for s in samples)
+        self._batch[1] += len(samples)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Add up over processes, which all decide alike, and go on to the next stage where it is time."""
+        total = self.accelerator.reduce(torch.tensor(self._batch, dtype=torch.float32, device=self.accelerator.device))
+        self._batch = [0.0, 0.0]
+        right, seen = total.tolist()
+        if seen:
+            self._measured.append((right, seen))
+        while len(self._measured) > 1 and sum(n for _, n in self._measured) - self._measured[0][1] >= self.settings.window:
+            self._measured.popleft()
+        names = self.sampler.names if self.sampler else ()
+        if self.sampler is None or self.sampler.stage + 1 >= len(names):
+            return
+        enough = sum(n for _, n in self._measured) >= self.settings.window
+        reached = enough and self.accuracy >= self.settings.stages[names[self.sampler.stage]]
+        overdue = self.settings.max_steps is not None and state.global_step - self.since >= self.settings.max_steps
+        if reached or overdue:
+            why = f"accuracy {self.accuracy:.3f}" if reached else f"{self.settings.max_steps} steps"
+            self.sampler.advance()
+            self.since = state.global_step
+            self._measured.clear()
+            if state.is_world_process_zero:
+                print(f"step {state.global_step:>5}  curriculum: {why}, so {names[self.sampler.stage]} rows begin", flush=True)

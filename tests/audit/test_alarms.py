@@ -1,0 +1,75 @@
+"""Alarms during training: each once, for what it is meant for and for nothing else."""
+
+from ratchet.audit.alarms import ENOUGH, PATIENCE, Watch
+
+
+def fed(watch, count=PATIENCE, **logs):
+    return [alarm for step in range(count) for alarm in watch.logged(step, {"reward": 0.5, "reward_std": 0.4, "frac_reward_zero_std": 0.1, **logs})]
+
+
+def names(alarms):
+    return [alarm.split(":")[0].removeprefix("alarm ") for alarm in alarms]
+
+
+def test_a_healthy_run_raises_nothing():
+    watch = Watch("ABCDE")
+    watch.answered(list("ABCDE") * ENOUGH, list("EDCBA") * ENOUGH)
+    assert fed(watch, 50) == [] and watch.evaluated(10, 0.6, 0.5, 0.7, 0.27) == []
+
+
+def test_reward_flat_at_zero_is_said_once():
+    assert names(fed(Watch(), 40, reward=0.0, reward_std=0.0, frac_reward_zero_std=1.0)) == ["reward-flat-at-zero"]
+
+
+def test_a_reward_that_is_zero_now_and_then_is_not_flat():
+    watch = Watch()
+    assert [fed(watch, PATIENCE - 1, reward=0.0, reward_std=0.0), fed(watch, 1), fed(watch, PATIENCE - 1, reward=0.0, reward_std=0.0)] == [[], [], []]
+
+
+def test_groups_without_spread():
+    assert names(fed(Watch(), reward=1.0, reward_std=0.0, frac_reward_zero_std=0.95)) == ["groups-without-spread"]
+
+
+def test_completions_cut_off():
+    assert names(fed(Watch(), **{"completions/clipped_ratio": 0.97})) == ["completions-truncated"]
+
+
+def test_one_letter_nearly_always():
+    watch = Watch("ABCDE")
+    watch.answered(["A"] * ENOUGH, list("ABCDE") * (ENOUGH // 5))
+    assert names(fed(watch, 1)) == ["one-answer"]
+
+
+def test_one_letter_that_is_right_is_no_collapse():
+    watch = Watch("ABCDE")
+    watch.answered(["A"] * ENOUGH, ["A"] * ENOUGH)
+    assert fed(watch, 1) == []
+
+
+def test_accuracy_that_the_majority_baseline_explains():
+    assert names(Watch().evaluated(50, 0.30, 0.25, 0.35, 0.27)) == ["not-above-majority"]
+
+
+def test_before_training_accuracy_may_be_anything():
+    assert Watch().evaluated(0, 0.1, 0.0, 0.2, 0.27) == []
+
+
+def test_reward_rises_and_accuracy_does_not():
+    watch = Watch()
+    watch.evaluated(0, 0.5, 0.4, 0.6, 0.2)
+    for step in range(60):
+        watch.logged(step, {"reward": 0.2 + step / 100, "reward_std": 0.3})
+    assert names(watch.evaluated(60, 0.48, 0.4, 0.56, 0.2)) == ["reward-without-accuracy"]
+
+
+def test_reward_and_accuracy_rise_together():
+    watch = Watch()
+    watch.evaluated(0, 0.5, 0.4, 0.6, 0.2)
+    for step in range(60):
+        watch.logged(step, {"reward": 0.2 + step / 100, "reward_std": 0.3})
+    assert watch.evaluated(60, 0.8, 0.7, 0.9, 0.2) == []
+
+
+def test_every_alarm_names_cause_and_remedy():
+    (alarm,) = fed(Watch(), reward=0.0, reward_std=0.0)
+    assert "Likely cause: " in alarm and "Remedy: " in alarm
