@@ -1,4 +1,5 @@
 # make demo      install into .venv and watch a tiny model learn (a CPU and some minutes)
+# make dakota    the same with a word of Dakota: a model from random weights learns to spell numbers, then to spell them well
 # make test      install into .venv and run the default tests
 # make quality   ruff, as CI runs it        make style   let ruff mend what it can
 # make tiny      train the embedded tiny model again from nothing
@@ -8,11 +9,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process 2 --config_file accelerate_configs/cpu.yaml
 
-.PHONY: demo test quality style tiny schema clean
+.PHONY: demo dakota test quality style tiny schema clean
 
 demo: $(VENV)/installed
 	@echo "Training the embedded tiny model with GRPO (recipes/demo.yaml); it takes some minutes on two cores."
 	$(LAUNCH) scripts/grpo.py recipes/demo.yaml
+
+dakota: $(VENV)/installed
+	@echo "Training a tiny model from random weights with SFT (recipes/dakota/demo_sft.yaml), then with GRPO (recipes/dakota/demo.yaml)."
+	$(LAUNCH) scripts/sft.py recipes/dakota/demo_sft.yaml
+	$(LAUNCH) scripts/grpo.py recipes/dakota/demo.yaml
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest

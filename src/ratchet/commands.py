@@ -98,7 +98,7 @@ def evaluate() -> None:
     if "model" in options:
         overrides.append(("model_name_or_path", options["model"]))
         overrides.append(("from_scratch", "null"))
-    recipe = load_recipe(path, overrides)
+    recipe = load_recipe(path, overrides, to_train=False)
     from ratchet.evaluation.run import run
 
     run(recipe, options.get("compare"), _path(options, "output"), _path(options, "completions"))
@@ -118,7 +118,7 @@ def audit() -> int:
         if path is None and "help" not in options:
             raise UserError("name a recipe")
         return 0
-    recipe = load_recipe(path, overrides)
+    recipe = load_recipe(path, overrides, to_train=False)
     from ratchet.audit.command import run
 
     return run(recipe, options)
@@ -133,7 +133,7 @@ def prepare() -> None:
         if "help" not in options:
             raise UserError("name a recipe and --output FOLDER")
         return
-    task = load_recipe(path, overrides).task
+    task = load_recipe(path, overrides, to_train=False).task
     if not hasattr(task, "prepare"):
         raise UserError(f"the task {task.name} needs no preparation: its rows are cleaned as they are read")
     folder = Path(options["output"])

@@ -107,6 +107,7 @@ def load_recipe(
     overrides: Sequence[tuple[str, str]] = (),
     environ: Mapping[str, str] | None = None,
     trainer: str | None = None,
+    to_train: bool = True,
 ) -> Recipe:
     """Read, merge and check a recipe.
 
@@ -115,6 +116,7 @@ def load_recipe(
 
     Args:
         trainer: "sft" or "grpo" where a script can only run one kind.
+        to_train: whether it is to be trained here, so that batch sizes must fit this number of processes.
 
     Raises:
         UserError: with every finding in one message.
@@ -122,14 +124,14 @@ def load_recipe(
     environ = os.environ if environ is None else environ
     tree = source.merge(source.from_environment(environ), source.read_file(Path(path)))
     tree = source.merge(tree, source.from_command_line(overrides))
-    return _Checker(Path(path), tree, environ).recipe(trainer)
+    return _Checker(Path(path), tree, environ, to_train).recipe(trainer)
 
 
 class _Checker:
     """Collects findings while it types one merged tree."""
 
-    def __init__(self, path: Path, tree: Node, environ: Mapping[str, str]):
-        self.path, self.tree, self.environ = path, tree, environ
+    def __init__(self, path: Path, tree: Node, environ: Mapping[str, str], to_train: bool):
+        self.path, self.tree, self.environ, self.to_train = path, tree, environ, to_train
         self.findings: list[str] = []
         self.faulty: set[str] = set()
 
@@ -345,7 +347,7 @@ class _Checker:
 
     def _together(self, recipe: Recipe) -> None:
         """Checks that need several values."""
-        if not self.faulty & arithmetic.KEYS:
+        if self.to_train and not self.faulty & arithmetic.KEYS:
             for text in arithmetic.problems(recipe.trainer, recipe.get, recipe.processes):
                 self.findings.append(f"{self.path}: {text}")
         self.findings += conflicts(recipe)

@@ -33,6 +33,15 @@ from ratchet.tasks.written_answers import read_written_answer
 
 INSTRUCTION = 'Reason first if it helps. Then write the answer, and nothing else, on a last line, as in "Final answer: ...".'
 _FORMAT = re.compile(r"(?:\A|\n)Final answer: (?!\s)([^\n]+)\s*\Z")
+_OPENINGS = (
+    "Translate this Dakota",
+    "Apply this Dakota",
+    "Insert the Dakota",
+    "Dakota verb:",
+    "Dakota noun:",
+    "Write this number",
+    "Write this Dakota number",
+)
 _DIFFICULTIES = ("easy", "medium", "hard", "advanced")
 
 
@@ -162,7 +171,7 @@ class Dakota(Task):
             row, _ = converted(row)
         text = completion_text(completion)
         echo = isinstance(asked, str) and "\n" in text.strip() and text.strip() in asked
-        answer = None if echo else read_written_answer(text)
+        answer = None if echo else read_written_answer(text, _OPENINGS)
         line = _FORMAT.search(text, max(0, len(text) - 700))
         found = components(answer or "", row, self.orthography)
         kind = self._weights.get(row["kind"]) or self._weights["morphology"]

@@ -4,7 +4,7 @@
 component           formula (best over the accepted answers)                                exists where
 ==================  ======================================================================  ==========================
 exact               1 if the normalised answer is an accepted one, with or without a        always
-                    closing note in parentheses or after ", because"
+                    closing note in parentheses
 chrf                character n-gram F-score, n up to 6, beta 1 (Popovic, 2015; sacrebleu)   always
 special_precision   special letters with the letter before them: shared / in the answer     the answer sought is Dakota
 special_recall      the same: shared / in the accepted answer                               and has special letters
@@ -64,7 +64,8 @@ def components(answer: str, row: Mapping[str, Any], orthography: Orthography = "
     return found
 
 
-_NOTE = re.compile(r"\s*\([^()]*\)$|,\s+(?:since|because|as|meaning|which)\b.*$")
+# A note after the answer that offers no other one and does not disown it.
+_NOTE = re.compile(r"\s*\((?!(?:[^()]*\b)?(?:or|not|maybe|perhaps|though|alternatively|otherwise|if)\b)[^()]*\)$")
 
 
 def _parts(said: str, accepted: tuple[str, ...], language: str, affixes: tuple[str, ...]) -> dict[str, float]:

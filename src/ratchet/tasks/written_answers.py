@@ -21,7 +21,7 @@ Cost is linear in the length of the text.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -54,7 +54,7 @@ _LABELLED_LINE = re.compile(
 )
 # "The answer is clear", "... a first-person plural verb": says something about the answer, and is not it.
 _DESCRIBES = re.compile(
-    r"(?:based|correct|right|clear|given|in|as|because|probably|likely|a|an|plural|singular|derived|formed|that|not|simple|simply|straightforward|easy|obvious|here|below|above|the[ \t]+(?:first|second|third|plural|singular|dual|form|one|same|following))\b",
+    r"(?:based|correct|right|wrong|incorrect|different|clear|given|in|as|because|probably|likely|a|an|plural|singular|derived|formed|that|not|simple|simply|straightforward|easy|obvious|here|below|above|the[ \t]+(?:first|second|third|plural|singular|dual|form|one|same|following))\b",
     re.IGNORECASE,
 )
 _DENIED = re.compile(
@@ -69,7 +69,7 @@ _CORRECTS = re.compile(
 )
 _WITHDRAWS = re.compile(
     r"\b(?:(?:that|this|it|which|(?:my|the|this|that)[ \t]+answer)(?:['’]s|[ \t]+is|[ \t]+was)[ \t]+(?:wrong|incorrect|not[ \t]+right|not[ \t]+correct|false|a[ \t]+mistake|mistaken)|scratch[ \t]+that|"
-    r"(?:ignore|disregard)[ \t]+(?:that|this|my|the[ \t]+above)|withdraw(?:ing|n)?|retract(?:ing|ed)?|correction[ \t]*:|no,?[ \t]+wait|wait,?[ \t]+no|can(?:['’]t|not)[ \t]+(?:tell|say)[ \t]+(?:which|whether|if)|(?:might|may|could)[ \t]+(?:equally|just[ \t]+as|also)[ \t]+|i[ \t]+(?:take[ \t]+(?:it|that|this)[ \t]+back|was[ \t]+wrong|made[ \t]+a[ \t]+mistake|do[ \t]+not[ \t]+know|don['’]t[ \t]+know)|on[ \t]+second[ \t]+thoughts?|"
+    r"(?:ignore|disregard)[ \t]+(?:that|this|my|the[ \t]+above)|withdraw(?:ing|n)?|retract(?:ing|ed)?|correction[ \t]*:|no,?[ \t]+wait|wait,?[ \t]+no|can(?:['’]t|not)[ \t]+(?:tell|say)[ \t]+(?:which|whether|if)|(?:might|may|could)[ \t]+(?:equally|just[ \t]+as|also)[ \t]+|i[ \t]+(?:take[ \t]+(?:it|that|this)[ \t]+back|was[ \t]+wrong|made[ \t]+a[ \t]+mistake|do[ \t]+not[ \t]+know|don['’]t[ \t]+know)|on[ \t]+(?:second[ \t]+thoughts?|reflection)|can(?:not|['’]t)[ \t]+(?:hold|be[ \t]+(?:right|true|it))|"
     r"actually[, \t]+(?:it|that|this|the|no)\b|i(?:['’]m|[ \t]+am)[ \t]+not[ \t]+sure[ \t]*(?:[.!\n]|\Z|(?:about|of)[ \t]+(?:it|this|that|my))|i[ \t]+will[ \t]+not[ \t]+commit|never[ \t]?mind[ \t]*(?:[.!\n]|\Z)|could[ \t]+be[ \t]+wrong)|^[ \t]*no[,.!—–]",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -122,11 +122,12 @@ class _Claim(NamedTuple):
     value: str
 
 
-def read_written_answer(text: str) -> str | None:
+def read_written_answer(text: str, openings: Sequence[str] = ()) -> str | None:
     """Return the words the text commits to, or None.
 
     Args:
         text: a completion; anything else than a string has no answer.
+        openings: lines with which the task's own questions begin; a model that runs on writes further ones.
 
     Returns:
         The answer without markup, quotes and lead-in, otherwise as written; None where the text commits to nothing, or
@@ -138,7 +139,8 @@ def read_written_answer(text: str) -> str | None:
     if len(text) > WHOLE:
         text = text[: WHOLE // 2] + "\n" + text[-WHOLE // 2 :]
     text = unicodedata.normalize("NFC", text)
-    start, cuts = 0, [*new_questions(text), len(text)]
+    further = [match.start() for opening in openings for match in _matches(re.compile(rf"\n[ \t#*>]*{re.escape(opening)}"), text)]
+    start, cuts = 0, [*sorted({*new_questions(text), *further} - {0}), len(text)]
     for cut in cuts:
         part, start = text[start:cut], cut
         if not part.strip():
