@@ -26,6 +26,9 @@ def nanochat_aquarat(completions: Sequence[str], correct: Sequence[str], **colum
     return rewards
 
 
+nanochat_aquarat.range = (0.0, 1.1)
+
+
 def dakota_additive(completions: Sequence[str], answer: Sequence[str], required_affixes: Sequence[Sequence[str]], **columns: Any) -> list[float]:
     """Dakota1890's additive composite: 0.4 exact + 0.2 letters + 0.15 pattern + 0.1 affixes + 0.15 length.
 
@@ -48,3 +51,6 @@ def dakota_additive(completions: Sequence[str], answer: Sequence[str], required_
         pattern = 0.0
         rewards.append(round(0.4 * exact + 0.2 * letters + 0.15 * pattern + 0.1 * affix + 0.15 * length, 6))
     return rewards
+
+
+dakota_additive.range = (0.0, 1.0)

@@ -18,7 +18,7 @@ def test_json_alone_can_be_piped(script):
 
 def test_a_failing_recipe_exits_with_one(script):
     done = script("scripts/audit.py", "recipes/debug/grpo.yaml", *CHEAP, code=1)
-    assert "FAILS    ignorance-pays: always" in done.stdout
+    assert "FAILS    ignorance-pays: a policy that knows nothing" in done.stdout and "always A: " in done.stdout
 
 
 def test_wrong_input_is_a_sentence(script, tmp_path):
@@ -38,7 +38,7 @@ def test_wrong_input_is_a_sentence(script, tmp_path):
 def test_a_reward_of_somebody_else_is_audited(script, tmp_path):
     (tmp_path / "mine.py").write_text("def constant(completions, **columns):\n    return [1.0 for _ in completions]\n")
     done = script("scripts/audit.py", "recipes/debug/grpo.yaml", "--rows", "20", "--reward", "mine.py:constant", code=1)
-    assert "dead-component: constant is 1" in done.stdout
+    assert "constant is 1 for every completion" in done.stdout
 
 
 def test_a_run_with_a_cheap_reward_stops_with_the_table_and_leaves_nothing(script, tmp_path):

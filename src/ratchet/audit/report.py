@@ -62,16 +62,25 @@ class Report:
     def _thresholds(self) -> dict[str, float]:
         return {name: value for name, value in vars(self.limits).items() if isinstance(value, float)}
 
-    def verdict(self) -> str:
-        """One line, then a line per finding."""
-        head = f"{len(self.failed)} {'finding fails' if len(self.failed) == 1 else 'findings fail'} the audit" if self.failed else "passed"
-        lines = [f"verdict: {head}"]
+    def groups(self) -> list[tuple[str, str, list[Finding]]]:
+        """The findings by name, each with its mark: fails, accepted, or note."""
+        found: dict[tuple[str, str], list[Finding]] = {}
         for finding in self.findings:
-            mark = "accepted" if finding.accepted else "FAILS" if finding.fails else "note"
-            shown = f" (for example {', '.join(finding.examples)})" if finding.examples else ""
-            lines.append(f"  {mark:<8} {finding.name}: {finding.text}{shown}")
-            if finding.accepted:
-                lines.append(f"           the recipe's reason: {finding.accepted}")
+            mark = "accepted" if finding.accepted else "fails" if finding.fails else "note"
+            found.setdefault((finding.name, mark), []).append(finding)
+        return [(name, mark, findings) for (name, mark), findings in found.items()]
+
+    def verdict(self) -> str:
+        """One line, then each kind of finding with what was found."""
+        count = len({finding.name for finding in self.failed})
+        lines = [f"verdict: {count} {'finding fails' if count == 1 else 'findings fail'} the audit" if count else "verdict: passed"]
+        for name, mark, found in self.groups():
+            lines.append(f"  {mark.upper() if mark == 'fails' else mark:<8} {name}: {FINDINGS[name]}")
+            for finding in found:
+                shown = f" (for example {', '.join(finding.examples)})" if finding.examples else ""
+                lines.append(f"           {finding.text}{shown}")
+            if found[0].accepted:
+                lines.append(f"           the recipe's reason: {found[0].accepted}")
         return "\n".join(lines)
 
     def table(self) -> str:
@@ -95,7 +104,7 @@ class Report:
         parts.append(f"{self.tally.known.majority:.3f} of them. The bar shows a policy's mean reward against that of the target text.</p>")
         parts.append(f"<p class={'bad' if self.failed else 'good'}>{'Fails' if self.failed else 'Passed'}</p>")
         if self.findings:
-            parts.append("<h2>Findings</h2><ul>" + "".join(_finding(finding) for finding in self.findings) + "</ul>")
+            parts.append("<h2>Findings</h2><ul>" + "".join(_group(*group) for group in self.groups()) + "</ul>")
         names = [component.name for component in self.tally.components]
         columns = ["policy", "", "reward", "correct", "n", *names]
         for kind, title in KINDS.items():
@@ -111,11 +120,10 @@ class Report:
         return _PAGE.replace("TITLE", _e(self.title)).replace("BODY", "\n".join(parts))
 
 
-def _finding(finding: Finding) -> str:
-    mark = "accepted" if finding.accepted else "fails" if finding.fails else "note"
-    reason = f"<br>The recipe's reason: {_e(finding.accepted)}" if finding.accepted else ""
-    shown = f"<br><code>{_e(', '.join(finding.examples))}</code>" if finding.examples else ""
-    return f"<li><b class={mark}>{mark}</b> <b>{_e(finding.name)}</b> ({_e(FINDINGS[finding.name])})<br>{_e(finding.text)}{shown}{reason}</li>"
+def _group(name: str, mark: str, found: list[Finding]) -> str:
+    reason = f"<br>The recipe's reason: {_e(found[0].accepted)}" if found[0].accepted else ""
+    texts = (f"<br>{_e(f.text)}" + (f" <code>{_e(', '.join(f.examples))}</code>" if f.examples else "") for f in found)
+    return f"<li><b class={mark}>{mark}</b> <b>{_e(name)}</b>: {_e(FINDINGS[name])}{''.join(texts)}{reason}</li>"
 
 
 def _e(text: str) -> str:
@@ -125,8 +133,8 @@ def _e(text: str) -> str:
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>TITLE</title><style>
 body{font:15px/1.45 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums}th,td{padding:.2rem .5rem;text-align:right;border-bottom:1px solid #e4e4e4}
-th:first-child,td:first-child{text-align:left}td.bar{width:22%;min-width:6rem}td.bar i{display:block;height:.8rem;background:#c0392b}
+table{border-collapse:collapse;width:100%;table-layout:fixed;font-variant-numeric:tabular-nums}th,td{padding:.2rem .5rem;text-align:right;border-bottom:1px solid #e4e4e4}
+th:first-child,td:first-child{text-align:left}th:first-child{width:16rem}th:nth-child(2){width:20%}td.bar i{display:block;height:.8rem;background:#c0392b}
 td.bar i.gold{background:#2e8b57}td.bar i.ignorant{background:#b8860b}.good,.bad{font-size:1.3rem;font-weight:600}.good{color:#2e8b57}.bad,.fails{color:#c0392b}
 .accepted{color:#b8860b}.note{color:#666}.small{color:#666;font-size:.85rem}li{margin:.5rem 0}code{background:#f4f4f4;padding:0 .2rem;word-break:break-word}
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,td{border-color:#333}code{background:#262626}}

@@ -92,7 +92,11 @@ class RecipeRewards:
 
 @dataclass
 class ForeignReward:
-    """A reward function as TRL calls it: ``f(prompts, completions, **columns) -> list[float]``."""
+    """A reward function as TRL calls it: ``f(prompts, completions, **columns) -> list[float]``.
+
+    A function that has an attribute ``range`` (lowest and highest value) is held to it; without one, the highest value
+    seen in the audit is what a right answer should earn.
+    """
 
     name: str
     function: Callable[..., Any]
@@ -101,7 +105,8 @@ class ForeignReward:
     """Whether completions are passed as text; else as lists of messages, as TRL does for conversations."""
 
     def __post_init__(self) -> None:
-        self.components = [Component(self.name, 1.0, None, None, True)]
+        low, high = getattr(self.function, "range", (None, None))
+        self.components = [Component(self.name, 1.0, low, high, True)]
         parameters = inspect.signature(self.function).parameters.values()
         self._takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self._names = {p.name for p in parameters}

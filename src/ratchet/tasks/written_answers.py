@@ -63,24 +63,27 @@ _DENIED = re.compile(
 )
 _ASKS_OR_QUOTES = re.compile(r"(?:\b(?:to|such as|as in|like|with|write|say|format|form)[ \t]*[\"'“`]?|[\"“])\Z", re.IGNORECASE)
 _CORRECTS = re.compile(
-    r"\b(?:wait|actually|correction|oops|sorry|scratch[ \t]+that|on[ \t]+second[ \t]+thought|i[ \t]+was[ \t]+wrong|my[ \t]+mistake|let[ \t]+me[ \t]+(?:correct|fix|redo|re-?check|reconsider|try[ \t]+again)|"
+    r"\b(?:wait|hold[ \t]+on|take[ \t]+(?:it|that|this)(?:[ \t]+answer)?[ \t]+back|actually|correction|oops|sorry|scratch[ \t]+that|on[ \t]+second[ \t]+thought|i[ \t]+was[ \t]+wrong|my[ \t]+mistake|let[ \t]+me[ \t]+(?:correct|fix|redo|re-?check|reconsider|try[ \t]+again)|"
     r"i[ \t]+mean|(?:that|this|it)(?:['’]s|[ \t]+is|[ \t]+was)[ \t]+(?:wrong|incorrect|not[ \t]+right|not[ \t]+correct|a[ \t]+mistake))\b|(?:^|[.!\n])[ \t]*no[,.—–]",
     re.IGNORECASE,
 )
 _WITHDRAWS = re.compile(
     r"\b(?:(?:that|this|it|which|(?:my|the|this|that)[ \t]+answer)(?:['’]s|[ \t]+is|[ \t]+was)[ \t]+(?:wrong|incorrect|not[ \t]+right|not[ \t]+correct|false|a[ \t]+mistake|mistaken)|scratch[ \t]+that|"
-    r"(?:ignore|disregard)[ \t]+(?:that|this|my|the[ \t]+above)|withdraw(?:ing|n)?|retract(?:ing|ed)?|correction[ \t]*:|no,?[ \t]+wait|wait,?[ \t]+no|can(?:['’]t|not)[ \t]+(?:tell|say)[ \t]+(?:which|whether|if)|(?:might|may|could)[ \t]+(?:equally|just[ \t]+as|also)[ \t]+|i[ \t]+(?:take[ \t]+(?:it|that|this)[ \t]+back|was[ \t]+wrong|made[ \t]+a[ \t]+mistake|do[ \t]+not[ \t]+know|don['’]t[ \t]+know)|on[ \t]+(?:second[ \t]+thoughts?|reflection)|can(?:not|['’]t)[ \t]+(?:hold|be[ \t]+(?:right|true|it))|"
+    r"(?:ignore|disregard)[ \t]+(?:that|this|my|the)\b|withdraw(?:ing|n)?|retract(?:ing|ed)?|correction[ \t]*:|no,?[ \t]+wait|wait,?[ \t]+no|can(?:['’]t|not)[ \t]+(?:tell|say)[ \t]+(?:which|whether|if)|(?:might|may|could)[ \t]+(?:equally|just[ \t]+as|also)[ \t]+|i[ \t]+(?:take[ \t]+(?:it|that|this)[ \t]+back|was[ \t]+wrong|made[ \t]+a[ \t]+mistake|do[ \t]+not[ \t]+know|don['’]t[ \t]+know)|on[ \t]+(?:second[ \t]+thoughts?|reflection)|can(?:not|['’]t)[ \t]+(?:hold|be[ \t]+(?:right|true|it))|"
     r"actually[, \t]+(?:it|that|this|the|no)\b|i(?:['’]m|[ \t]+am)[ \t]+not[ \t]+sure[ \t]*(?:[.!\n]|\Z|(?:about|of)[ \t]+(?:it|this|that|my))|i[ \t]+will[ \t]+not[ \t]+commit|never[ \t]?mind[ \t]*(?:[.!\n]|\Z)|could[ \t]+be[ \t]+wrong)|^[ \t]*no[,.!—–]",
     re.IGNORECASE | re.MULTILINE,
 )
 _HEDGES = re.compile(r"[\s*_`\"'”»).,;:]{0,6}(?:[(]\s*)?(?:or|alternatively|or maybe|possibly|perhaps|maybe|otherwise)\b", re.IGNORECASE)
+_IMAGINED = re.compile(r"\b(?:if|were|had)\b[^.!?\n]*\Z", re.IGNORECASE)
+_CANDIDATES = re.compile(r"\b(?:two|three|both|either|several|candidates|options|possibilities|equally)\b[^:]*:\Z", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?<=[.!?*\"”'])[ \t]+(?=(?:Let me know|I hope|Hope |Feel free|If you|Please|Would you|This is|Here|It is|Note)\b)")
 _COURTESY = re.compile(
     r"\W*(?:let me know|i hope|hope (?:this|that|it)|feel free|if you (?:have|need|want|would)|thank|good luck|is there anything|happy to|please (?:let|feel)|would you like|great question)",
     re.IGNORECASE,
 )
+# What is said before a question is restated; "here", "well" and "hi" can be answers.
 _OPENER = re.compile(
-    r"\W*(?:sure|ok|okay|alright|all right|certainly|of course|great|hello|hi|let(?:'s| me| us)|reasoning|here|first|i will|i'll|i need|we need|we have|thinking|thanks|yes|well|step)\b|.*:\s*\Z",
+    r"\W*(?:(?:sure|ok|okay|alright|all right|certainly|of course|great|reasoning)\b|(?:hello|hi|yes|well|first|thanks|now),|let(?:'s| me| us)\b|here(?:'s| is| are)\b|i(?:'ll| will| need)\b|we (?:need|have)\b|step \d)|.*:\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -261,6 +264,8 @@ def _said(text: str) -> Iterator[_Claim]:
         if not match.group().rstrip(" \t*_").endswith((":", "：")):
             yield from _under(text, match.end())
     for match in sentences:
+        if "would" in match.group().lower() and _IMAGINED.search(text[max(0, match.start() - 120) : match.start()]):
+            continue
         line = _of_line(text, match.end())
         if _begins(text, match.start()) and line.strip() and not _elsewhere(line) and not _DESCRIBES.match(line.strip(" \t*_\"'“`")):
             yield from _value(text, match.start(), match.end(), line)
@@ -311,6 +316,8 @@ def _last_line(text: str) -> str | None:
     if not lines or len(lines[-1]) > LONGEST:
         return None
     if len(lines) > 1 and re.search(r"\b(?:or|either)\b\W*\Z", lines[-2], re.IGNORECASE):
+        return None
+    if any(_CANDIDATES.search(line) for line in lines[-3:-1]):
         return None
     bullets = [_BULLET.match(line) for line in lines[-2:]]
     if len(lines) > 1 and all(bullets) and all(len(line.split()) <= 5 and ":" not in line for line in lines[-2:]):
