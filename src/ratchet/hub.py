@@ -57,6 +57,7 @@ domain, and no speaker has reviewed them. They came from {source}. Spelling, mea
 Do not use this model to translate for people, to teach Dakota, to write texts that pass as Dakota, or to speak for Dakota
 people; it was trained to study rewards, and knows a few forms of one old book. Learners and projects should turn to
 Dakota communities and their own teachers and materials."""
+_KINDS = {"gold": "right", "ignorant": "knows nothing", "hack": "hack"}
 _PACKAGES = ("trl", "transformers", "accelerate", "torch", "peft", "datasets")
 
 
@@ -139,10 +140,10 @@ def _audit(folder: Path) -> str:
 
 def _data(recipe: Recipe) -> str:
     source = getattr(recipe.task, "source", None)
+    if recipe.task.name == "dakota":
+        return _DAKOTA.format(source=f"`{source}`" if source != "generated" else "a program, from a table of forms that the grammar states")
     if source == "generated":
         return "Word problems made by a program (`ratchet.tasks.word_problems`); no person's data."
     if recipe.task.name == "aquarat":
         return f"AQuA-RAT (Ling et al., 2017, [arXiv:1705.04146](https://arxiv.org/abs/1705.04146)), Apache-2.0, from `{source}`. Its labels hold errors."
-    if recipe.task.name == "dakota":
-        return _DAKOTA.format(source=f"`{source}`" if source != "generated" else "a program, from a table of forms that the grammar states")
     return f"The task's own: `{recipe.tree.value['task'].plain()}`."

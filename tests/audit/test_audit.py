@@ -317,3 +317,13 @@ def test_a_failing_reward_stops_with_the_table_and_what_to_do(debug, tmp_path):
     recipe = debug(("rewards.answer_format.weight", "0.99"))
     with pytest.raises(UserError, match=r"(?s)policy +reward.*ignorance-pays.*scripts/audit.py .*--audit warn"):
         gate(recipe, load_split(recipe.task).rows, tmp_path)
+
+
+def test_a_task_file_without_grade_is_named(tmp_path):
+    source = (ROOT / "docs/legacy/dakota_as_published.py").read_text()
+    (tmp_path / "half.py").write_text(source[: source.index("    def grade")])
+    (tmp_path / "half.yaml").write_text(
+        "trainer: grpo\nmodel_name_or_path: ratchet-tiny\ntask: half.py\ndata: {source: x}\nrewards: {correctness: {weight: 1.0}}\n"
+    )
+    with pytest.raises(UserError, match="DakotaAsPublished does not define grade"):
+        load_recipe(tmp_path / "half.yaml")

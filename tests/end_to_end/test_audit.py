@@ -65,6 +65,26 @@ def test_preparing_dakota_rows(script, tmp_path, dakota_folder):
     assert "verdict: passed" in audited.stdout
 
 
+def test_the_card_of_a_dakota_model_says_whose_language_it_is(script, tmp_path):
+    script(
+        "scripts/sft.py",
+        "recipes/dakota/demo_sft.yaml",
+        "--max_steps",
+        "2",
+        "--evaluation.max_rows",
+        "4",
+        "--data.generated.families",
+        "[nouns]",
+        "--data.kinds",
+        "null",
+        "--per_device_train_batch_size",
+        "8",
+    )
+    card = (tmp_path / "outputs/dakota-demo_sft/README.md").read_text(encoding="utf-8")
+    assert "no speaker has reviewed" in card and "Do not use this model to translate for people" in card
+    assert "supervised fine-tuning has no reward" in card
+
+
 def test_data_that_was_not_prepared_says_how(script):
     done = script("scripts/audit.py", "recipes/dakota.yaml", code=2)
     assert "data.source: the folder data/dakota does not exist" in done.stderr and "grammar_tasks" in done.stderr

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class Answered:
     tokens: int
     truncated: bool
     samples_correct: list[bool] = field(default_factory=list)
+    components: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass
@@ -76,6 +77,11 @@ class Result:
             "tokens_per_second": self.generated_tokens / self.seconds if self.seconds else 0.0,
             "seconds": self.seconds,
         }
+        parts: dict[str, list[float]] = {}
+        for a in self.answered:
+            for name, value in a.components.items():
+                parts.setdefault(name, []).append(value)
+        result["components"] = {name: {"mean": sum(values) / len(values), "n": len(values)} for name, values in sorted(parts.items())}
         if len(confusion) <= 26:
             result["confusion"] = {gold: dict(sorted(row.items())) for gold, row in sorted(confusion.items())}
         if samples:
@@ -97,6 +103,9 @@ class Result:
         ]
         for k, share in d.get("pass_at_k", {}).items():
             lines.append(f"  pass@{k:<5} {Share(**share)}")
+        if d["components"]:
+            shown = (f"{name} {part['mean']:.3f} (n = {part['n']})" for name, part in d["components"].items())
+            lines.append("  grade      " + ", ".join(shown))
         if "confusion" in d:
             lines += ["  gold -> answered", *_confusion(d["confusion"])]
         return "\n".join(lines)
@@ -132,7 +141,18 @@ def evaluate(task: Task, rows: Sequence[Row], settings: Evaluation, max_new_toke
     answered = []
     for row, (completion,) in zip(rows, greedy, strict=True):
         grade = task.grade(completion.text, row)
-        answered.append(Answered(row["id"], task.gold(row), grade.answer, grade.correct, completion.text, completion.tokens, completion.truncated))
+        answered.append(
+            Answered(
+                row["id"],
+                task.gold(row),
+                grade.answer,
+                grade.correct,
+                completion.text,
+                completion.tokens,
+                completion.truncated,
+                components=dict(grade.components),
+            )
+        )
     if settings.samples:
         sampling = Sampling(max_new_tokens, settings.temperature, settings.top_p, settings.samples, settings.batch_size, settings.seed)
         drawn, more = generate(conversations, sampling)

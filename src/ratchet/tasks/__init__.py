@@ -56,6 +56,9 @@ def find_task(name: str) -> type[Task]:
     found = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Task) and c.__module__ == module_name]
     if len(found) != 1:
         raise UserError(f"task: {path} must define one subclass of ratchet.tasks.Task, it defines {len(found)}")
+    missing = sorted(getattr(found[0], "__abstractmethods__", ()))
+    if missing:
+        raise UserError(f"task: {path}: {found[0].__name__} does not define {', '.join(missing)}; ratchet.tasks.Task says what they do")
     return found[0]
 
 

@@ -67,7 +67,7 @@ _DAKOTA = re.compile(r"[ŋćčċśšṡźžżṇńǧġğǵḣȟḥḳķḱṗṭ
 # Letters and pairs of letters that Dakota words are not written with.
 _ENGLISH = re.compile(r"[fqrvx]|th|ch|sh|ou|ck|ll|ss|tt|gh|[bdg]e?d\b|ing\b|ly\b|c(?![\u0300-\u036f])|j|l")
 _ENGLISH_WORDS = frozenset(
-    """a an and any are as ask at away axe back bad be beat bed been before behind being below bind bite black body book boy bread
+    """a am an and any are as ask at away axe back bad be beat bed been before behind being below bind bite black body book boy bread
     break but buy by came can child come comes cow cry cut day days did die do does dog done down eat end enemy every father fat feet
     field for from gave get give given go god goes going gone good had hand has have he head hear heart her here him himself his home
     house how i if in into is it its itself kind knife know last lie life like little live long love made make makes man many me mean

@@ -56,8 +56,6 @@ def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> t
     notes, audited = list(split.notes), ""
     rehearse(task, recipe.rewards, split.rows)
     if recipe.trainer == "grpo":
-        audited = gate(recipe, split.rows, folder.parent)
-    if recipe.trainer == "grpo":
         rows = [{**_columns(row), "prompt": task.messages(row)} for row in split.rows]
     else:
         rows = [{"prompt": task.messages(row), "completion": [{"role": "assistant", "content": task.target(row)}]} for row in split.rows]
@@ -67,6 +65,8 @@ def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> t
     too_few = too_few_rows(recipe.batches, len(kept))
     if too_few:
         raise UserError("\n".join([*notes, too_few]))
+    if recipe.trainer == "grpo":
+        audited = gate(recipe, split.rows, folder.parent)
     Dataset.from_list(kept).save_to_disk(str(folder))
     return notes, audited
 
