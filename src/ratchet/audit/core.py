@@ -47,12 +47,12 @@ class Tally:
     low: list[float] = field(default_factory=list)
     """Lowest value of each component over everything."""
     high: list[float] = field(default_factory=list)
-    gold_high: list[float] = field(default_factory=list)
-    """Highest value of each component over honest right answers."""
     unreached: list[list[str]] = field(default_factory=list)
     """For each component, the rows on which no policy reached its highest value."""
     underpaid: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """Honest policy -> rows on which a goal stays below its highest value."""
+    unjudged: list[tuple[str, str, float]] = field(default_factory=list)
+    """Honest policy, row and value of a goal whose highest value nobody states."""
     costly: list[str] = field(default_factory=list)
     """Rows on which reasoning lowers the reward of a right answer."""
     leaked: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
         raise UserError(f"{task.name} has no rows to audit")
     known = _known(task, rows, limit)
     count = len(scorer.components)
-    found = Tally(scorer.components, known, {}, [float("inf")] * count, [float("-inf")] * count, [float("-inf")] * count, [[] for _ in range(count)])
+    found = Tally(scorer.components, known, {}, [float("inf")] * count, [float("-inf")] * count, [[] for _ in range(count)])
     found.boilerplate = (
         frozenset.intersection(*(frozenset(prompt_text(task, row).split("\n")) for row in rows[:20])) if len(rows) > 4 else frozenset()
     )
@@ -92,8 +92,9 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
         _add(found, row, probes, grades, rewards)
         _inspect(found, task, row)
         found.rows += 1
-    if any(component.high is None for component in scorer.components):
-        _underpaid_by_what_was_seen(found, task, rows, scorer)
+    for policy, place, value in found.unjudged:  # where no range is stated, the highest value seen is what gold should earn
+        if value < max(found.high) - 1e-6:
+            found.underpaid[policy].append(place)
     return found
 
 
@@ -137,14 +138,12 @@ def _add(found: Tally, row: Row, probes: Sequence[Probe], grades: Sequence[Grade
             line.parts[i] += value
             best[i] = max(best[i], value)
             found.low[i], found.high[i] = min(found.low[i], value), max(found.high[i], value)
-            if probe.kind == "gold":
-                found.gold_high[i] = max(found.gold_high[i], value)
         if grade.correct and not line.correct:
             line.example = probe.text
         line.n, line.total, line.correct = line.n + 1, line.total + total, line.correct + grade.correct
         totals[probe.name] = total
-        if probe.kind == "gold" and any(c.goal and c.high is not None and v < c.high - 1e-6 for c, v in zip(found.components, values, strict=True)):
-            found.underpaid[probe.name].append(str(row["id"]))
+        if probe.kind == "gold":
+            _judge(found, probe.name, str(row["id"]), values)
     for i, component in enumerate(found.components):
         if component.high is not None and best[i] < component.high - 1e-6:
             found.unreached[i].append(str(row["id"]))
@@ -152,18 +151,12 @@ def _add(found: Tally, row: Row, probes: Sequence[Probe], grades: Sequence[Grade
         found.costly.append(str(row["id"]))
 
 
-def _underpaid_by_what_was_seen(found: Tally, task: Task, rows: Sequence[Row], scorer: Scorer) -> None:
-    """Where no range is stated, the highest value seen anywhere is what a right answer should earn."""
-    found.boilerplate = (
-        frozenset.intersection(*(frozenset(prompt_text(task, row).split("\n")) for row in rows[:20])) if len(rows) > 4 else frozenset()
-    )
-    for row in rows:
-        probes, grades = _graded(task, row, found.known)
-        chosen = [(probe, grade) for probe, grade in zip(probes, grades, strict=True) if probe.kind == "gold"]
-        values = scorer.scores(row, [probe.text for probe, _ in chosen], [grade for _, grade in chosen])
-        for (probe, _), value in zip(chosen, values, strict=True):
-            if value[0] < found.high[0] - 1e-6:
-                found.underpaid[probe.name].append(str(row["id"]))
+def _judge(found: Tally, policy: str, place: str, values: Sequence[float]) -> None:
+    """Note where a right answer earns less of a goal than there is."""
+    goals = [(component, value) for component, value in zip(found.components, values, strict=True) if component.goal]
+    if any(component.high is not None and value < component.high - 1e-6 for component, value in goals):
+        found.underpaid[policy].append(place)
+    found.unjudged += [(policy, place, value) for component, value in goals if component.high is None]
 
 
 def _inspect(found: Tally, task: Task, row: Row) -> None:

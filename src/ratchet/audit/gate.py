@@ -89,7 +89,7 @@ def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
     own = inspect.getsourcefile(type(recipe.task))
     digest.update(Path(own).read_bytes() if own else b"")
     terms = [(term.name, term.weight, sorted(term.parameters.items())) for term in recipe.rewards]
-    settings = [recipe.get("max_completion_length") if recipe.trainer == "grpo" else None, vars(recipe.audit), vars(recipe.task)]
+    settings = [recipe.get("max_completion_length") if recipe.trainer == "grpo" else None, {**vars(recipe.audit), "mode": ""}, vars(recipe.task)]
     digest.update(json.dumps([terms, settings], default=str, sort_keys=True).encode())
     for row in rows:
         digest.update(json.dumps(row, sort_keys=True, default=str).encode())

@@ -59,10 +59,10 @@ def _is_folder(source: str) -> bool:
 
 
 def split_rows(rows: list[Row], share: float, seed: int) -> dict[str, list[Row]]:
-    """Train, validation and test rows; whatever hangs together by rule, question or form stays together.
+    """Train, validation and test rows; whatever hangs together by rule, question, form or answer stays together.
 
-    Rows hang together when they come from one grammar rule, ask one question, or ask about one form (also typed in
-    another spelling). Small groups are drawn for test and validation, each up to ``share`` of the rows; a group larger
+    Rows hang together when they come from one grammar rule, ask one question, ask about one form (also typed in another
+    spelling), or have one answer of several words. Small groups are drawn for test and validation, each up to ``share`` of the rows; a group larger
     than half of that goes to train. Rows without an answer that can be checked are trained on or not used.
     """
     groups = _groups(rows)
@@ -82,7 +82,7 @@ def split_rows(rows: list[Row], share: float, seed: int) -> dict[str, list[Row]]
 
 
 def _groups(rows: list[Row]) -> dict[str, list[Row]]:
-    """Connected components over shared rule, question and form (union-find)."""
+    """Connected components over shared rule, question, form and answer (union-find)."""
     parent: dict[str, str] = {}
 
     def root(key: str) -> str:
@@ -108,6 +108,8 @@ def _keys(row: Row) -> list[str]:
         found.append(f"rule {row['rule']}")
     if skeleton(row["form"]):
         found.append(f"form {skeleton(row['form'])}")
+    if len(row["answers"][0].split()) > 1:  # two forms with one meaning are often one form, written in two ways
+        found.append(f"answer {skeleton(row['answers'][0])}")
     return found
 
 
@@ -156,7 +158,7 @@ def _report(cleaning: Cleaning, parts: dict[str, list[Row]]) -> str:
     lines += ["| split | rows | checkable | by kind | by difficulty |", "|---|---|---|---|---|"]
     for name, rows in parts.items():
         lines.append(f"| {name} | {len(rows)} | {sum(r['checkable'] for r in rows)} | {_counts(rows, 'kind')} | {_counts(rows, 'difficulty')} |")
-    lines += ["", "No rule, question or form stands in two splits.", "", "## Rows that are for SFT only", ""]
+    lines += ["", "No rule, question, form, or answer of several words stands in two splits.", "", "## Rows that are for SFT only", ""]
     why = Counter((row["kind"], row["why_unchecked"]) for row in cleaning.rows if not row["checkable"])
     lines += [f"- {count} {kind}: {reason}" for (kind, reason), count in why.most_common()] or ["- none"]
     lines += ["", "## Dropped rows, up to three for each reason", ""]
