@@ -236,6 +236,24 @@ def test_an_affix_list_that_the_answer_satisfies_is_kept():
     assert (kept["answers"], kept["affixes"]) == (["wićawaśte", "wićawaśte (goodness)"], ["wića-"])
 
 
+def test_translations_into_dakota_and_several_steps_are_taken_too():
+    back = published(
+        "Translate this English sentence to Dakota:\n\nthe men came",
+        "wićašta kiŋ hipi",
+        "reverse_translation",
+        dakota_text="wićašta kiŋ hipi",
+        english_text="the men came",
+    )
+    steps = {"base_form": "kaška", "target_form": "uŋkaškapi", "required_affixes": ["uŋ-", "-pi"], "steps": ["uŋ-", "-pi"]}
+    several = published("Apply both affixes to the verb:\n\nkaška", "uŋ + kaška\nuŋkaškapi", "multi_step_morphology", **steps)
+    rows = cleaned(back, several, {**back, "answer": "the men came here"}).rows
+    assert [(row["form"], row["answers"][0], row["language"]) for row in rows] == [
+        ("the men came", "wićašta kiŋ hipi", "dakota"),
+        ("kaška", "uŋkaškapi", "dakota"),
+    ]
+    assert [TASK.grade(f"uŋ- and -pi.\nFinal answer: {row['answers'][0]}", row).correct for row in rows] == [True, True]
+
+
 def test_what_cannot_be_checked_is_kept_apart_with_the_reason():
     (row,) = cleaned(published("Identify the grammatical pattern in this Dakota rule:\n\nA rule", "i + adverb", "identify_pattern")).rows
     assert not row["checkable"] and row["why_unchecked"]

@@ -21,6 +21,7 @@ from ratchet.tasks.base import Row
 from ratchet.tasks.dakota_grade import carrier
 from ratchet.tasks.dakota_text import content_words, language, normalise, skeleton
 
+_FORMS = ("affix_insertion", "multi_step_morphology")  # rows that may name the form they want in target_form
 CHECKABLE = ("word_translation", "sentence_translation", "reverse_translation", "morphology", "affix_insertion", "multi_step_morphology")
 UNCHECKED = {
     "identify_pattern": "a pattern can be described in many ways, and the row holds one of them",
@@ -127,7 +128,7 @@ def converted(published: Mapping[str, Any]) -> tuple[Row, list[str]]:
     info, mended = published["info"], []
     info = json.loads(info) if isinstance(info, str) else info
     kind = str(info.get("task_type") or "morphology")
-    form = str(info.get("dakota_text") or info.get("base_form") or info.get("english_text") or "")
+    form = _form(kind, info)
     answers = _answers(kind, published["answer"], info)
     sought = _language(kind, form, answers)
     question = published["prompt"].strip()
@@ -153,6 +154,12 @@ def converted(published: Mapping[str, Any]) -> tuple[Row, list[str]]:
     return row, mended
 
 
+def _form(kind: str, info: Mapping[str, Any]) -> str:
+    """The text that is asked about; a row may hold both sides of a translation."""
+    names = ("english_text", "base_form") if kind == "reverse_translation" else ("dakota_text", "base_form", "english_text")
+    return next((str(info[name]) for name in names if info.get(name)), "")
+
+
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
 
@@ -166,7 +173,7 @@ def _answers(kind: str, answer: str, info: Mapping[str, Any]) -> list[str]:
         if without and without != answer and (answer.startswith("(") or answer.endswith(")")):
             found.insert(0, without)
         target = info.get("target_form")
-        if kind == "affix_insertion" and isinstance(target, str) and target.strip():
+        if kind in _FORMS and isinstance(target, str) and target.strip():
             found.insert(0, target.strip())
     return list(dict.fromkeys(found))
 
@@ -175,7 +182,7 @@ def _language(kind: str, form: str, answers: list[str]) -> str:
     """The language of the answer: by the kind of row, and for morphology by the words themselves."""
     if kind in ("word_translation", "sentence_translation"):
         return "english"
-    if kind in ("reverse_translation", "affix_insertion", "multi_step_morphology"):
+    if kind == "reverse_translation" or kind in _FORMS:
         return "dakota"
     seen = language(answers[0])
     if seen == "unknown":  # "a man": short English and short Dakota words can look alike; a Dakota answer resembles its form
@@ -230,11 +237,11 @@ def _unusable(published: Mapping[str, Any], row: Row) -> str | None:
     answer = row["answers"][0]
     if not row["checkable"]:
         return _unusable_unchecked(published, row)
-    if "\n" in published["answer"].strip():
+    if "\n" in answer:
         return "answer of several lines"
     if re.search(r"[.:] [A-Z]", answer) or len(answer.split()) > 25:
         return "answer of several sentences, or of more than 25 words"
-    if row["rule"].startswith("term_") and row["kind"] != "affix_insertion":
+    if row["rule"].startswith("term_") and row["kind"] not in _FORMS:
         return "answer is the definition of a grammatical term, not what is asked for"
     if _SEVERAL.search(answer) or (row["language"] == "dakota" and _LIST.search(answer)):
         return "several forms in one answer"
@@ -279,7 +286,7 @@ def _wrong_language(row: Row, answer: str) -> str | None:
 
 
 def _contradictory_affixes(published: Mapping[str, Any], row: Row) -> str | None:
-    if row["kind"] in ("affix_insertion", "multi_step_morphology") and published["info"].get("required_affixes") and not row["affixes"]:
+    if row["kind"] in _FORMS and published["info"].get("required_affixes") and not row["affixes"]:
         return "affixes that the answer does not have"
     return None
 
@@ -287,7 +294,7 @@ def _contradictory_affixes(published: Mapping[str, Any], row: Row) -> str | None
 def _leaked(row: Row) -> str | None:
     """The answer in what is left of the prompt, apart from the form itself."""
     rest = _TEMPLATE.sub(" ", row["question"].replace(row["form"], " ") if row["form"] else row["question"])
-    answers = row["answers"][:1] if row["kind"] == "affix_insertion" else row["answers"]  # the note after it is the rule again
+    answers = row["answers"][:1] if row["kind"] in _FORMS else row["answers"]  # the note after it is the rule again
     if any(gives_away(text, answer) for text in (rest, row["form"]) for answer in answers):
         return "answer stands in the prompt"
     return None
