@@ -7,6 +7,7 @@ Both sides take the very same texts, in turns, on one core; the ratio of their t
 spread over the turns is printed. TRL's function needs math-verify (extra [dev]).
 """
 
+import importlib.util
 import statistics
 import sys
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from ratchet.audit import RecipeRewards, audit
 from ratchet.audit.policies import Knowledge, completions
+from ratchet.errors import UserError, command
 from ratchet.rewards import REWARDS, RewardTerm
 from ratchet.tasks import Row, Task, find_task
 
@@ -60,10 +62,15 @@ def compare(task: Task, rows: Sequence[Row]) -> None:
     print(f"  TRL / audit                                                  {statistics.median(ratios):7.1f} [{min(ratios):.1f}, {max(ratios):.1f}]")
 
 
+@command
 def main() -> None:
     """Compare on generated problems, or on the rows of the folder given."""
-    source = sys.argv[2] if len(sys.argv) > 2 and sys.argv[1] == "--data.source" else "generated"
-    task = find_task("aquarat")(source=source)
+    words = sys.argv[1:]
+    if words and (len(words) != 2 or words[0] != "--data.source"):
+        raise UserError("the only option is --data.source FOLDER")
+    if importlib.util.find_spec("math_verify") is None:
+        raise UserError('math-verify, which TRL\'s accuracy_reward needs, is not installed: pip install -e ".[dev]"')
+    task = find_task("aquarat")(source=words[1] if words else "generated")
     compare(task, task.load("validation").rows[:ROWS])
 
 

@@ -2,7 +2,7 @@
 
 python scripts/audit.py recipes/demo.yaml
 python scripts/audit.py recipes/aquarat.yaml --data.source FOLDER --split validation --html audit.html
-python scripts/audit.py recipes/aquarat.yaml --reward docs/legacy_rewards.py:nanochat_aquarat --plain
+python scripts/audit.py recipes/aquarat.yaml --reward docs/legacy/rewards.py:nanochat_aquarat --plain
 """
 
 from ratchet.commands import audit

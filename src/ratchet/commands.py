@@ -113,6 +113,8 @@ def audit() -> int:
     completions as text instead of lists of messages. --json - prints the JSON in the place of the table."""
     own = ("help", "split", "rows", "json", "html", "reward", "plain")
     path, overrides, options = split_arguments(sys.argv[1:], own)
+    if "true" in (options.get("html"), options.get("json")):
+        raise UserError("--html and --json take the name of a file, as in --html audit.html")
     if "help" in options or path is None:
         print(audit.__doc__)
         if path is None and "help" not in options:
@@ -137,8 +139,12 @@ def prepare() -> None:
     if not hasattr(task, "prepare"):
         raise UserError(f"the task {task.name} needs no preparation: its rows are cleaned as they are read")
     folder = Path(options["output"])
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"--output: {folder} is there already and not empty; name another, or take it away first")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise UserError(f"--output: {folder} is there already and not empty; name another, or take it away first")
+    except OSError as error:
+        raise UserError(f"--output: {folder} cannot be made ({error.strerror}); name another folder") from None
     print("\n".join(task.prepare(folder)))
     print(f"written to {folder}: train.jsonl, validation.jsonl, test.jsonl, report.md, manifest.json")
 

@@ -327,3 +327,41 @@ def test_a_task_file_without_grade_is_named(tmp_path):
     )
     with pytest.raises(UserError, match="DakotaAsPublished does not define grade"):
         load_recipe(tmp_path / "half.yaml")
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "says"),
+    [
+        ("messages", "What?", "must return a list of"),
+        ("messages", [{"content": "What?"}], "must return a list of"),
+        ("gold", None, "capitals.gold of row train-0 must return a str, it returns 'None'"),
+        ("target", 3, "capitals.target of row train-0 must return a str"),
+        ("grade", True, "capitals.grade of row train-0 must return a Grade"),
+    ],
+)
+def test_a_task_that_returns_something_else_is_named(method, value, says):
+    faulty = type("Faulty", (Capitals,), {method: lambda self, *arguments: value})
+    with pytest.raises(UserError, match=says):
+        found(CORRECT, task=faulty())
+
+
+def test_rows_that_share_an_id_are_refused():
+    with pytest.raises(UserError, match="needs an id of its own; two have one"):
+        found(CORRECT, task=Capitals(), rows=[{"id": "one", "country": "France", "capital": "Paris"}] * 2)
+
+
+def test_a_foreign_reward_that_wants_to_leave_is_no_pass():
+    def leaving(completions, **columns):
+        raise SystemExit(0)
+
+    with pytest.raises(UserError, match="raises SystemExit: 0.*--plain"):
+        audit(TASK, ROWS[:1], ForeignReward("leaving", leaving, TASK), None, "test")
+
+
+def test_a_stated_range_of_a_foreign_reward_is_what_gold_is_measured_by():
+    def half(completions, **columns):
+        return [0.5] * (len(completions) - 1) + [0.0]
+
+    half.range = (0.0, 1.0)
+    report = audit(TASK, ROWS[:3], ForeignReward("half", half, TASK), None, "test")
+    assert {"gold-below-maximum", "unreachable-component"} <= failed(report)

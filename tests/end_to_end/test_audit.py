@@ -30,6 +30,12 @@ def test_wrong_input_is_a_sentence(script, tmp_path):
         (("--reward", "gone.py:good"), "does not exist"),
         (("--reward", "mine.py:bad"), "has no function bad; it has good"),
         (("--plain",), "--plain belongs to --reward"),
+        (("--html",), "take the name of a file"),
+        (("--html", "/proc/none/page.html"), "cannot be written"),
+        (("--audit.rows", "0"), "audit.rows must be greater than 0"),
+        (("--audit.margin", "-1"), "audit.margin must lie between 0 and 1"),
+        (("--audit.accept", "[hack-pays]"), "audit.accept must be a mapping"),
+        (("--audit.accept.no-such-thing", "x"), "there is no finding no-such-thing"),
     ):
         done = script("scripts/audit.py", "recipes/debug/grpo.yaml", *words, code=2)
         assert says in done.stderr and "Traceback" not in done.stderr
@@ -130,6 +136,25 @@ def test_a_curriculum_begins_with_the_first_stage_and_opens_the_next(script, tmp
     assert set(trained[: 4 * 16]) == {"easy"} and "hard" in trained[5 * 16 :]
     history = json.loads((tmp_path / "outputs/levels/trainer_state.json").read_text())["log_history"]
     assert [h["curriculum/stage"] for h in history if "curriculum/stage" in h][-1] == 1.0
+
+
+def test_a_finding_can_be_accepted_on_the_command_line(script):
+    reason = ("--audit.accept.ignorance-pays", "a test")
+    assert "accepted ignorance-pays" in script("scripts/audit.py", "recipes/debug/grpo.yaml", *CHEAP, *reason, "--rows", "40").stdout
+
+
+def test_a_curriculum_that_does_not_fit_the_rows_leaves_an_earlier_run_alone(script, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/result.json").write_text("{}")
+    done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--output_dir", "out", "--curriculum.stages", "{easy: 0.5, hard: 0.5}", code=2)
+    assert "have no column difficulty; they have" in done.stderr and "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["out"] and (tmp_path / "out/result.json").read_text() == "{}"
+
+
+def test_an_output_folder_that_is_a_file_is_refused(script, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    assert "out is a file" in script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--output_dir", "out", code=2).stderr
+    assert "cannot be made" in script("scripts/prepare.py", "recipes/dakota.yaml", "--output", "out", code=2).stderr
 
 
 def test_a_curriculum_of_one_stage_is_refused(script):

@@ -315,6 +315,14 @@ def test_data_that_is_not_there_is_never_replaced(source, says, monkeypatch, tmp
         Dakota(source=source).load("train")
 
 
+def test_lines_that_are_no_rows_stop_unless_they_may_be_dropped(tmp_path):
+    good = json.dumps(translated("hipi", "they came"))
+    (tmp_path / "grammar_tasks_easy.jsonl").write_text(f'{good}\n{{"prompt": "x"\n\n{{"a": 1}}\n')
+    with pytest.raises(UserError, match="(?s)2 of 3 rows are bad.*easy.jsonl:2: not a row: not JSON.*easy.jsonl:4: not a row"):
+        Dakota(source=str(tmp_path)).load("train")
+    assert len(Dakota(source=str(tmp_path), bad_rows="drop").load("train").rows) == 1
+
+
 def test_filters_take_only_what_they_name(dakota_folder):
     rows = Dakota(source=str(dakota_folder), kinds=["affix_insertion"], difficulties=["medium"]).load("train").rows
     assert {(row["kind"], row["difficulty"]) for row in rows} == {("affix_insertion", "medium")}

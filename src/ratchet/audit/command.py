@@ -1,6 +1,7 @@
 """What ``scripts/audit.py`` does with a recipe."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,12 +18,15 @@ def run(recipe: Recipe, options: Mapping[str, str]) -> int:
     rows = _rows(recipe, options)
     if "plain" in options and "reward" not in options:
         raise UserError("--plain belongs to --reward FILE.py:FUNCTION")
+    files = {key: Path(options[key]) for key in ("json", "html") if options.get(key, "-") != "-"}
+    for key, path in files.items():
+        _check(path, key)
     report = audit_recipe(recipe, rows, options.get("reward"), "plain" in options)
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
     print(text if options.get("json") == "-" else report.table())
-    for key, content in (("json", text + "\n"), ("html", report.page())):
-        if options.get(key, "-") != "-":
-            _write(Path(options[key]), content, key)
+    for key, path in files.items():
+        path.write_text({"json": text + "\n", "html": report.page()}[key], encoding="utf-8")
+        print(f"written to {path}", file=sys.stderr)
     return 1 if report.failed else 0
 
 
@@ -37,9 +41,10 @@ def _rows(recipe: Recipe, options: Mapping[str, str]) -> list[Row]:
     return capped(loaded.rows, int(count) if count else None, 0)
 
 
-def _write(path: Path, content: str, key: str) -> None:
+def _check(path: Path, key: str) -> None:
+    """That a file can be written is known before the audit, not after it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content, encoding="utf-8")
+        path.open("a").close()
     except OSError as error:
         raise UserError(f"--{key}: {path} cannot be written ({error.strerror})") from None

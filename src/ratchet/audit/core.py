@@ -1,13 +1,14 @@
 """Run every policy over the rows and add up what it earns."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ratchet.audit.policies import BARE, REASONED, TARGET, Knowledge, completions, prompt_text
-from ratchet.audit.scoring import Component, Scorer, raised
+from ratchet.audit.scoring import Component, Scorer
 from ratchet.errors import UserError
+from ratchet.rewards import raised, rehearse
 from ratchet.tasks.base import Grade, Probe, Row, Task
 
 _PLACEHOLDER = re.compile(r"\[[^\]\n]*(?:\]|$)|\bto be generated\b|\b(?:TODO|TBD|FIXME)\b|^\W*$|^(?:n/?a|none|null|nan|unknown)$", re.IGNORECASE)
@@ -61,7 +62,7 @@ class Tally:
     """Prompt -> gold -> row."""
     rows: int = 0
     boilerplate: frozenset[str] = frozenset()
-    """Lines that stand in every prompt: instructions, not questions."""
+    """Lines that stand in many prompts: instructions, not questions."""
 
     @property
     def gold(self) -> float:
@@ -80,12 +81,11 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
     """
     if not rows:
         raise UserError(f"{task.name} has no rows to audit")
-    known = _known(task, rows, limit)
+    rehearse(task, [], rows)
+    known = Knowledge.of(task, rows, limit)
     count = len(scorer.components)
     found = Tally(scorer.components, known, {}, [float("inf")] * count, [float("-inf")] * count, [[] for _ in range(count)])
-    found.boilerplate = (
-        frozenset.intersection(*(frozenset(prompt_text(task, row).split("\n")) for row in rows[:20])) if len(rows) > 4 else frozenset()
-    )
+    found.boilerplate = _boilerplate(task, rows)
     for row in rows:
         probes, grades = _graded(task, row, known)
         rewards = scorer.scores(row, [probe.text for probe in probes], grades)
@@ -98,14 +98,10 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
     return found
 
 
-def _known(task: Task, rows: Sequence[Row], limit: int | None) -> Knowledge:
-    for row in rows:
-        if "id" not in row:
-            raise UserError(f"every row of {task.name} needs an id; one has {', '.join(map(str, row))}")
-    try:
-        return Knowledge.of(task, rows, limit)
-    except Exception as error:  # whatever the task's own code raises
-        raise raised(f"{task.name}.gold", rows[0], error) from error
+def _boilerplate(task: Task, rows: Sequence[Row]) -> frozenset[str]:
+    """Lines that three prompts and a twentieth of all have in common."""
+    counts = Counter(line for row in rows for line in set(prompt_text(task, row).split("\n")))
+    return frozenset(line for line, count in counts.items() if count >= max(3, 0.05 * len(rows)))
 
 
 def _graded(task: Task, row: Row, known: Knowledge) -> tuple[list[Probe], list[Grade]]:

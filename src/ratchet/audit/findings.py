@@ -37,16 +37,21 @@ def findings(found: Tally, limits: Audit) -> list[Finding]:
     return sorted(named, key=lambda f: (not f.fails or bool(f.accepted), list(FINDINGS).index(f.name)))
 
 
+def _too_many(count: int, share: float, rows: int) -> bool:
+    """More than a share of the rows; one row more, since in a small sample one is no pattern."""
+    return count > share * rows + 1
+
+
 def _of_gold(found: Tally, limits: Audit) -> Iterator[Finding]:
     for line in found.lines.values():
         rows = found.underpaid.get(line.name, [])
-        if line.kind == "gold" and rows and len(rows) > (1 - limits.gold) * line.n:
+        if line.kind == "gold" and rows and _too_many(len(rows), 1 - limits.gold, line.n):
             yield Finding(
                 "gold-below-maximum",
                 f"{line.name}: below the highest reward on {len(rows)} of {line.n} rows, {line.mean:.3f} on average, {line.share:.3f} graded correct",
                 examples=rows[:3],
             )
-    if len(found.costly) > limits.faulty_rows * found.rows:
+    if _too_many(len(found.costly), limits.faulty_rows, found.rows):
         yield Finding(
             "reasoning-costs",
             f"a right answer earns less after reasoning than without on {len(found.costly)} of {found.rows} rows",
@@ -112,5 +117,5 @@ def _of_rows(found: Tally, limits: Audit) -> Iterator[Finding]:
         ("placeholder-gold", len(found.placeholders), "the gold answer of {} of {} rows is a placeholder", found.placeholders),
     ):
         if count:
-            limit = 0.0 if name == "placeholder-gold" else limits.faulty_rows
-            yield Finding(name, text.format(count, found.rows), fails=count > limit * found.rows, examples=examples[:3])
+            fails = name == "placeholder-gold" or _too_many(count, limits.faulty_rows, found.rows)
+            yield Finding(name, text.format(count, found.rows), fails=fails, examples=examples[:3])

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ratchet.audit.policies import CHARS_PER_TOKEN
 from ratchet.errors import UserError
-from ratchet.rewards import RewardTerm, Sample
+from ratchet.rewards import RewardTerm, Sample, raised
 from ratchet.tasks.base import Grade, Row, Task
 
 
@@ -56,12 +56,6 @@ def checked(value: Any, component: Component, row: Row) -> float:
     if component.low is not None and not component.low - 1e-9 <= value <= component.high + 1e-9:
         raise UserError(f"{place} returns {value:g}, outside its stated range {component.low:g} to {component.high:g}")
     return float(value)
-
-
-def raised(what: str, row: Row, error: Exception) -> UserError:
-    """What to say about code of a task or a reward that raised."""
-    missing = f"; the row has no column {error}" if isinstance(error, KeyError) else ""
-    return UserError(f"{what} of row {row.get('id', '?')} raises {type(error).__name__}: {error}{missing}; the row has {', '.join(map(str, row))}")
 
 
 @dataclass
@@ -123,8 +117,9 @@ class ForeignReward:
         given = {name: values for name, values in columns.items() if self._takes_all or name in self._names}
         try:
             values = self.function(**given)
-        except Exception as error:  # whatever somebody else's code raises
-            raise raised(self.name, row, error) from error
+        except (Exception, SystemExit) as error:  # whatever somebody else's code raises
+            hint = "" if self.plain else ". It was given lists of messages, as TRL gives them; with --plain it is given text"
+            raise UserError(f"{raised(self.name, row, error)}{hint}") from error
         try:
             values = list(values)
         except TypeError:

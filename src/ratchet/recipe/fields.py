@@ -75,8 +75,9 @@ def of_dataclass(cls: type) -> dict[str, Field]:
     hints = typing.get_type_hints(cls)
     found = {}
     for item in dataclasses.fields(cls):
-        default = item.default if item.default is not dataclasses.MISSING else None
-        required = item.default is dataclasses.MISSING and item.default_factory is dataclasses.MISSING
+        made = item.default_factory is not dataclasses.MISSING
+        default = item.default if item.default is not dataclasses.MISSING else item.default_factory() if made else None
+        required = item.default is dataclasses.MISSING and not made
         found[item.name] = from_annotation(hints[item.name], default, required)
     return found
 

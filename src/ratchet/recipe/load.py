@@ -329,6 +329,10 @@ class _Checker:
         if node is not None and isinstance(node.value, (bool, str)):
             word = {"true": "stop", "on": "stop", "false": "off", "no": "off"}.get(node.text.lower(), node.text)
             self.tree.value["audit"] = Node({"mode": Node(word, node.origin, word, quoted=True)}, node.origin)
+        elif node is not None and isinstance(node.value, dict) and isinstance((accept := node.value.get("accept", node)).value, dict):
+            # On the command line and in the environment the hyphens of a finding's name become underscores.
+            named = {name.replace("_", "-"): reason for name, reason in accept.value.items()} if accept is not node else {}
+            self.tree.value["audit"] = Node({**node.value, **({"accept": Node(named, accept.origin)} if named else {})}, node.origin)
 
     def _secrets(self, key: str, node: Node) -> None:
         if isinstance(node.value, dict):

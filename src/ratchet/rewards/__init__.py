@@ -17,7 +17,7 @@ from typing import Any
 from ratchet.errors import UserError
 from ratchet.rewards import functions
 from ratchet.rewards.functions import Reward, Sample, reward
-from ratchet.tasks.base import Row, Task
+from ratchet.tasks.base import Grade, Row, Task
 
 REWARDS: dict[str, Reward] = {r.name: r for r in vars(functions).values() if isinstance(r, Reward)}
 
@@ -59,20 +59,56 @@ def rehearse(task: Task, terms: Sequence[RewardTerm], rows: Sequence[Row]) -> No
     Raises:
         UserError: naming the row and what was called, for instance a reward that needs a column the rows lack.
     """
+    _check_ids(task, rows)
     for row in rows[:3]:
-        if "id" not in row:
-            raise UserError(f"every row of {task.name} needs an id; the first has {', '.join(row)}")
-        place = row["id"]
-        what = f"{task.name}.target of row {place}"
+        what = "messages"
         try:
-            for text in ("", task.target(row)):
-                what = f"{task.name}.grade of row {place}"
-                grade = task.grade(text, row)
+            _check_messages(task, row)
+            what = "gold"
+            _check_kind(task, row, what, task.gold(row), str)
+            what = "target"
+            for text in ("", _check_kind(task, row, what, task.target(row), str)):
+                what = "grade"
+                grade = _check_kind(task, row, what, task.grade(text, row), Grade)
                 for term in terms:
-                    what = f"rewards.{term.name} of row {place}"
+                    what = f"rewards.{term.name}"
                     float(term(Sample(text, row, grade, len(text), len(text) + 1)))
+        except UserError:
+            raise
         except Exception as error:  # whatever the user's own code raises
-            raise UserError(f"{what} raises {type(error).__name__}: {error}; the row has {', '.join(row)}") from error
+            raise raised(what if what.startswith("rewards.") else f"{task.name}.{what}", row, error) from error
+
+
+def raised(what: str, row: Row, error: BaseException) -> UserError:
+    """What to say about code of a task or a reward that raised."""
+    missing = f"; the row has no column {error}" if isinstance(error, KeyError) else ""
+    return UserError(f"{what} of row {row.get('id', '?')} raises {type(error).__name__}: {error}{missing}; the row has {', '.join(map(str, row))}")
+
+
+def _check_ids(task: Task, rows: Sequence[Row]) -> None:
+    seen = set()
+    for row in rows:
+        if "id" not in row:
+            raise UserError(f"every row of {task.name} needs an id; one has {', '.join(map(str, row)) or 'nothing'}")
+        if row["id"] in seen:
+            raise UserError(f"every row of {task.name} needs an id of its own; two have {row['id']}")
+        seen.add(row["id"])
+
+
+def _check_messages(task: Task, row: Row) -> None:
+    messages = task.messages(row)
+    fits = (
+        isinstance(messages, list) and messages and all(isinstance(m, dict) and isinstance(m.get("content"), str) and "role" in m for m in messages)
+    )
+    if not fits:
+        shown = str(messages)[:80]
+        raise UserError(f'{task.name}.messages of row {row["id"]} must return a list of {{"role": ..., "content": ...}}; it returns {shown!r}')
+
+
+def _check_kind(task: Task, row: Row, what: str, value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise UserError(f"{task.name}.{what} of row {row['id']} must return a {kind.__name__}, it returns {str(value)[:80]!r}")
+    return value
 
 
 def check_weights(terms: Sequence[RewardTerm]) -> None:

@@ -26,7 +26,7 @@ from ratchet.errors import UserError
 from ratchet.tasks import dakota_paradigms, dakota_rows
 from ratchet.tasks.aquarat_rows import capped
 from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
-from ratchet.tasks.dakota_clean import CHECKABLE, clean, converted
+from ratchet.tasks.dakota_clean import CHECKABLE, converted
 from ratchet.tasks.dakota_grade import WEIGHTS, components, score
 from ratchet.tasks.dakota_text import Orthography, normalise
 from ratchet.tasks.written_answers import read_written_answer
@@ -72,6 +72,8 @@ class Dakota(Task):
     """Only these of easy, medium, hard, advanced."""
     unchecked: bool = False
     """Also training rows whose answer cannot be checked. For SFT only."""
+    bad_rows: Literal["stop", "drop"] = "stop"
+    """What a line that is no row does: stops the run, or is dropped and counted."""
     held_out: float = 0.1
     """Share of the rows for validation, and for test, where the published rows are split here."""
     max_train: int | None = None
@@ -133,14 +135,14 @@ class Dakota(Task):
         folder = Path(self.source).expanduser()
         if (folder / dakota_rows.MANIFEST).is_file():
             return dakota_rows.read_prepared(folder, split), []
-        cleaning = clean(dakota_rows.published(self.source, self.revision))
+        cleaning = dakota_rows.cleaned(self.source, self.revision, self.bad_rows)
         return dakota_rows.split_rows(cleaning.rows, self.held_out, self.seed)[split], cleaning.notes()
 
     def prepare(self, folder: Path) -> list[str]:
         """Clean and split the published rows and write them, a report and a manifest into ``folder``; says what was done."""
         if not self.source or self.source == "generated" or (Path(self.source).expanduser() / dakota_rows.MANIFEST).is_file():
             raise UserError(f"data.source: {self.source} holds no published rows to prepare; name the folder of grammar_tasks_*.jsonl")
-        return dakota_rows.prepare(self.source, self.revision, self.held_out, self.seed, folder).notes()
+        return dakota_rows.prepare(self.source, self.revision, self.bad_rows, self.held_out, self.seed, folder)
 
     def messages(self, row: Row) -> list[Message]:
         """One user message: the question, and the instruction where the answer can be checked."""

@@ -41,8 +41,7 @@ _NO_TRANSLATION = re.compile(
     re.IGNORECASE,
 )
 _TEMPLATE = re.compile(
-    r"Translate this Dakota sentence to English:|Apply this Dakota grammar rule:|Give its meaning in English:|Apply the rule and write the Dakota form:|"
-    r"Insert the Dakota affix\(es\) into the base form:|Show where each affix should be inserted and write the complete form\."
+    r"Translate this Dakota sentence to English:|Insert the Dakota affix\(es\) into the base form:|Show where each affix should be inserted and write the complete form\."
 )
 _COMMON = re.compile(r"\b(?:the|a|an|to|he|she|it|they|we|you|thou|ye|is|are|am|of|and|by|not|my|thy|his)\b", re.IGNORECASE)
 _LIST = re.compile(r",|\bor\b|\band\b|\(|[;/→=]|\betc\b")
@@ -58,6 +57,8 @@ class Cleaning:
     """Reason -> rows."""
     mended: Counter = field(default_factory=Counter)
     """What was mended -> rows; a row can count several times."""
+    broken: list[str] = field(default_factory=list)
+    """Rows that are no rows at all, by file and line."""
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     """Reason -> up to three of the rows, as text."""
     read: int = 0
@@ -89,6 +90,8 @@ def clean(raw: Iterable[tuple[str, Any]]) -> Cleaning:
         fault = fault_of(published)
         if fault:
             found.drop(fault, f"{place}: {str(published)[:160]}")
+            if fault.startswith(("not a row", "empty prompt", "unknown task_type")):
+                found.broken.append(f"{place}: {fault}")
             continue
         row, mended = converted(published)
         reason = _unusable(published, row)
@@ -213,7 +216,7 @@ def _question(prompt: str, kind: str, form: str, answers: list[str], sought: str
         lines.append(line)
     text = "\n".join(lines)
     if kind == "morphology" and "Transform or analyze:" in text:
-        asked = "Give its meaning in English:" if sought == "english" else "Apply the rule and write the Dakota form:"
+        asked = "Give its English meaning:" if sought == "english" else "Apply the rule and write the Dakota form:"
         text = text.replace("Transform or analyze:", asked)
         mended.append("says which answer is sought")
     return re.sub(r"\n{3,}", "\n\n", text).strip(), mended

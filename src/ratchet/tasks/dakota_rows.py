@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ratchet.errors import UserError
+from ratchet.errors import UserError, UserErrors
 from ratchet.tasks.base import Row
 from ratchet.tasks.dakota_clean import Cleaning, clean
 from ratchet.tasks.dakota_text import normalise, skeleton
@@ -38,6 +38,21 @@ def source_files(folder: Path) -> list[Path]:
     if not found:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:12]) or "nothing"
         raise UserError(f"data.source: {folder} has no grammar_tasks_*.jsonl and no {MANIFEST} of prepared rows (it holds {there}). {_WHERE}")
+    return found
+
+
+def cleaned(source: str, revision: str | None, bad_rows: str) -> Cleaning:
+    """The published rows, cleaned.
+
+    Raises:
+        UserError: for lines that are no rows, unless ``bad_rows`` is "drop"; and where nothing usable is left.
+    """
+    found = clean(published(source, revision))
+    if found.broken and bad_rows == "stop":
+        shown = found.broken[:10] + ([f"... and {len(found.broken) - 10} more"] if len(found.broken) > 10 else [])
+        raise UserErrors(shown, f"{len(found.broken)} of {found.read} rows are bad (data.bad_rows: drop would leave them out):")
+    if not any(row["checkable"] for row in found.rows):
+        raise UserError("\n".join([f"data.source: {source} has no usable row", *found.notes()]))
     return found
 
 
@@ -113,12 +128,13 @@ def _keys(row: Row) -> list[str]:
     return found
 
 
-def prepare(source: str, revision: str | None, share: float, seed: int, folder: Path) -> Cleaning:
-    """Clean and split the published rows of ``source`` and write them into ``folder``."""
-    cleaning = clean(published(source, revision))
-    if not any(row["checkable"] for row in cleaning.rows):
-        raise UserError("\n".join([f"data.source: {source} has no usable row", *cleaning.notes()]))
+def prepare(source: str, revision: str | None, bad_rows: str, share: float, seed: int, folder: Path) -> list[str]:
+    """Clean and split the published rows of ``source`` and write them into ``folder``; says what became of them."""
+    cleaning = cleaned(source, revision, bad_rows)
     parts = split_rows(cleaning.rows, share, seed)
+    notes = cleaning.notes()
+    left = len(cleaning.rows) - sum(map(len, parts.values()))
+    notes += [f"left out {left}: no answer that can be checked, and they hang together with held-out rows"] if left else []
     folder.mkdir(parents=True, exist_ok=True)
     manifest: dict[str, Any] = {
         "source": source if not _is_folder(source) else [_described(path) for path in source_files(Path(source).expanduser())]
@@ -128,9 +144,9 @@ def prepare(source: str, revision: str | None, share: float, seed: int, folder: 
         path = folder / f"{name}.jsonl"
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         manifest["files"][path.name] = _described(path) | {"rows": len(rows), "checkable": sum(row["checkable"] for row in rows)}
-    (folder / "report.md").write_text(_report(cleaning, parts), encoding="utf-8")
+    (folder / "report.md").write_text(_report(cleaning, parts, notes), encoding="utf-8")
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return cleaning
+    return notes
 
 
 def _described(path: Path) -> dict[str, str]:
@@ -153,13 +169,13 @@ def read_prepared(folder: Path, split: str) -> list[Row]:
     return [row for _, row in read_lines(path)]
 
 
-def _report(cleaning: Cleaning, parts: dict[str, list[Row]]) -> str:
-    lines = ["# What became of the published Dakota rows", "", *(f"- {note}" for note in cleaning.notes()), "", "## Splits", ""]
+def _report(cleaning: Cleaning, parts: dict[str, list[Row]], notes: list[str]) -> str:
+    lines = ["# What became of the published Dakota rows", "", *(f"- {note}" for note in notes), "", "## Splits", ""]
     lines += ["| split | rows | checkable | by kind | by difficulty |", "|---|---|---|---|---|"]
     for name, rows in parts.items():
         lines.append(f"| {name} | {len(rows)} | {sum(r['checkable'] for r in rows)} | {_counts(rows, 'kind')} | {_counts(rows, 'difficulty')} |")
     lines += ["", "No rule, question, form, or answer of several words stands in two splits.", "", "## Rows that are for SFT only", ""]
-    why = Counter((row["kind"], row["why_unchecked"]) for row in cleaning.rows if not row["checkable"])
+    why = Counter((row["kind"], row["why_unchecked"]) for row in parts["train"] if not row["checkable"])
     lines += [f"- {count} {kind}: {reason}" for (kind, reason), count in why.most_common()] or ["- none"]
     lines += ["", "## Dropped rows, up to three for each reason", ""]
     for reason, count in cleaning.dropped.most_common():

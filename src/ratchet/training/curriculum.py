@@ -45,31 +45,33 @@ class StagedSampler(RepeatSampler):
                     yield from [index] * self.mini_repeat_count
 
 
-def staged_sampler(plain: RepeatSampler, settings: Curriculum, column: Sequence[Any]) -> StagedSampler:
-    """The sampler of a curriculum in the place of TRL's.
+def stage_pools(settings: Curriculum, column: Sequence[Any], prompts: int) -> dict[str, list[int]]:
+    """Stage -> its rows; stages without any are left out.
 
     Args:
         column: each row's value of ``settings.column``.
+        prompts: that a generation takes.
 
     Raises:
-        UserError: for a stage with fewer rows than a step has prompts, or rows that belong to no stage.
+        UserError: for a stage with fewer rows than a generation takes, or rows that belong to no stage.
     """
-    pools = [[i for i, value in enumerate(column) if str(value) == stage] for stage in settings.stages]
+    pools = {stage: [i for i, value in enumerate(column) if str(value) == stage] for stage in settings.stages}
     unstaged = sorted({str(value) for value in column} - set(settings.stages))
     if unstaged:
         raise UserError(
             f"curriculum.stages has no stage for the rows whose {settings.column} is {', '.join(unstaged)}; add it, or leave the rows out"
         )
-    for stage, pool in zip(settings.stages, pools, strict=True):
-        if pool and len(pool) < plain.batch_size:
-            raise UserError(
-                f"curriculum: stage {stage} has {len(pool)} rows, and a generation takes {plain.batch_size} prompts; merge it with another"
-            )
+    for stage, pool in pools.items():
+        if pool and len(pool) < prompts:
+            raise UserError(f"curriculum: stage {stage} has {len(pool)} rows, and a generation takes {prompts} prompts; merge it with another")
+    return {stage: pool for stage, pool in pools.items() if pool}
+
+
+def staged_sampler(plain: RepeatSampler, settings: Curriculum, column: Sequence[Any]) -> StagedSampler:
+    """The sampler of a curriculum in the place of TRL's."""
+    pools = stage_pools(settings, column, plain.batch_size)
     given = {"mini_repeat_count": plain.mini_repeat_count, "batch_size": plain.batch_size, "repeat_count": plain.repeat_count}
-    names = [stage for stage, pool in zip(settings.stages, pools, strict=True) if pool]
-    return StagedSampler(
-        names, [pool for pool in pools if pool], settings.keep, data_source=plain.data_source, shuffle=True, seed=plain.seed, **given
-    )
+    return StagedSampler([*pools], [*pools.values()], settings.keep, data_source=plain.data_source, shuffle=True, seed=plain.seed, **given)
 
 
 class Stages(TrainerCallback):

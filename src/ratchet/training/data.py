@@ -65,10 +65,21 @@ def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> t
     too_few = too_few_rows(recipe.batches, len(kept))
     if too_few:
         raise UserError("\n".join([*notes, too_few]))
+    if recipe.curriculum is not None:
+        _check_curriculum(recipe, kept)
     if recipe.trainer == "grpo":
         audited = gate(recipe, split.rows, folder.parent)
     Dataset.from_list(kept).save_to_disk(str(folder))
     return notes, audited
+
+
+def _check_curriculum(recipe: Recipe, rows: Sequence[Row]) -> None:
+    from ratchet.training.curriculum import stage_pools
+
+    column = recipe.curriculum.column
+    if column not in rows[0]:
+        raise UserError(f"curriculum.column: the rows of {recipe.task.name} have no column {column}; they have {', '.join(rows[0])}")
+    stage_pools(recipe.curriculum, [row[column] for row in rows], recipe.batches.prompts_per_generation)
 
 
 def _columns(row: Row) -> Row:

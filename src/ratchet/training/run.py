@@ -94,6 +94,8 @@ def staging(recipe: Recipe) -> Path:
 
 def begin(recipe: Recipe) -> None:
     """Make an empty staging folder; the output folder stays as it is."""
+    if recipe.output_dir.exists() and not recipe.output_dir.is_dir():
+        raise UserError(f"output_dir: {recipe.output_dir} is a file; name a folder with --output_dir")
     try:
         shutil.rmtree(staging(recipe), ignore_errors=True)
         staging(recipe).mkdir(parents=True)

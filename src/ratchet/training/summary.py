@@ -1,5 +1,6 @@
 """What is left to read when a run has ended."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,13 +41,14 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
         lines.append(f"baselines        always the commonest answer {result['majority']:.3f}{chance}")
     lines.append(f"{result['steps']} steps, {duration(result['seconds'])} with start-up; everything is in {folder}")
     scripts, python = Path(sys.argv[0]).parent, _python()
-    seed = int(recipe.get("seed")) + 1
+    seed, quoted = int(recipe.get("seed")) + 1, shlex.quote(str(folder))
+    again = shlex.quote(f"{folder}-seed{seed}")
     lines += [
         "",
         "next:",
-        f"  {python} {scripts / 'evaluate.py'} {folder}/recipe.yaml --model {folder} --evaluation.samples 8   # with pass@k",
-        f"  {python} {scripts / 'chat.py'} {folder}   # ask it something",
-        f"  {python} {scripts / recipe.trainer}.py {folder}/recipe.yaml --seed {seed} --output_dir {folder}-seed{seed}   # try another seed",
+        f"  {python} {scripts / 'evaluate.py'} {quoted}/recipe.yaml --model {quoted} --evaluation.samples 8   # with pass@k",
+        f"  {python} {scripts / 'chat.py'} {quoted}   # ask it something",
+        f"  {python} {scripts / recipe.trainer}.py {quoted}/recipe.yaml --seed {seed} --output_dir {again}   # try another seed",
     ]
     return "\n".join(lines)
 
