@@ -151,7 +151,7 @@ class _Checker:
         task_class = self._task_class()
         task = self._task(task_class)
         rewards = self._rewards(task_class, trainer)
-        self._audit_in_one_word()
+        self._audit_as_written()
         classes = {"audit": Audit, "curriculum": Curriculum, "evaluation": Evaluation, "from_scratch": FromScratch}
         groups = {name: self._group(name, cls) for name, cls in classes.items()}
         recipe = Recipe(
@@ -323,16 +323,20 @@ class _Checker:
         values = self._value(name, node, OWN_FIELDS[name], name)
         return cls(**values) if isinstance(values, dict) else None
 
-    def _audit_in_one_word(self) -> None:
-        """``audit: off`` stands for ``audit: {mode: off}``; YAML reads off as false."""
-        node = self.tree.value.get("audit")
-        if node is not None and isinstance(node.value, (bool, str)):
+    def _audit_as_written(self) -> None:
+        """``audit: off``, which YAML reads as false, for ``audit: {mode: off}``; and findings by their names.
+
+        On the command line and in the environment the hyphens of a finding's name have become underscores.
+        """
+        node = self.tree.value.get("audit", Node({}, ""))
+        if isinstance(node.value, (bool, str)):
             word = {"true": "stop", "on": "stop", "false": "off", "no": "off"}.get(node.text.lower(), node.text)
             self.tree.value["audit"] = Node({"mode": Node(word, node.origin, word, quoted=True)}, node.origin)
-        elif node is not None and isinstance(node.value, dict) and isinstance((accept := node.value.get("accept", node)).value, dict):
-            # On the command line and in the environment the hyphens of a finding's name become underscores.
-            named = {name.replace("_", "-"): reason for name, reason in accept.value.items()} if accept is not node else {}
-            self.tree.value["audit"] = Node({**node.value, **({"accept": Node(named, accept.origin)} if named else {})}, node.origin)
+            return
+        accept = node.value.get("accept") if isinstance(node.value, dict) else None
+        if accept is not None and isinstance(accept.value, dict):
+            named = {name.replace("_", "-"): reason for name, reason in accept.value.items()}
+            self.tree.value["audit"] = Node({**node.value, "accept": Node(named, accept.origin)}, node.origin)
 
     def _secrets(self, key: str, node: Node) -> None:
         if isinstance(node.value, dict):

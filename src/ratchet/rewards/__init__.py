@@ -114,8 +114,9 @@ def _check_kind(task: Task, row: Row, what: str, value: Any, kind: type) -> Any:
 def check_weights(terms: Sequence[RewardTerm]) -> None:
     """Refuse weights under which a wrong answer can be worth as much as a right one.
 
-    A right answer gains at least each goal's weight times what lies between its highest value and that of a wrong answer; all shaping terms together move a reward by at most the sum
-    of their weights times their spans. The first must be the larger.
+    A right answer gains at least each goal's weight times what lies between its highest value and that of a wrong answer;
+    all shaping terms together move a reward by at most the sum of their weights times their spans. The first must be the
+    larger.
     """
     goals = [term for term in terms if term.reward.goal]
     if not goals:

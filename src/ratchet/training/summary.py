@@ -39,6 +39,8 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
     if results:
         chance = f", guessing {result['chance']:.3f}" if result["chance"] else ""
         lines.append(f"baselines        always the commonest answer {result['majority']:.3f}{chance}")
+    if result.get("alarms"):
+        lines.append(f"alarms           {', '.join(result['alarms'])}: see above, and result.json")
     lines.append(f"{result['steps']} steps, {duration(result['seconds'])} with start-up; everything is in {folder}")
     scripts, python = Path(sys.argv[0]).parent, _python()
     seed, quoted = int(recipe.get("seed")) + 1, shlex.quote(str(folder))
