@@ -27,6 +27,10 @@ def test_sft_lowers_the_loss_and_leaves_a_model_and_a_recipe_that_run(script, tm
     losses = [float(line.split("loss ")[1].split()[0]) for line in done.stdout.splitlines() if " loss " in line]
     assert losses[-1] < losses[0]
     assert done.stdout.count("  held-out accuracy") == 2
+    assert (
+        done.stdout.count("alarm not-above-majority: ") == 1
+        and "not-above-majority" in json.loads((tmp_path / "out/result.json").read_text())["alarms"]
+    )
     assert "Traceback" not in done.stderr
     again = script("scripts/sft.py", "out/recipe.yaml", "--max_steps", "2")
     assert "holds an earlier run; moved it to" in again.stdout
