@@ -36,6 +36,8 @@ COMMITTED = {
     "thinking apart": "<think>Is it they bring? Final answer: they bring</think>\nwe bring",
     "run-on": "Final answer: we bring\n\nQuestion: Translate mani.\nFinal answer: he walks",
     "long explanation": "Final answer: we bring" + "\nThe -pi marks the plural." * 400,
+    "said before answering": "Before I answer: kau alone is to bring.\n\nFinal answer: we bring",
+    "imagined": "If it were -ya, the answer would be they bring. But it is -pi.\nFinal answer: we bring",
     "instead of": "I say \\boxed{we bring} instead of \\boxed{they bring}.",
 }
 NOT_COMMITTED = {
@@ -59,6 +61,9 @@ NOT_COMMITTED = {
     "next question": "Final answer: they bring\n\nQuestion: and this one?\nFinal answer: we bring",
     "unfinished thinking": "<think>\nFinal answer: we bring",
     "buried": "I remember the gold form we bring from the book. I will not commit to a form.",
+    "candidates below": "Final answer:\nwe bring\nthey bring\nI bring",
+    "two that are said to be fine": "Two translations suggest themselves:\n\nthey bring\nwe bring",
+    "reconsidered": "Final answer: we bring\n\nOn reflection this cannot hold.",
     "more than the answer": "Final answer: we bring they bring",
 }
 

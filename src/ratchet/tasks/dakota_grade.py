@@ -65,7 +65,7 @@ def components(answer: str, row: Mapping[str, Any], orthography: Orthography = "
 
 
 # A note after the answer that offers no other one and does not disown it.
-_NOTE = re.compile(r"\s*\((?!(?:[^()]*\b)?(?:or|not|maybe|perhaps|though|alternatively|otherwise|if)\b)[^()]*\)$")
+_NOTE = re.compile(r"\s*\((?!(?:[^()]*\b)?(?:or|not|maybe|perhaps|though|alternatively|otherwise|if|unless|but|could|should|might|may)\b)[^()]*\)$")
 
 
 def _parts(said: str, accepted: tuple[str, ...], language: str, affixes: tuple[str, ...]) -> dict[str, float]:

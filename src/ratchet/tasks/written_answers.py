@@ -25,98 +25,13 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from ratchet.tasks import written_patterns as p
 from ratchet.tasks.answers import after_thinking, new_questions
 
 WHOLE = 100_000  # characters read at most: the first half and the last half of these
 LONGEST = 600  # characters that an answer may have
 MANY = 64  # a text that answers more often, in one way of answering, commits to nothing
 _UNREADABLE = "\0"  # an explicit answer that is too long to be one: it contradicts every other
-
-_MARK = r"[*_`\"'“”)]{0,4}"
-_NAMES = r"(?:answer|translation|form|response|result)"
-# "Final answer: X", "**Answer**: X"; the word before it says whether it is one.
-_LABEL = re.compile(rf"(?:(?:final|correct)[ \t]+{_NAMES}|answer)[ \t]{{0,3}}(?:\([^()\n]{{0,40}}\))?{_MARK}[ \t]{{0,3}}[:：]{_MARK}", re.IGNORECASE)
-_HEADING = re.compile(
-    r"^[ \t#*_>]{0,8}(?:(?:the|my|our)[ \t]+)?(?:(?:final|correct)[ \t]+)?answer[ \t]{0,3}[*_:：]{0,4}[ \t]*$", re.IGNORECASE | re.MULTILINE
-)
-_OPENS_LINE = re.compile(r"[ \t#*_>-]*(?:(?:so|thus|therefore|hence|the|my|our)\b[ \t,]*)*\Z", re.IGNORECASE)
-_IS = re.compile(
-    rf"(?:(?:final|correct)[ \t]+{_NAMES}|answer){_MARK}[ \t]+(?:is|would[ \t]+be|must[ \t]+be|should[ \t]+be|=|->|→|—|–|-)(?![\w'])[ \t]*:?",
-    re.IGNORECASE,
-)
-_JSON = re.compile(r"[\"']answer[\"'][ \t]*:[ \t]*[\"']([^\"'\n]{1,300})[\"']", re.IGNORECASE)
-_BOX = re.compile(r"\\boxed\s{0,2}\{")
-_TAG = re.compile(r"<(?:answer|final_answer)\b[^<>\n]{0,40}>", re.IGNORECASE)
-_TAG_END = re.compile(r"</(?:answer|final_answer)>", re.IGNORECASE)
-_LABELLED_LINE = re.compile(
-    r"^[ \t#*_>-]{0,8}(?:(?:the|english|dakota|final|full)[ \t]+){0,3}(?:translation|complete[ \t]+form|inflected[ \t]+form)[ \t]{0,3}[*_]{0,3}[ \t]{0,3}[:：]",
-    re.IGNORECASE | re.MULTILINE,
-)
-# "The answer is clear", "... a first-person plural verb": says something about the answer, and is not it.
-_DESCRIBES = re.compile(
-    r"(?:based|correct|right|wrong|incorrect|different|clear|given|in|as|because|probably|likely|a|an|plural|singular|derived|formed|that|not|simple|simply|straightforward|easy|obvious|here|below|above|the[ \t]+(?:first|second|third|plural|singular|dual|form|one|same|following))\b",
-    re.IGNORECASE,
-)
-_DENIED = re.compile(
-    r"(?:\b(?:not|never|cannot|doubt|wrong|incorrect|false|instead[ \t]+of|rather[ \t]+than|no|neither|nor|than)|n['’]t)\b[^.!?\n]{0,30}\Z",
-    re.IGNORECASE,
-)
-_ASKS_OR_QUOTES = re.compile(r"(?:\b(?:to|such as|as in|like|with|write|say|format|form)[ \t]*[\"'“`]?|[\"“])\Z", re.IGNORECASE)
-_CORRECTS = re.compile(
-    r"\b(?:wait|hold[ \t]+on|take[ \t]+(?:it|that|this)(?:[ \t]+answer)?[ \t]+back|actually|correction|oops|sorry|scratch[ \t]+that|on[ \t]+second[ \t]+thought|i[ \t]+was[ \t]+wrong|my[ \t]+mistake|let[ \t]+me[ \t]+(?:correct|fix|redo|re-?check|reconsider|try[ \t]+again)|"
-    r"i[ \t]+mean|(?:that|this|it)(?:['’]s|[ \t]+is|[ \t]+was)[ \t]+(?:wrong|incorrect|not[ \t]+right|not[ \t]+correct|a[ \t]+mistake))\b|(?:^|[.!\n])[ \t]*no[,.—–]",
-    re.IGNORECASE,
-)
-_WITHDRAWS = re.compile(
-    r"\b(?:(?:that|this|it|which|(?:my|the|this|that)[ \t]+answer)(?:['’]s|[ \t]+is|[ \t]+was)[ \t]+(?:wrong|incorrect|not[ \t]+right|not[ \t]+correct|false|a[ \t]+mistake|mistaken)|scratch[ \t]+that|"
-    r"(?:ignore|disregard)[ \t]+(?:that|this|my|the)\b|withdraw(?:ing|n)?|retract(?:ing|ed)?|correction[ \t]*:|no,?[ \t]+wait|wait,?[ \t]+no|can(?:['’]t|not)[ \t]+(?:tell|say)[ \t]+(?:which|whether|if)|(?:might|may|could)[ \t]+(?:equally|just[ \t]+as|also)[ \t]+|i[ \t]+(?:take[ \t]+(?:it|that|this)[ \t]+back|was[ \t]+wrong|made[ \t]+a[ \t]+mistake|do[ \t]+not[ \t]+know|don['’]t[ \t]+know)|on[ \t]+(?:second[ \t]+thoughts?|reflection)|can(?:not|['’]t)[ \t]+(?:hold|be[ \t]+(?:right|true|it))|"
-    r"actually[, \t]+(?:it|that|this|the|no)\b|i(?:['’]m|[ \t]+am)[ \t]+not[ \t]+sure[ \t]*(?:[.!\n]|\Z|(?:about|of)[ \t]+(?:it|this|that|my))|i[ \t]+will[ \t]+not[ \t]+commit|never[ \t]?mind[ \t]*(?:[.!\n]|\Z)|could[ \t]+be[ \t]+wrong)|^[ \t]*no[,.!—–]",
-    re.IGNORECASE | re.MULTILINE,
-)
-_HEDGES = re.compile(r"[\s*_`\"'”»).,;:]{0,6}(?:[(]\s*)?(?:or|alternatively|or maybe|possibly|perhaps|maybe|otherwise)\b", re.IGNORECASE)
-_IMAGINED = re.compile(r"\b(?:if|were|had)\b[^.!?\n]*\Z", re.IGNORECASE)
-_CANDIDATES = re.compile(r"\b(?:two|three|both|either|several|candidates|options|possibilities|equally)\b[^:]*:\Z", re.IGNORECASE)
-_SENTENCE = re.compile(r"(?<=[.!?*\"”'])[ \t]+(?=(?:Let me know|I hope|Hope |Feel free|If you|Please|Would you|This is|Here|It is|Note)\b)")
-_COURTESY = re.compile(
-    r"\W*(?:let me know|i hope|hope (?:this|that|it)|feel free|if you (?:have|need|want|would)|thank|good luck|is there anything|happy to|please (?:let|feel)|would you like|great question)",
-    re.IGNORECASE,
-)
-# What is said before a question is restated; "here", "well" and "hi" can be answers.
-_OPENER = re.compile(
-    r"\W*(?:(?:sure|ok|okay|alright|all right|certainly|of course|great|reasoning)\b|(?:hello|hi|yes|well|first|thanks|now),|let(?:'s| me| us)\b|here(?:'s| is| are)\b|i(?:'ll| will| need)\b|we (?:need|have)\b|step \d)|.*:\s*\Z",
-    re.IGNORECASE | re.DOTALL,
-)
-
-_LEAD = re.compile(
-    r"(?:(?:so|thus|therefore|hence|then|ok|okay|and|now|i think|i believe)\b[,:]?[ \t]*){0,3}"
-    r"(?:[*_]{0,3}(?:(?:my|the|our|final|correct|complete|completed|full|resulting|inserted|affixed|finished|whole|right|dakota|english|literal|best|required|derived|inflected|so|thus|therefore|hence|and)[ \t]+){0,5}"
-    r"(?:answer|translation|form|word|sentence|result|phrase|meaning|dakota|english|solution|response|output|rendering|expression)"
-    r"(?:[ \t]+(?:form|sentence|word|text|phrase))?(?:[ \t]+(?:here|then|in[ \t]+(?:english|dakota)|into[ \t]+(?:english|dakota)))?"
-    rf"{_MARK}[ \t]{{0,3}}(?:[:：=→]{_MARK}|[ \t]*(?:is|would[ \t]+be|means|becomes|=|->|—|–|-)(?![\w']))[ \t]*:?"
-    r"|(?:it|this|that)[ \t]+(?:means|translates[ \t]+(?:to|as))[ \t]*:?|(?:it|this|that)[ \t]+is[ \t]*:|i(?:['’]d|[ \t]+would)[ \t]+(?:say|answer|go[ \t]+with|translate[ \t]+(?:it|this)[ \t]+as)[ \t]*:?|i[ \t]+(?:say|answer)[ \t]*:|(?:=>|->|→|⇒|∴)[ \t]*)[ \t]*",
-    re.IGNORECASE,
-)
-# "... so the form is *X*": what a last line ends with; and "stem + affix = X", "form: X".
-_SPAN = re.compile(
-    r"(?P<before>.{1,400}?)\b(?:is|be|as|to|say|says|means|mean|giving|gives|give|yields|yield|obtain|get|noun|verb|word|form|translation)[ \t]+"
-    r"(?:\*\*|[*`\"'“‘«„])(?P<said>[^*`\"“”«»„]{1,200}?)(?:\*\*|[*`\"'”’“»])(?:[ \t]+in[ \t]+(?:english|dakota))?[ \t]*[.!]?\Z",
-    re.IGNORECASE,
-)
-_AFTER = re.compile(r"(?P<before>.*)(?P<sign>[:：=→⇒]|->)[ \t]*(?P<said>[^:：=→⇒>\n]*[^\W\d_][^:：=→⇒>\n]*)\Z")
-_ALTERNATIVES = re.compile(r"\s/\s|\bor\b|^(?:[^,\s]+(?: [^,\s]+){0,2},\s*){2,}", re.IGNORECASE)
-_WORKING = re.compile(r"[+\d\"'“”«»*`(]|[^\x00-\x7f]|-(?:\s|$)")
-_QUOTED = re.compile(r"[ \t]*(?:\*\*|[\"“«`])[^*\"“”«»`\n]{1,200}(?:\*\*|[\"”»`])")
-_NOTE = re.compile(r"(?:,[ \t]+(?:meaning|which[ \t]+(?:is|means|would)|i\.e\.?|literally)\b|[ \t]+[—–][ \t]|[.!][ \t]+(?=[A-Z(]))")
-
-_BULLET = re.compile(r"(?:[-•>#]+|\d{1,2}[.)])[ \t]+")
-_LATEX = re.compile(
-    r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt)|emph|mbox)\s*\{([^{}]*)\}|\\(?:large|Large|normalsize|bf|it|quad|,|;|!)(?![a-zA-Z])"
-)
-_PAIRS = (("__", "__"), ("$$", "$$"), ("''", "''"), ("„", "“"), ("\\(", "\\)"), ("\\[", "\\]"), *zip("_\"'“„«»‘‚「『$([{<", "_\"'””»«’’」』$)]}>", strict=True))  # fmt: skip
-_WRAPS = {left[0]: [pair for pair in _PAIRS if pair[0][0] == left[0]] for left, _ in _PAIRS}
-_QUOTES = ('"', "“", "”")
-_EDGES = " \t\n\r\v\f\u00a0.,;:!"
-_NOTHING = re.compile(r"[\W_]*\Z")
 
 
 class _Claim(NamedTuple):
@@ -149,7 +64,7 @@ def read_written_answer(text: str, openings: Sequence[str] = ()) -> str | None:
         if not part.strip():
             continue
         decided, answer = _committed(part)
-        if decided or cut == cuts[-1] or (answer and not _OPENER.match(part.strip().rpartition("\n")[2])):
+        if decided or cut == cuts[-1] or (answer and not p.OPENER.match(part.strip().rpartition("\n")[2])):
             return answer
     return None
 
@@ -160,13 +75,13 @@ def _committed(text: str) -> tuple[bool, str | None]:
     if not claims:
         if "translation" not in text.lower() and "form" not in text.lower():
             return False, _last_line(text)
-        labelled = {clean(_of_line(text, match.end())) for match in _matches(_LABELLED_LINE, text)} - {""}
+        labelled = {clean(_of_line(text, match.end())) for match in _matches(p.LABELLED_LINE, text)} - {""}
         if labelled:
             return True, labelled.pop() if len(labelled) == 1 else None
         return False, _last_line(text)
     standing: _Claim | None = None
     for claim in claims:
-        if _DENIED.search(text[max(0, claim.start - 60) : claim.start]):
+        if p.DENIED.search(text[max(0, claim.start - 60) : claim.start]):
             standing = None if standing and standing.value == claim.value else standing
         elif standing is None or _same(standing.value, claim.value):
             standing = claim
@@ -176,7 +91,7 @@ def _committed(text: str) -> tuple[bool, str | None]:
             standing = claim
         else:
             return True, None
-    if standing is None or standing.value == _UNREADABLE or _HEDGES.match(text, standing.end) or _WITHDRAWS.search(text, standing.end):
+    if standing is None or standing.value == _UNREADABLE or p.HEDGES.match(text, standing.end) or p.WITHDRAWS.search(text, standing.end):
         return True, None
     return True, standing.value
 
@@ -200,7 +115,7 @@ def _same(first: str, second: str) -> bool:
 
 
 def _corrects(between: str) -> bool:
-    return bool(_CORRECTS.search(between)) and not re.search(r"\b(?:if|should|or|alternatively|otherwise)\b", between, re.IGNORECASE)
+    return bool(p.CORRECTS.search(between)) and not re.search(r"\b(?:if|should|or|alternatively|otherwise)\b", between, re.IGNORECASE)
 
 
 def _matches(pattern: re.Pattern, text: str) -> list[re.Match]:
@@ -211,7 +126,7 @@ def _matches(pattern: re.Pattern, text: str) -> list[re.Match]:
 def _boxed(text: str) -> Iterator[_Claim]:
     """The contents of every ``\\boxed{...}``, with balanced braces."""
     end = 0
-    for match in _matches(_BOX, text):
+    for match in _matches(p.BOX, text):
         if match.start() < end:
             continue
         depth, end = 0, match.end() - 1
@@ -226,8 +141,8 @@ def _boxed(text: str) -> Iterator[_Claim]:
 
 def _tagged(text: str) -> Iterator[_Claim]:
     """What stands in tags; the last one may lack its end. An opened tag that another follows is only mentioned."""
-    opened = [match.span() for match in _matches(_TAG, text)]
-    closed = [match.span() for match in _matches(_TAG_END, text)]
+    opened = [match.span() for match in _matches(p.TAG, text)]
+    closed = [match.span() for match in _matches(p.TAG_END, text)]
     for i, (start, inside) in enumerate(opened):
         following = opened[i + 1][0] if i + 1 < len(opened) else len(text)
         while closed and closed[0][0] < inside:
@@ -242,12 +157,12 @@ def _tagged(text: str) -> Iterator[_Claim]:
 
 
 def _json(text: str) -> Iterator[_Claim]:
-    return (_Claim(match.start(), match.end(), clean(match[1])) for match in _matches(_JSON, text) if clean(match[1]))
+    return (_Claim(match.start(), match.end(), clean(match[1])) for match in _matches(p.JSON, text) if clean(match[1]))
 
 
 def _said(text: str) -> Iterator[_Claim]:
     """What follows "answer:" or "the answer is" on its line, or stands under such a heading."""
-    labels, headings, sentences = (_matches(pattern, text) for pattern in (_LABEL, _HEADING, _IS))
+    labels, headings, sentences = (_matches(pattern, text) for pattern in (p.LABEL, p.HEADING, p.IS))
     if max(len(labels), len(headings), len(sentences)) > MANY:
         yield _Claim(len(text), len(text), _UNREADABLE)
         return
@@ -256,7 +171,7 @@ def _said(text: str) -> Iterator[_Claim]:
             continue
         line = _of_line(text, match.end())
         if not line.strip(" \t*_"):
-            if _OPENS_LINE.match(text[text.rfind("\n", 0, match.start()) + 1 : match.start()]):
+            if p.OPENS_LINE.match(text[text.rfind("\n", 0, match.start()) + 1 : match.start()]):
                 yield from _under(text, match.end())
         elif not _elsewhere(line):
             yield from _value(text, match.start(), match.end(), line)
@@ -264,22 +179,22 @@ def _said(text: str) -> Iterator[_Claim]:
         if not match.group().rstrip(" \t*_").endswith((":", "：")):
             yield from _under(text, match.end())
     for match in sentences:
-        if "would" in match.group().lower() and _IMAGINED.search(text[max(0, match.start() - 120) : match.start()]):
+        if "would" in match.group().lower() and p.IMAGINED.search(text[max(0, match.start() - 120) : match.start()]):
             continue
         line = _of_line(text, match.end())
-        if _begins(text, match.start()) and line.strip() and not _elsewhere(line) and not _DESCRIBES.match(line.strip(" \t*_\"'“`")):
+        if _begins(text, match.start()) and line.strip() and not _elsewhere(line) and not p.DESCRIBES.match(line.strip(" \t*_\"'“`")):
             yield from _value(text, match.start(), match.end(), line)
 
 
 def _begins(text: str, at: int) -> bool:
     """Whether a label stands at the beginning of a word, and is no quotation of the instruction and no "to answer"."""
     before = text[max(0, at - 14) : at]
-    return not (before[-1:].isalnum() or before[-1:] in ("<", "/", "_") or _ASKS_OR_QUOTES.search(before))
+    return not (before[-1:].isalnum() or before[-1:] in ("<", "/", "_") or p.ASKS_OR_QUOTES.search(before))
 
 
 def _elsewhere(line: str) -> bool:
     """Whether the line goes on to a box, a tag or a further label that says it better."""
-    return "\\boxed" in line or _TAG.search(line) is not None or _LABEL.search(line) is not None or _IS.search(line) is not None
+    return "\\boxed" in line or p.TAG.search(line) is not None or p.LABEL.search(line) is not None or p.IS.search(line) is not None
 
 
 def _under(text: str, start: int) -> Iterator[_Claim]:
@@ -287,19 +202,33 @@ def _under(text: str, start: int) -> Iterator[_Claim]:
     position = start
     while position < len(text):
         line = _of_line(text, position)
-        if not _NOTHING.match(line):
-            if not _elsewhere(line) and not _HEADING.match(line):
+        if not p.NOTHING.match(line):
+            if not _elsewhere(line) and not p.HEADING.match(line):
                 yield from _value(text, start, position, line)
+                yield from _candidates(text, position + len(line) + 1, len(line.split()))
             return
         position += len(line) + 1
 
 
+def _candidates(text: str, start: int, words: int) -> Iterator[_Claim]:
+    """A line just below an answer that is as short and no note: another candidate."""
+    line = _of_line(text, start)
+    if (
+        not p.NOTHING.match(line)
+        and len(line.split()) <= words + 1
+        and not p.COURTESY.match(line)
+        and line.strip()[0] not in "([-•#<\\"
+        and ":" not in line
+    ):
+        yield _Claim(start, start + len(line), clean(line) or _UNREADABLE)
+
+
 def _value(text: str, start: int, position: int, line: str) -> Iterator[_Claim]:
-    quoted = _QUOTED.match(line)
-    note = _NOTE.search(line)
+    quoted = p.QUOTED.match(line)
+    note = p.NOTE.search(line)
     if quoted:
         note, line = None, quoted.group()
-    said = line[: note.start()] if note and not _NOTHING.match(line[: note.start()]) else line
+    said = line[: note.start()] if note and not p.NOTHING.match(line[: note.start()]) else line
     value = _UNREADABLE if len(said) > LONGEST else clean(_without_lead(_ending(said.strip())))
     if value:
         yield _Claim(start, position + len(said), value)
@@ -312,24 +241,24 @@ def _of_line(text: str, start: int) -> str:
 
 
 def _last_line(text: str) -> str | None:
-    lines = [line.strip() for line in text.split("\n") if not _NOTHING.match(line) and not _COURTESY.match(line)]
+    lines = [line.strip() for line in text.split("\n") if not p.NOTHING.match(line) and not p.COURTESY.match(line)]
     if not lines or len(lines[-1]) > LONGEST:
         return None
     if len(lines) > 1 and re.search(r"\b(?:or|either)\b\W*\Z", lines[-2], re.IGNORECASE):
         return None
-    if any(_CANDIDATES.search(line) for line in lines[-3:-1]):
+    if any(p.CANDIDATES.search(line) for line in lines[-3:-1]):
         return None
-    bullets = [_BULLET.match(line) for line in lines[-2:]]
+    bullets = [p.BULLET.match(line) for line in lines[-2:]]
     if len(lines) > 1 and all(bullets) and all(len(line.split()) <= 5 and ":" not in line for line in lines[-2:]):
         return None  # a list of candidates is no choice
-    line = _SENTENCE.split(lines[-1])[0]
-    if _DENIED.search(_ending_after(line)[0]):
+    line = p.SENTENCE.split(lines[-1])[0]
+    if p.DENIED.search(_ending_after(line)[0]):
         return None
     return clean(_ending(line)) or None
 
 
 def _without_lead(value: str) -> str:
-    lead = _LEAD.match(value)
+    lead = p.LEAD.match(value)
     return value[lead.end() :] if lead else value
 
 
@@ -340,16 +269,16 @@ def _ending(line: str) -> str:
 
 def _ending_after(line: str) -> tuple[str, str]:
     """What stands before the answer on its line, and the answer."""
-    match = _SPAN.match(line) or ("*" in line and _SPAN.match(line.replace("*", "")))
+    match = p.SPAN.match(line) or ("*" in line and p.SPAN.match(line.replace("*", "")))
     if match:
         return match["before"] + " ", match["said"]
     line = clean(line)
     rest = _without_lead(line)
     before = line[: len(line) - len(rest)]
-    match = _AFTER.match(rest)
+    match = p.AFTER.match(rest)
     if not match:
         return before, rest
-    fits = _WORKING.search(match["before"]) if match["sign"] in ("=", "→", "⇒", "->") else not _ALTERNATIVES.search(match["before"])
+    fits = p.WORKING.search(match["before"]) if match["sign"] in ("=", "→", "⇒", "->") else not p.ALTERNATIVES.search(match["before"])
     return (before + match["before"], match["said"]) if fits else (before, rest)
 
 
@@ -363,13 +292,13 @@ def clean(value: str) -> str:
     if "\\" in value or "~" in value:
         value = value.replace("\\ ", " ").replace("~", " ")
         for _ in range(3):
-            value = _LATEX.sub(lambda match: match[1] or "", value)
+            value = p.LATEX.sub(lambda match: match[1] or "", value)
     value = value.replace("*", "").replace("`", "'") if "``" in value else value.replace("*", "").replace("`", "")
-    value = _BULLET.sub("", value, count=1) if _BULLET.match(value) else value
+    value = p.BULLET.sub("", value, count=1) if p.BULLET.match(value) else value
     before = None
     while value != before:
-        before, value = value, _unwrapped(value.strip(_EDGES))
-    return "" if _NOTHING.match(value) else value
+        before, value = value, _unwrapped(value.strip(p.EDGES))
+    return "" if p.NOTHING.match(value) else value
 
 
 def _unwrapped(value: str) -> str:
@@ -378,11 +307,11 @@ def _unwrapped(value: str) -> str:
         value = value[:-1]
     if value.startswith("\\boxed{") and value.endswith("}"):
         return value[7:-1]
-    for left, right in _WRAPS.get(value[:1], ()):
+    for left, right in p.WRAPS.get(value[:1], ()):
         inner = value[len(left) : len(value) - len(right)]
         if len(value) > len(left) + len(right) and value.startswith(left) and value.endswith(right) and right not in inner and left not in inner:
             return inner
-    if value[:1] in _QUOTES or value[-1:] in _QUOTES:
-        for quote in _QUOTES:
+    if value[:1] in p.QUOTES or value[-1:] in p.QUOTES:
+        for quote in p.QUOTES:
             value = value.strip(quote) if value.count(quote) == 1 else value
     return value
