@@ -107,8 +107,9 @@ class Report:
             parts.append("<h2>Findings</h2><ul>" + "".join(_group(*group) for group in self.groups()) + "</ul>")
         names = [component.name for component in self.tally.components]
         columns = ["policy", "", "reward", "correct", "n", *names]
+        heads = "".join(f"<th>{_e(column).replace('_', '_<wbr>')}</th>" for column in columns)
         for kind, title in KINDS.items():
-            parts.append(f"<h2>{title.capitalize()}</h2><div><table><tr>{''.join(f'<th>{_e(c)}</th>' for c in columns)}</tr>")
+            parts.append(f"<h2>{title.capitalize()}</h2><div><table style='min-width:{22 + 6 * len(columns)}rem'><tr>{heads}</tr>")
             for line in self.lines(kind):
                 cells = [f"{line.mean:.3f}", f"{line.share:.3f}", str(line.n), *(f"{part / line.n:.3f}" for part in line.parts)]
                 width = max(0.0, min(1.0, line.mean / gold))
@@ -133,7 +134,7 @@ def _e(text: str) -> str:
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>TITLE</title><style>
 body{font:15px/1.45 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
-div{overflow-x:auto}table{min-width:46rem;border-collapse:collapse;width:100%;table-layout:fixed;font-variant-numeric:tabular-nums}th,td{padding:.2rem .6rem;overflow-wrap:anywhere;vertical-align:bottom;text-align:right;border-bottom:1px solid #e4e4e4}
+h1{overflow-wrap:anywhere}div{overflow-x:auto}table{border-collapse:collapse;width:100%;table-layout:fixed;font-variant-numeric:tabular-nums}th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #e4e4e4}
 th:first-child,td:first-child{text-align:left}th:first-child{width:16rem}th:nth-child(2){width:20%}td.bar i{display:block;height:.8rem;background:#c0392b}
 td.bar i.gold{background:#2e8b57}td.bar i.ignorant{background:#b8860b}.good,.bad{font-size:1.3rem;font-weight:600}.good{color:#2e8b57}.bad,.fails{color:#c0392b}
 .accepted{color:#b8860b}.note{color:#666}.small{color:#666;font-size:.85rem}li{margin:.5rem 0}code{background:#f4f4f4;padding:0 .2rem;word-break:break-word}
