@@ -64,6 +64,9 @@ NOT_COMMITTED = {
     "candidates below": "Final answer:\nwe bring\nthey bring\nI bring",
     "two that are said to be fine": "Two translations suggest themselves:\n\nthey bring\nwe bring",
     "reconsidered": "Final answer: we bring\n\nOn reflection this cannot hold.",
+    "two on one line": "Final answer: they bring Final answer: we bring",
+    "a line that goes on to a box": "Final answer: they bring \\boxed{we bring}",
+    "said, then labelled": "The answer is they bring.\nFinal answer: we bring",
     "more than the answer": "Final answer: we bring they bring",
 }
 

@@ -170,11 +170,10 @@ def _said(text: str) -> Iterator[_Claim]:
         if not _begins(text, match.start()):
             continue
         line = _of_line(text, match.end())
-        if not line.strip(" \t*_"):
-            if p.OPENS_LINE.match(text[text.rfind("\n", 0, match.start()) + 1 : match.start()]):
-                yield from _under(text, match.end())
-        elif not _elsewhere(line):
+        if line.strip(" \t*_"):
             yield from _value(text, match.start(), match.end(), line)
+        elif p.OPENS_LINE.match(text[text.rfind("\n", 0, match.start()) + 1 : match.start()]):
+            yield from _under(text, match.end())
     for match in headings:
         if not match.group().rstrip(" \t*_").endswith((":", "：")):
             yield from _under(text, match.end())
@@ -182,19 +181,28 @@ def _said(text: str) -> Iterator[_Claim]:
         if "would" in match.group().lower() and p.IMAGINED.search(text[max(0, match.start() - 120) : match.start()]):
             continue
         line = _of_line(text, match.end())
-        if _begins(text, match.start()) and line.strip() and not _elsewhere(line) and not p.DESCRIBES.match(line.strip(" \t*_\"'“`")):
+        if _begins(text, match.start()) and line.strip() and not p.DESCRIBES.match(_here(line).strip(" \t*_\"'“`")):
             yield from _value(text, match.start(), match.end(), line)
 
 
 def _begins(text: str, at: int) -> bool:
-    """Whether a label stands at the beginning of a word, and is no quotation of the instruction and no "to answer"."""
-    before = text[max(0, at - 14) : at]
-    return not (before[-1:].isalnum() or before[-1:] in ("<", "/", "_") or p.ASKS_OR_QUOTES.search(before))
+    """Whether a label begins a line or a sentence, or is made one by its article, and quotes no instruction."""
+    before = text[max(0, at - 40) : at]
+    if before[-1:].isalnum() or before[-1:] in ("<", "/") or p.ASKS_OR_QUOTES.search(before):
+        return False
+    return at <= 40 and not before.strip() or p.INTRODUCED.search(before) is not None
 
 
-def _elsewhere(line: str) -> bool:
-    """Whether the line goes on to a box, a tag or a further label that says it better."""
-    return "\\boxed" in line or p.TAG.search(line) is not None or p.LABEL.search(line) is not None or p.IS.search(line) is not None
+def _further(line: str) -> int:
+    """Where the line goes on to a box, a tag or a further label, which is a claim of its own; else its length."""
+    found = [match.start() for match in (p.BOX.search(line), p.TAG.search(line), p.LABEL.search(line), p.IS.search(line)) if match]
+    return min(found, default=len(line))
+
+
+def _here(line: str) -> str:
+    """What a line says before it goes on to a further claim; nothing where that only leads on to it."""
+    said = line[: _further(line)]
+    return "" if len(said) < len(line) and p.LEADS_ON.match(said) else said
 
 
 def _under(text: str, start: int) -> Iterator[_Claim]:
@@ -203,7 +211,7 @@ def _under(text: str, start: int) -> Iterator[_Claim]:
     while position < len(text):
         line = _of_line(text, position)
         if not p.NOTHING.match(line):
-            if not _elsewhere(line) and not p.HEADING.match(line):
+            if _further(line) and not p.HEADING.match(line):
                 yield from _value(text, start, position, line)
                 yield from _candidates(text, position + len(line) + 1, len(line.split()))
             return
@@ -224,6 +232,7 @@ def _candidates(text: str, start: int, words: int) -> Iterator[_Claim]:
 
 
 def _value(text: str, start: int, position: int, line: str) -> Iterator[_Claim]:
+    line = _here(line)
     quoted = p.QUOTED.match(line)
     note = p.NOTE.search(line)
     if quoted:

@@ -14,7 +14,7 @@ HEADING = re.compile(
 )
 OPENS_LINE = re.compile(r"[ \t#*_>-]*(?:(?:so|thus|therefore|hence|the|my|our)\b[ \t,]*)*\Z", re.IGNORECASE)
 IS = re.compile(
-    rf"(?:(?:final|correct)[ \t]+{NAMES}|answer){MARK}[ \t]+(?:is|would[ \t]+be|must[ \t]+be|should[ \t]+be|=|->|→|—|–|-)(?![\w'])[ \t]*:?",
+    rf"(?:(?:final|correct)[ \t]+{NAMES}|answer){MARK}[ \t]+(?:is|would[ \t]+be|must[ \t]+be|should[ \t]+be|=|->|→|—|–|-)(?![\w'-])[ \t]*:?",
     re.IGNORECASE,
 )
 JSON = re.compile(r"[\"']answer[\"'][ \t]*:[ \t]*[\"']([^\"'\n]{1,300})[\"']", re.IGNORECASE)
@@ -27,7 +27,18 @@ LABELLED_LINE = re.compile(
 )
 # "The answer is clear", "... a first-person plural verb": says something about the answer, and is not it.
 DESCRIBES = re.compile(
-    r"(?:based|correct|right|wrong|incorrect|different|clear|given|in|as|because|probably|likely|a|an|plural|singular|derived|formed|that|not|simple|simply|straightforward|easy|obvious|here|below|above|the[ \t]+(?:first|second|third|plural|singular|dual|form|one|same|following))\b",
+    r"(?:based|correct|right|wrong|incorrect|different|clear|given|as|because|probably|likely|not|simple|simply|straightforward|easy|obvious|here|below|above|found|derived|formed)\b"
+    r"|.{0,80}\b(?:plural|singular|dual|verb|noun|pronoun|adjective|adverb|particle|prefix|suffix|affix|stem|root|person|tense|form|forms|word|phrase|sentence|translation|answer|reading|accent|meaning|subject|object)\b",
+    re.IGNORECASE,
+)
+# What may stand between one label and the next, or a box, without being an answer: "Final answer: the final answer is".
+LEADS_ON = re.compile(
+    r"(?:[\W_]|\b(?:so|thus|therefore|hence|then|and|the|my|our|a|final|correct|answer|translation|form|result|is|here|as|in|english|dakota|would|be|it|this|that|means|text)\b)*\Z",
+    re.IGNORECASE,
+)
+# What stands before a label: the beginning of its line or of a sentence, or a word that makes it one.
+INTRODUCED = re.compile(
+    r"(?:^|[\n.!?:;,)\]*_#>\"”|-])[ \t*_#>\"“]*(?:(?:so|thus|therefore|hence|and|then|now|ok|okay)\b[, \t]*){0,3}(?:the|my|our|a|this)?[ \t*_]*\Z|\b(?:the|my|our|is the)[ \t*_]+\Z",
     re.IGNORECASE,
 )
 DENIED = re.compile(
@@ -88,5 +99,5 @@ LATEX = re.compile(
 PAIRS = (("__", "__"), ("$$", "$$"), ("''", "''"), ("„", "“"), ("\\(", "\\)"), ("\\[", "\\]"), *zip("_\"'“„«»‘‚「『$([{<", "_\"'””»«’’」』$)]}>", strict=True))  # fmt: skip
 WRAPS = {left[0]: [pair for pair in PAIRS if pair[0][0] == left[0]] for left, _ in PAIRS}
 QUOTES = ('"', "“", "”")
-EDGES = " \t\n\r\v\f\u00a0.,;:!"
+EDGES = " \t\n\r\v\f\u00a0.,;:!_"
 NOTHING = re.compile(r"[\W_]*\Z")
