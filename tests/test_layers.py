@@ -12,8 +12,8 @@ HEAVY = {"torch", "trl", "transformers", "accelerate", "peft", "datasets", "nump
 # Each room and the rooms it may import.
 ARROWS = {
     "errors": set(),
-    "files": set(),
-    "tasks": {"errors"},
+    "files": {"errors"},
+    "tasks": {"errors", "files"},
     "rewards": {"errors", "tasks"},
     "recipe": {"errors", "tasks", "rewards"},
     "audit": {"errors", "files", "tasks", "rewards", "recipe"},

@@ -9,8 +9,8 @@ from ratchet.audit.gate import audit_recipe
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 from ratchet.tasks import load_split, train_split
-from ratchet.tasks.aquarat_rows import capped
 from ratchet.tasks.base import Row
+from ratchet.tasks.reading import capped
 
 
 def run(recipe: Recipe, options: Mapping[str, str]) -> int:

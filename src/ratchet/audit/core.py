@@ -85,12 +85,13 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
     known = Knowledge.of(task, rows, limit)
     count = len(scorer.components)
     found = Tally(scorer.components, known, {}, [float("inf")] * count, [float("-inf")] * count, [[] for _ in range(count)])
-    found.boilerplate = _boilerplate(task, rows)
-    for row in rows:
+    prompts = [prompt_text(task, row) for row in rows]
+    found.boilerplate = _boilerplate(prompts)
+    for row, prompt in zip(rows, prompts, strict=True):
         probes, grades = _graded(task, row, known)
         rewards = scorer.scores(row, [probe.text for probe in probes], grades)
         _add(found, row, probes, grades, rewards)
-        _inspect(found, task, row)
+        _inspect(found, task, row, prompt)
         found.rows += 1
     for policy, place, value in found.unjudged:  # where no range is stated, the highest value seen is what gold should earn
         if value < max(found.high) - 1e-6:
@@ -98,10 +99,10 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
     return found
 
 
-def _boilerplate(task: Task, rows: Sequence[Row]) -> frozenset[str]:
+def _boilerplate(prompts: Sequence[str]) -> frozenset[str]:
     """Lines that three prompts and a twentieth of all have in common."""
-    counts = Counter(line for row in rows for line in set(prompt_text(task, row).split("\n")))
-    return frozenset(line for line, count in counts.items() if count >= max(3, 0.05 * len(rows)))
+    counts = Counter(line for prompt in prompts for line in set(prompt.split("\n")))
+    return frozenset(line for line, count in counts.items() if count >= max(3, 0.05 * len(prompts)))
 
 
 def _graded(task: Task, row: Row, known: Knowledge) -> tuple[list[Probe], list[Grade]]:
@@ -155,9 +156,9 @@ def _judge(found: Tally, policy: str, place: str, values: Sequence[float]) -> No
     found.unjudged += [(policy, place, value) for component, value in goals if component.high is None]
 
 
-def _inspect(found: Tally, task: Task, row: Row) -> None:
+def _inspect(found: Tally, task: Task, row: Row, prompt: str) -> None:
     """What can be wrong with a row itself."""
-    gold, prompt = task.gold(row), prompt_text(task, row)
+    gold = task.gold(row)
     found.prompts.setdefault(prompt, {}).setdefault(gold, str(row["id"]))
     if _PLACEHOLDER.search(gold):
         found.placeholders.append(str(row["id"]))

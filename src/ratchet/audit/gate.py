@@ -16,8 +16,8 @@ from ratchet.errors import UserError
 from ratchet.files import write_json
 from ratchet.recipe import Recipe
 from ratchet.rewards import REWARDS, RewardTerm
-from ratchet.tasks.aquarat_rows import capped
 from ratchet.tasks.base import Row
+from ratchet.tasks.reading import capped
 
 FILE = "audit.json"
 ADVICE = (

@@ -4,10 +4,8 @@ Whatever is wrong with a reward (it raises, returns nothing, too few values, NaN
 ``UserError`` that names the function, the row and, where it was missing, the column.
 """
 
-import importlib.util
 import inspect
 import math
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ratchet.audit.policies import CHARS_PER_TOKEN
 from ratchet.errors import UserError
+from ratchet.files import import_file
 from ratchet.rewards import RewardTerm, Sample, raised
 from ratchet.tasks.base import Grade, Row, Task
 
@@ -138,15 +137,7 @@ def load_function(place: str) -> Callable[..., Any]:
     path, _, name = place.rpartition(":")
     if not path.endswith(".py") or not name:
         raise UserError(f"--reward: write path/to/file.py:function, not {place}")
-    if not Path(path).is_file():
-        raise UserError(f"--reward: the file {path} does not exist")
-    spec = importlib.util.spec_from_file_location(f"audited_{Path(path).stem}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the file raises
-        raise UserError(f"--reward: {path} cannot be imported: {type(error).__name__}: {error}") from error
+    module = import_file(Path(path), "--reward")
     function = getattr(module, name, None)
     if not callable(function):
         there = ", ".join(n for n, value in vars(module).items() if inspect.isfunction(value)) or "none"

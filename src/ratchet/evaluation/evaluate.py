@@ -9,8 +9,8 @@ from typing import Any
 
 from ratchet.evaluation.statistics import Share, mcnemar, mean_share, pass_at_k, powers_of_two, wilson
 from ratchet.recipe.groups import Evaluation
-from ratchet.tasks.aquarat_rows import capped
 from ratchet.tasks.base import Row, Task
+from ratchet.tasks.reading import capped
 
 NO_ANSWER = "none"
 

@@ -1,12 +1,10 @@
 """What is learned: one file per task. ``find_task`` turns a recipe's ``task`` into a class."""
 
-import importlib.util
 import inspect
-import sys
-import traceback
 from pathlib import Path
 
 from ratchet.errors import UserError
+from ratchet.files import import_file
 from ratchet.tasks.aquarat import AquaRat
 from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
 from ratchet.tasks.dakota import Dakota
@@ -41,19 +39,8 @@ def find_task(name: str) -> type[Task]:
     if not name.endswith(".py"):
         raise UserError(f"task: there is no task {name!r}; choose from {', '.join(sorted(TASKS))}, or name a Python file")
     path = Path(name).expanduser()
-    if not path.is_file():
-        raise UserError(f"task: the file {name} does not exist")
-    module_name = f"ratchet_task_{path.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises, at the line that raised it
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-        line = getattr(error, "lineno", None) or (lines[-1] if lines else 1)
-        raise UserError(f"task: {path}:{line}: {type(error).__name__}: {error}") from error
-    found = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Task) and c.__module__ == module_name]
+    module = import_file(path, "task")
+    found = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Task) and c.__module__ == module.__name__]
     if len(found) != 1:
         raise UserError(f"task: {path} must define one subclass of ratchet.tasks.Task, it defines {len(found)}")
     missing = sorted(getattr(found[0], "__abstractmethods__", ()))

@@ -29,13 +29,13 @@ from ratchet.tasks.option_values import trailing_value
 TAIL = 700  # characters read first; the rest only where these hold no claim
 WHOLE = 6_000  # characters read at most
 
-TAKEN_BACK = re.compile(
+_TAKEN_BACK = re.compile(
     r"\b(?:wait|actually|correction|correct(?:ing|ed)|oops|sorry|scratch|i\s+mean[t]?|rather|instead|on\s+second\s+thought|mistake[n]?|mis(?:read|calculated|counted)|wrong|incorrect|error|"
     r"not\s+right|hmm+|no[,.;:!—–-]|no\s+wait|revis(?:e|ed|ing)|re-?(?:check|calculat|comput|consider|do|think|read)\w*|double-?check\w*|let\s+me\s+(?:re|fix|correct|try|start)\w*|apolog\w+|never\s*mind|changed?\s+(?:my|the)|updated?|strike|withdraw\w*|retract\w*|disregard|ignore\s+(?:that|the\s+above|my))"
     r"|更正|不对|等等|错了|間違|いや|perd[óo]n|espera|me\s+equivo|corrijo|nein|falsch|moment|irrtum|warte|attende[zs]|je\s+me\s+trompe|erreur|подожд|ошиб|errado|scusa|aspetta|sbagliato|~~",
     re.IGNORECASE,
 )
-WITHDRAWN = re.compile(
+_WITHDRAWN = re.compile(
     r"\b(?:(?:that|this|it|which|my\s+answer|the\s+answer|answer)(?:\s+(?:is|was|can|seems|looks|must\s+be|may\s+be|might\s+be)|'s)\s*(?:not|n't|wrong|incorrect|false|a\s+mistake|an\s+error|mistaken|invalid|impossible)|"
     r"that\s+(?:isn't|wasn't|can't|doesn't|cannot|does\s+not)\b|not\s+(?:right|correct)\b|scratch\s+that|never\s*mind|strike\s+that|i\s+(?:take|withdraw|retract)\b|ignore\s+(?:that|the\s+above|my|this)|disregard|"
     r"i\s+(?:do\s+not|don't|dont|am\s+not|can't|cannot)\s+(?:really\s+)?(?:know|sure|tell|decide|say|determine|stand|answer|be\s+sure)|i'm\s+not\s+sure|none\s+of\s+(?:them|that|it|(?:the|these|those)\s+(?:options?|choices?|answers?)?\s*(?:is|are|fit|match|work)\w*)|(?:but|though)\s+i\s+could\s+be\s+wrong|made\s+(?:a|an)\s+(?:mistake|error)|no\s+answer|withdrawn|retracted|there\s+is\s+no\s+correct|cannot\s+be\s+determined"
@@ -43,7 +43,7 @@ WITHDRAWN = re.compile(
     r"|\b(?:wait|hmm+|oops|actually\s+no|no\s+wait|hold\s+on)\b|está\s+mal|no\s+s[ée]\b|weiß\s+nicht|je\s+ne\s+sais\s+pas|не\s+знаю|não\s+sei|non\s+lo\s+so|不对|不知道|不确定|わかりません|모르겠",
     re.IGNORECASE,
 )
-CONFIRMED = re.compile(
+_CONFIRMED = re.compile(
     r"(?<!not )(?<!n't )\b(?:yes|confirmed|confirms|stands|checks\s+out|that's\s+(?:right|correct)|is\s+correct|still|consistent|holds|same|good)\b",
     re.IGNORECASE,
 )
@@ -138,7 +138,7 @@ def _judge(text: str, options: Sequence[str], opens: bool) -> tuple[bool, str | 
     if standing is None and not any(not claim.denied for claim in found):
         letter = trailing_value(text, options)
         return letter is not None, letter
-    if standing and taken_back_after(text, end):
+    if standing and _taken_back_after(text, end):
         after = text[end:]
         return True, trailing_value(after, options) if "\n" in after or "." in after else None
     return True, standing if standing and len(standing) == 1 and standing != _CONFLICT else None
@@ -159,7 +159,7 @@ def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int]:
             continue  # a second keyword of the same statement
         elif _OPTION_BLOCK.search(text, end, claim.start):
             break  # the text has run on into another question; the first answer counts
-        elif corrects(text[max(end, claim.start - 400) : claim.start]):
+        elif _corrects(text[max(end, claim.start - 400) : claim.start]):
             standing = claim.letters
         elif len(standing) > 1 and claim.letters in standing:
             standing = claim.letters  # "either A or C ... so C"
@@ -169,12 +169,12 @@ def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int]:
     return standing, end
 
 
-def corrects(between: str) -> bool:
+def _corrects(between: str) -> bool:
     """Whether the words between two answers replace the first by the second."""
-    return bool(TAKEN_BACK.search(between)) and not re.search(r"\b(?:if|alternatively|otherwise)\b", between, re.IGNORECASE)
+    return bool(_TAKEN_BACK.search(between)) and not re.search(r"\b(?:if|alternatively|otherwise)\b", between, re.IGNORECASE)
 
 
-def taken_back_after(text: str, end: int) -> bool:
+def _taken_back_after(text: str, end: int) -> bool:
     after = text[end : end + 500]
-    withdrawn = WITHDRAWN.search(after)
-    return bool(withdrawn) and not CONFIRMED.search(after, withdrawn.end())
+    withdrawn = _WITHDRAWN.search(after)
+    return bool(withdrawn) and not _CONFIRMED.search(after, withdrawn.end())

@@ -24,7 +24,7 @@ from ratchet.tasks import aquarat_rows, word_problems
 from ratchet.tasks.answers import read_answer
 from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
 from ratchet.tasks.option_values import strip_label
-from ratchet.tasks.reading import read_hub
+from ratchet.tasks.reading import capped, is_folder, read_hub
 
 LETTERS = aquarat_rows.LETTERS
 INSTRUCTION = 'Work the problem out step by step. Then write the letter of the right option on a last line of its own, as in "Answer: X".'
@@ -193,9 +193,8 @@ class AquaRat(Task):
         yield Probe("letters sprinkled", "hack", "A train B left C at D with E.")
 
     def _raw(self, split: str):
-        folder = Path(self.source).expanduser()
-        if folder.exists() or self.source.startswith((".", "/", "~")):
-            return aquarat_rows.read_folder(folder, split)
+        if is_folder(self.source):
+            return aquarat_rows.read_folder(Path(self.source).expanduser(), split)
         if self.source.count("/") != 1:
             raise UserError(f'data.source: {self.source} is neither a folder here, nor a data set on the Hub (owner/name), nor "generated"')
         instead = "Without a network, download it once (https://github.com/google-deepmind/AQuA) and name the folder: --data.source FOLDER"
@@ -228,7 +227,7 @@ class AquaRat(Task):
         return rows, notes
 
     def _capped(self, rows: list[Row], split: str) -> list[Row]:
-        return aquarat_rows.capped(rows, getattr(self, f"max_{split}"), self.seed)
+        return capped(rows, getattr(self, f"max_{split}"), self.seed)
 
 
 _CLOSING = re.compile(

@@ -3,17 +3,16 @@
 Upstream: https://github.com/google-deepmind/AQuA (Ling et al., 2017, arXiv:1705.04146), Apache-2.0.
 """
 
-import random
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ratchet.errors import UserError, UserErrors
+from ratchet.errors import UserError
 from ratchet.tasks.base import Row
 from ratchet.tasks.option_values import strip_label
-from ratchet.tasks.reading import read_lines
+from ratchet.tasks.reading import bad_rows_error, read_lines
 
 HUB_DATASET = "deepmind/aqua_rat"
 LETTERS = "ABCDE"
@@ -95,8 +94,7 @@ def checked_rows(split: str, raw: Iterable[tuple[str, Any]], bad_rows: str) -> t
         else:
             rows.append({"id": f"{split}-{number}", **result})
     if bad and bad_rows == "stop":
-        shown = bad[:10] + ([f"... and {len(bad) - 10} more"] if len(bad) > 10 else [])
-        raise UserErrors(shown, f"{len(bad)} of {len(rows) + len(bad)} {split} rows are bad (data.bad_rows: drop would leave them out):")
+        raise bad_rows_error(bad, f"{len(rows) + len(bad)} {split} rows")
     if not rows:
         raise UserError(f"the {split} split has no {'good ' if bad else ''}rows")
     notes = [f"dropped {len(bad)} bad {split} rows, the first: {bad[0]}"] if bad else []
@@ -133,11 +131,3 @@ def without_overlap(rows: list[Row], held_out: Iterable[Row], n: int) -> list[Ro
 def _ngrams(text: str, n: int) -> set[tuple[str, ...]]:
     words = _words(text)
     return {tuple(words[i : i + n]) for i in range(max(1, len(words) - n + 1))}
-
-
-def capped(rows: list[Row], cap: int | None, seed: int) -> list[Row]:
-    """A random sample of at most ``cap`` rows, in their order."""
-    if cap is None or cap >= len(rows):
-        return rows
-    chosen = sorted(random.Random(seed).sample(range(len(rows)), cap))
-    return [rows[i] for i in chosen]

@@ -24,11 +24,11 @@ from typing import Any, Literal
 
 from ratchet.errors import UserError
 from ratchet.tasks import dakota_paradigms, dakota_rows
-from ratchet.tasks.aquarat_rows import capped
 from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
 from ratchet.tasks.dakota_clean import CHECKABLE, converted
 from ratchet.tasks.dakota_grade import WEIGHTS, components, score
 from ratchet.tasks.dakota_text import Orthography, normalise
+from ratchet.tasks.reading import capped
 from ratchet.tasks.written_answers import read_written_answer
 
 INSTRUCTION = 'Reason first if it helps. Then write the answer, and nothing else, on a last line, as in "Final answer: ...".'

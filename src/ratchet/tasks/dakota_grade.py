@@ -59,9 +59,12 @@ def components(answer: str, row: Mapping[str, Any], orthography: Orthography = "
     accepted = [normalise(text, orthography) for text in row["answers"]]
     found = {"exact": float(bool(said) and (said in accepted or _NOTE.sub("", said) in accepted))}
     found |= _parts(said, tuple(accepted), row["language"], tuple(row.get("affixes") or ()))
-    longest = max(map(len, accepted))
-    found["length"] = min(1.0, (2 * longest + 10) / max(1, len(said)))
+    found["length"] = _length(said, accepted)
     return found
+
+
+def _length(said: str, accepted: Sequence[str]) -> float:
+    return min(1.0, (2 * max(map(len, accepted)) + 10) / max(1, len(said)))
 
 
 # A note after the answer that offers no other one and does not disown it.
@@ -166,9 +169,8 @@ def _copied(
     found: dict[str, float] = dict.fromkeys(PARTS, 0.0)
     for text in {normalise(text, orthography) for text in [form, *copies(question)]} - {""}:
         parts = _parts(text, accepted, language, affixes)
-        length = min(1.0, (2 * max(map(len, accepted)) + 10) / len(text))
         for name in found:
-            found[name] = max(found[name], length * parts.get(name, 0.0))
+            found[name] = max(found[name], _length(text, accepted) * parts.get(name, 0.0))
     return MappingProxyType(found)
 
 

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ratchet.errors import UserError, UserErrors
+from ratchet.errors import UserError
+from ratchet.files import write_json
 from ratchet.tasks.base import Row
 from ratchet.tasks.dakota_clean import Cleaning, clean
 from ratchet.tasks.dakota_text import normalise, skeleton
-from ratchet.tasks.reading import read_hub, read_lines
+from ratchet.tasks.reading import bad_rows_error, is_folder, read_hub, read_lines
 
 MANIFEST = "manifest.json"
 SPLITS = ("train", "validation", "test")
@@ -49,8 +50,7 @@ def cleaned(source: str, revision: str | None, bad_rows: str) -> Cleaning:
     """
     found = clean(published(source, revision))
     if found.broken and bad_rows == "stop":
-        shown = found.broken[:10] + ([f"... and {len(found.broken) - 10} more"] if len(found.broken) > 10 else [])
-        raise UserErrors(shown, f"{len(found.broken)} of {found.read} rows are bad (data.bad_rows: drop would leave them out):")
+        raise bad_rows_error(found.broken, f"{found.read} rows")
     if not any(row["checkable"] for row in found.rows):
         raise UserError("\n".join([f"data.source: {source} has no usable row", *found.notes()]))
     return found
@@ -70,7 +70,7 @@ def published(source: str, revision: str | None) -> Iterator[tuple[str, Any]]:
 
 
 def _is_folder(source: str) -> bool:
-    return Path(source).expanduser().exists() or source.startswith((".", "/", "~")) or source.count("/") > 1
+    return is_folder(source) or source.count("/") > 1
 
 
 def split_rows(rows: list[Row], share: float, seed: int) -> dict[str, list[Row]]:
@@ -145,7 +145,7 @@ def prepare(source: str, revision: str | None, bad_rows: str, share: float, seed
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         manifest["files"][path.name] = _described(path) | {"rows": len(rows), "checkable": sum(row["checkable"] for row in rows)}
     (folder / "report.md").write_text(_report(cleaning, parts, notes), encoding="utf-8")
-    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(folder / MANIFEST, manifest)
     return notes
 
 

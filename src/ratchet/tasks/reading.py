@@ -1,11 +1,13 @@
-"""Rows from files of JSON lines and from the Hub, each with the place it comes from."""
+"""Rows from files of JSON lines and from the Hub, each with the place it comes from; and how many of them are taken."""
 
 import json
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ratchet.errors import UserError
+from ratchet.errors import UserError, UserErrors
+from ratchet.tasks.base import Row
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -44,3 +46,26 @@ def read_hub(dataset: str, revision: str | None, split: str, instead: str, confi
         raise UserError(f"data.source: {dataset} could not be loaded from the Hub ({type(error).__name__}: {error}). {instead}") from None
     for number, row in enumerate(rows, start=1):
         yield f"{dataset}:{split}:{number}", dict(row)
+
+
+def is_folder(source: str) -> bool:
+    """Whether a source is, or is written as, a folder of this machine."""
+    return Path(source).expanduser().exists() or source.startswith((".", "/", "~"))
+
+
+def bad_rows_error(bad: Sequence[str], of: str) -> UserErrors:
+    """The first ten of the rows that are not as they should be, each a sentence, and what to do.
+
+    Args:
+        of: what they are a part of, for instance "254 train rows".
+    """
+    shown = [*bad[:10], *([f"... and {len(bad) - 10} more"] if len(bad) > 10 else [])]
+    return UserErrors(shown, f"{len(bad)} of {of} are bad (data.bad_rows: drop would leave them out):")
+
+
+def capped(rows: list[Row], cap: int | None, seed: int) -> list[Row]:
+    """A random sample of at most ``cap`` rows, in their order."""
+    if cap is None or cap >= len(rows):
+        return rows
+    chosen = sorted(random.Random(seed).sample(range(len(rows)), cap))
+    return [rows[i] for i in chosen]

@@ -73,12 +73,10 @@ def _committed(text: str) -> tuple[bool, str | None]:
     """Whether the text answers explicitly, and what it stands by."""
     claims = _claims(text)
     if not claims:
-        if "translation" not in text.lower() and "form" not in text.lower():
+        labelled = _labelled(text)
+        if not labelled:
             return False, _last_line(text)
-        labelled = {clean(_of_line(text, match.end())) for match in _matches(p.LABELLED_LINE, text)} - {""}
-        if labelled:
-            return True, labelled.pop() if len(labelled) == 1 else None
-        return False, _last_line(text)
+        return True, labelled.pop() if len(labelled) == 1 else None
     standing: _Claim | None = None
     for claim in claims:
         if p.DENIED.search(text[max(0, claim.start - 60) : claim.start]):
@@ -106,6 +104,14 @@ def _claims(text: str) -> list[_Claim]:
     if "answer" in low or "final" in low or "correct" in low:
         found |= {*_said(text), *_json(text)}
     return sorted(found)
+
+
+def _labelled(text: str) -> set[str]:
+    """What lines labelled "Translation:" or "Complete form:" say."""
+    low = text.lower()
+    if "translation" not in low and "form" not in low:
+        return set()
+    return {clean(_of_line(text, match.end())) for match in _matches(p.LABELLED_LINE, text)} - {""}
 
 
 def _same(first: str, second: str) -> bool:
@@ -190,7 +196,7 @@ def _begins(text: str, at: int) -> bool:
     before = text[max(0, at - 40) : at]
     if before[-1:].isalnum() or before[-1:] in ("<", "/") or p.ASKS_OR_QUOTES.search(before):
         return False
-    return at <= 40 and not before.strip() or p.INTRODUCED.search(before) is not None
+    return p.INTRODUCED.search(before) is not None
 
 
 def _further(line: str) -> int:
@@ -238,7 +244,7 @@ def _value(text: str, start: int, position: int, line: str) -> Iterator[_Claim]:
     if quoted:
         note, line = None, quoted.group()
     said = line[: note.start()] if note and not p.NOTHING.match(line[: note.start()]) else line
-    value = _UNREADABLE if len(said) > LONGEST else clean(_without_lead(_ending(said.strip())))
+    value = _UNREADABLE if len(said) > LONGEST else clean(_without_lead(_ending(said.strip())[1]))
     if value:
         yield _Claim(start, position + len(said), value)
 
@@ -260,10 +266,8 @@ def _last_line(text: str) -> str | None:
     bullets = [p.BULLET.match(line) for line in lines[-2:]]
     if len(lines) > 1 and all(bullets) and all(len(line.split()) <= 5 and ":" not in line for line in lines[-2:]):
         return None  # a list of candidates is no choice
-    line = p.SENTENCE.split(lines[-1])[0]
-    if p.DENIED.search(_ending_after(line)[0]):
-        return None
-    return clean(_ending(line)) or None
+    before, answer = _ending(p.SENTENCE.split(lines[-1])[0])
+    return None if p.DENIED.search(before) else clean(answer) or None
 
 
 def _without_lead(value: str) -> str:
@@ -271,13 +275,8 @@ def _without_lead(value: str) -> str:
     return value[lead.end() :] if lead else value
 
 
-def _ending(line: str) -> str:
-    """The part of a line that is the answer: after a lead-in, a colon, an arrow or an equals sign, or a marked end."""
-    return _ending_after(line)[1]
-
-
-def _ending_after(line: str) -> tuple[str, str]:
-    """What stands before the answer on its line, and the answer."""
+def _ending(line: str) -> tuple[str, str]:
+    """What stands before a line's answer, and the answer: after a lead-in, a colon, an arrow or an equals sign, or marked."""
     match = p.SPAN.match(line) or ("*" in line and p.SPAN.match(line.replace("*", "")))
     if match:
         return match["before"] + " ", match["said"]
