@@ -31,7 +31,7 @@ def import_file(path: Path, key: str) -> ModuleType:
     """
     if not path.is_file():
         raise UserError(f"{key}: the file {path} does not exist")
-    spec = importlib.util.spec_from_file_location(f"ratchet_user_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"ratchet_{key.strip('-')}_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     try:
