@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ratchet.tasks.answers import find_answer
 from ratchet.tasks.aquarat import extract_answer
 
 OPTIONS = ["A)7", "B)24", "C)42", "D)84", "E)1,200 dollars"]
@@ -225,3 +226,25 @@ def test_human_rationales_are_read_and_agree_with_the_label(rows):
     answered = [(letter, gold) for letter, gold in read if letter]
     assert len(answered) >= 0.95 * len(rows)
     assert sum(letter == gold for letter, gold in answered) >= 0.995 * len(answered)
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("Half of 84 is 42.\nAnswer: C", "Answer: "),
+        ("so \\boxed{C}.", "\\boxed{"),
+        ("<think>no A</think>\nAnswer: **C**", "**"),
+        ("½ of it … “yes” ﬁnally\nAnswer: Ｃ", "Answer: "),  # normalisation makes the text longer
+        ("I pick C) 42\nI pick C) 42\n", "\nI pick "),
+        ("x" * 9_000 + "\nAnswer: C", "Answer: "),
+        ("Answer: A wait, no, answer: C", "no, answer: "),
+    ],
+)
+def test_the_place_of_the_answer_is_that_of_its_letter(text, before):
+    letter, (start, end) = find_answer(text, ["A)21", "B)24", "C)42"])
+    assert (letter, text[start:end] in ("C", "Ｃ"), text[:start].endswith(before)) == ("C", True, True)
+
+
+@pytest.mark.parametrize("text", ["The answer is 42.", "Answer: A or C", "no idea"])
+def test_an_answer_without_a_letter_has_no_place(text):
+    assert find_answer(text, ["A)21", "B)24", "C)42"])[1] is None

@@ -28,6 +28,9 @@ class Answered:
     truncated: bool
     samples_correct: list[bool] = field(default_factory=list)
     components: Mapping[str, float] = field(default_factory=dict)
+    span: tuple[int, int] | None = None
+    """Where the answer stands in the completion, if the task can tell."""
+    prompt: str = ""
 
 
 @dataclass
@@ -90,6 +93,17 @@ class Result:
             result["pass_at_k"] = {str(k): mean_share([pass_at_k(samples, c, k) for c in counts]).as_dict() for k in powers_of_two(samples)}
         return result
 
+    def figures(self) -> dict[str, float]:
+        """The result as single numbers, the way trackers want it: each share with the ends of its interval."""
+        d = self.as_dict()
+        exact = wilson(sum(a.answer == a.gold for a in self.answered), len(self.answered))
+        shares = {"accuracy": self.accuracy, "exact_match": exact}
+        shares |= {f"pass@{k}": Share(**share) for k, share in d.get("pass_at_k", {}).items()}
+        found = {name: share.accuracy for name, share in shares.items()}
+        for name, share in shares.items():
+            found |= {f"{name}_low": share.low, f"{name}_high": share.high}
+        return found | {"n": float(len(self.answered)), **{key: d[key] for key in ("majority", "truncated", "unparsed", "mean_tokens")}}
+
     def table(self) -> str:
         """The result for a person."""
         d = self.as_dict()
@@ -151,6 +165,8 @@ def evaluate(task: Task, rows: Sequence[Row], settings: Evaluation, max_new_toke
                 completion.tokens,
                 completion.truncated,
                 components=dict(grade.components),
+                span=grade.span,
+                prompt=task.messages(row)[-1]["content"],
             )
         )
     if settings.samples:
@@ -169,7 +185,7 @@ def rows_to_evaluate(task: Task, settings: Evaluation) -> list[Row]:
 
 
 def write_completions(path: Path, result: Result) -> None:
-    """One JSON line per row: id, gold, answer, correct, completion, tokens, truncated, samples_correct."""
+    """One JSON line per row: the fields of ``Answered``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as lines:
         for a in result.answered:

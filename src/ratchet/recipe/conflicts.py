@@ -38,6 +38,9 @@ def _own_groups(recipe: Any) -> Iterator[str]:
             yield f"audit.accept.{name} needs the reason for living with it, in words"
     if recipe.trainer == "grpo" and getattr(recipe.task, "unchecked", False):
         yield "data.unchecked brings in rows whose answer cannot be checked; they are for trainer: sft"
+    for pair in recipe.diagnostics.heat_maps:
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(i, int) and i >= 0 for i in pair):
+            yield f"diagnostics.heat_maps holds [layer, head] pairs, counted from 0; one is {pair}"
     if recipe.curriculum is None:
         return
     if recipe.trainer != "grpo":

@@ -6,13 +6,16 @@ data        where the task's rows come from; the keys are the fields of the task
 rewards     reward name -> {weight, parameters of that reward}; null takes an inherited one away (GRPO)
 audit       whether cheap answers can win the rewards, asked before training (``Audit`` below; ``audit: warn`` for short)
 curriculum  easy rows first, more as measured accuracy allows (``Curriculum`` below; GRPO)
+diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagnostics: off`` for short)
+tracking    W&B and Trackio: project, group, tags, offline (``Tracking`` below; which trackers is TRL's ``report_to``)
+report      the page about the run that is written at its end (``ReportPage`` below; ``report: off`` for short)
 evaluation  what is measured before, during and after training (``Evaluation`` below)
 from_scratch  a model with random weights instead of ``model_name_or_path`` (``FromScratch`` below)
 extends     another recipe, on which this one is laid key by key; where it names another task, data and rewards
             are not inherited
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ratchet.recipe.fields import Field, from_annotation, of_dataclass
@@ -110,15 +113,83 @@ class Curriculum:
     """Whether the rows of earlier stages stay in."""
 
 
+@dataclass(frozen=True)
+class Diagnostics:
+    """What is watched while a model learns; docs/metrics.md defines every figure."""
+
+    mode: Literal["on", "off"] = "on"
+    """Whether anything is."""
+    every: int = 50
+    """Optimiser steps from one probe to the next: attention, and the distance from the initial model."""
+    rows: int = 8
+    """Rows of a probe on each process: fixed ones for attention, sampled completions for the distance."""
+    letters: bool = True
+    """Margins and counts of the letters, where the task's answers are letters (GRPO)."""
+    kl: bool = True
+    """The distance from the initial model (GRPO); with full training and beta 0 this keeps a frozen copy in main memory."""
+    attention: bool = True
+    """Entropy of attention by layer, heat maps, and the embedding trajectory."""
+    queries: int = 16
+    """Last queries of each probed row whose attention counts."""
+    heat_maps: list = field(default_factory=lambda: [[0, 0]])
+    """[layer, head] pairs whose attention is kept as heat maps."""
+    gradients: bool = True
+    """Norm of each layer's gradient before clipping."""
+    samples: int = 16
+    """Sampled completions kept at each log (GRPO)."""
+
+    def without(self, name: str) -> "Diagnostics":
+        """These settings with one kind switched off."""
+        return replace(self, **{name: False})
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """What W&B and Trackio are told."""
+
+    project: str | None = None
+    """Project; without it WANDB_PROJECT, else "ratchet"."""
+    entity: str | None = None
+    """W&B user or team."""
+    group: str | None = None
+    """Runs that belong together."""
+    tags: list = field(default_factory=list)
+    """Of the run (W&B)."""
+    offline: bool = False
+    """W&B keeps everything in the run's folder, for ``wandb sync`` later."""
+    figures: bool = False
+    """Whether W&B also gets the interactive figures, at every evaluation."""
+
+
+@dataclass(frozen=True)
+class ReportPage:
+    """The page about a run."""
+
+    mode: Literal["on", "off"] = "on"
+    """Whether it is written at the end; scripts/report.py writes it at any time."""
+    price_per_hour: float | None = None
+    """What an hour of all the machines of this run costs; without it no cost is stated."""
+    currency: str = "USD"
+    """Of the price."""
+
+
+GROUPS: dict[str, type] = {
+    "audit": Audit,
+    "curriculum": Curriculum,
+    "diagnostics": Diagnostics,
+    "tracking": Tracking,
+    "report": ReportPage,
+    "evaluation": Evaluation,
+    "from_scratch": FromScratch,
+}
+OPTIONAL = ("curriculum", "from_scratch")  # None where a recipe has none
+
 OWN_FIELDS: dict[str, Field] = {
     "trainer": from_annotation(Literal["sft", "grpo"], required=True),
     "task": from_annotation(str, required=True),
     "data": Field(frozenset({"dict"})),
     "rewards": Field(frozenset({"dict"})),
-    "audit": Field(frozenset({"dict"}), group=of_dataclass(Audit)),
-    "curriculum": Field(frozenset({"dict", "none"}), group=of_dataclass(Curriculum)),
-    "evaluation": Field(frozenset({"dict"}), group=of_dataclass(Evaluation)),
-    "from_scratch": Field(frozenset({"dict", "none"}), group=of_dataclass(FromScratch)),
+    **{name: Field(frozenset({"dict", "none"} if name in OPTIONAL else {"dict"}), group=of_dataclass(cls)) for name, cls in GROUPS.items()},
 }
 
 # Where Ratchet's default differs from TRL's.

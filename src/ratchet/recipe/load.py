@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 from ratchet.errors import UserError, UserErrors
-from ratchet.recipe import arithmetic, limits, source
+from ratchet.recipe import arithmetic, groups, limits, source
 from ratchet.recipe.conflicts import conflicts, launcher_conflicts
 from ratchet.recipe.fields import Field, Mismatch, check, of_dataclass, of_function
-from ratchet.recipe.groups import DEFAULTS, OWN_FIELDS, Audit, Curriculum, Evaluation, FromScratch
+from ratchet.recipe.groups import DEFAULTS, GROUPS, OPTIONAL, OWN_FIELDS
 from ratchet.recipe.source import Node
 from ratchet.rewards import Reward, RewardTerm, check_weights, rewards_of
 from ratchet.tasks import Task, find_task
@@ -62,10 +62,13 @@ class Recipe:
     values: dict[str, Any]
     """TRL's, transformers' and peft's keys that are set somewhere."""
     rewards: list[RewardTerm]
-    audit: Audit
-    curriculum: Curriculum | None
-    evaluation: Evaluation
-    from_scratch: FromScratch | None
+    audit: groups.Audit
+    curriculum: groups.Curriculum | None
+    evaluation: groups.Evaluation
+    diagnostics: groups.Diagnostics
+    tracking: groups.Tracking
+    report: groups.ReportPage
+    from_scratch: groups.FromScratch | None
     processes: int
     tree: Node = field(repr=False)
     """The merged sources."""
@@ -151,19 +154,15 @@ class _Checker:
         task_class = self._task_class()
         task = self._task(task_class)
         rewards = self._rewards(task_class, trainer)
-        self._audit_as_written()
-        classes = {"audit": Audit, "curriculum": Curriculum, "evaluation": Evaluation, "from_scratch": FromScratch}
-        groups = {name: self._group(name, cls) for name, cls in classes.items()}
+        self._modes_as_written()
+        own = {name: self._group(name, cls) for name, cls in GROUPS.items()}
         recipe = Recipe(
             path=self.path,
             trainer=trainer,
             task=task,
             values=values,
             rewards=rewards,
-            audit=groups["audit"] or Audit(),
-            curriculum=groups["curriculum"],
-            evaluation=groups["evaluation"] or Evaluation(),
-            from_scratch=groups["from_scratch"],
+            **own,
             processes=self._processes(),
             tree=self.tree,
         )
@@ -314,25 +313,30 @@ class _Checker:
         return RewardTerm(reward, weight, values)
 
     def _group(self, name: str, cls: type) -> Any:
+        without = None if name in OPTIONAL else cls()
         node = self.tree.value.get(name)
         if node is None or node.value is None:
-            return None
+            return without
         if not isinstance(node.value, dict):
             self._say(node, f"{name} is a group of keys")
-            return None
+            return without
         values = self._value(name, node, OWN_FIELDS[name], name)
-        return cls(**values) if isinstance(values, dict) else None
+        return cls(**values) if isinstance(values, dict) else without
 
-    def _audit_as_written(self) -> None:
+    def _modes_as_written(self) -> None:
         """``audit: off``, which YAML reads as false, for ``audit: {mode: off}``; and findings by their names.
 
         On the command line and in the environment the hyphens of a finding's name have become underscores.
         """
+        for name, yes in (("audit", "stop"), ("diagnostics", "on"), ("report", "on")):
+            node = self.tree.value.get(name, Node({}, ""))
+            if isinstance(node.value, (bool, str)):
+                word = {"true": yes, "on": yes, "false": "off", "no": "off"}.get(node.text.lower(), node.text)
+                self.tree.value[name] = Node({"mode": Node(word, node.origin, word, quoted=True)}, node.origin)
+            elif isinstance(node.value, dict) and isinstance(getattr(node.value.get("mode"), "value", None), bool):
+                word = yes if node.value["mode"].value else "off"
+                node.value["mode"] = Node(word, node.value["mode"].origin, word, quoted=True)
         node = self.tree.value.get("audit", Node({}, ""))
-        if isinstance(node.value, (bool, str)):
-            word = {"true": "stop", "on": "stop", "false": "off", "no": "off"}.get(node.text.lower(), node.text)
-            self.tree.value["audit"] = Node({"mode": Node(word, node.origin, word, quoted=True)}, node.origin)
-            return
         accept = node.value.get("accept") if isinstance(node.value, dict) else None
         if accept is not None and isinstance(accept.value, dict):
             named = {name.replace("_", "-"): reason for name, reason in accept.value.items()}

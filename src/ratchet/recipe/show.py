@@ -16,7 +16,8 @@ def show(recipe: Recipe) -> str:
     for key, node in recipe.tree.value.items():
         lines += _lines(key, node, 0)
     lines.append("\n# Defaults of Ratchet")
-    for name, group in (("data", recipe.task), ("audit", recipe.audit), ("evaluation", recipe.evaluation)):
+    groups = {"data": recipe.task, **{name: getattr(recipe, name) for name in ("audit", "evaluation", "diagnostics", "tracking", "report")}}
+    for name, group in groups.items():
         given = recipe.tree.value.get(name, Node({}, "")).value or {}
         for key in of_dataclass(type(group)) if hasattr(type(group), "__dataclass_fields__") else ():
             if key not in given:

@@ -21,6 +21,7 @@ backtrack, and of a long text only the end is read when the end holds a claim.
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 
 from ratchet.tasks.answer_claims import Claim, Reader
@@ -69,36 +70,66 @@ def read_answer(text: str, options: Sequence[str]) -> str | None:
         A letter among the first ``len(options)`` of the alphabet, or None where the text commits to none, or to
         several. Never raises.
     """
+    return find_answer(text, options)[0]
+
+
+def find_answer(text: str, options: Sequence[str]) -> tuple[str | None, tuple[int, int] | None]:
+    """The letter that ``read_answer`` returns, and where it was last written.
+
+    >>> find_answer("Half of 84 is 42.\\nAnswer: C", ["A)21", "B)24", "C)42"])
+    ('C', (26, 27))
+
+    Returns:
+        The letter and the place of its character in ``text`` (start, end). The place is None where there is no answer,
+        or where the value of an option stands for its letter.
+    """
     if not isinstance(text, str):
-        return None
-    for part, opens in _parts(text):
-        settled, letter = _judge(part, options, opens)
+        return None, None
+    for start, raw, opens in _parts(text):
+        part = _plain(raw)
+        settled, letter, claim = _judge(part, options, opens)
         if settled:
-            return letter if letter and ord(letter) - 65 < len(options) else None
-    return None
+            if not letter or ord(letter) - 65 >= len(options):
+                return None, None
+            return letter, _place(letter, claim, part, raw, start)
+    return None, None
 
 
-def _parts(text: str) -> Iterator[tuple[str, bool]]:
-    """The stretches that may hold the answer, in the order in which they are believed; whether each opens the text."""
-    text = after_thinking(text)
+def _parts(text: str) -> Iterator[tuple[int, str, bool]]:
+    """The stretches that may hold the answer, in the order in which they are believed: start, text, whether it opens the text."""
+    offset, text = after_thinking(text)
     start = 0
     for cut in new_questions(text):
-        yield _plain(text[max(start, cut - WHOLE) : cut]), True
+        start = max(start, cut - WHOLE)
+        yield offset + start, text[start:cut], True
         start = cut
-    rest = text[start:] if start else text
-    if len(rest) > TAIL:
-        yield _plain(rest[-TAIL:]), False
-    yield _plain(rest[-WHOLE:]), len(rest) <= WHOLE
+    for reach in (TAIL, WHOLE) if len(text) - start > TAIL else (WHOLE,):
+        begin = max(start, len(text) - reach)
+        yield offset + begin, text[begin:], reach == WHOLE and begin == start
 
 
-def after_thinking(text: str) -> str:
-    """What stands outside ``<think>``: a closed block is skipped, an unclosed one swallows the rest."""
+def _place(letter: str, claim: Claim | None, part: str, raw: str, start: int) -> tuple[int, int] | None:
+    """Where the letter of a claim on ``part`` stands in the text of which ``raw`` is the stretch from ``start``."""
+    if claim is None:
+        return None
+    for at in range(min(claim.end, len(part)) - 1, claim.start - 1, -1):
+        if part[at].upper() == letter and not (part[at - 1 : at].isalnum() or part[at + 1 : at + 2].isalnum()):
+            break
+    else:
+        return None
+    if part is not raw and len(part) != len(raw):  # normalisation moved it
+        at = bisect_left(range(len(raw)), True, key=lambda end: len(_plain(raw[: end + 1])) > at)
+    return start + at, start + at + 1
+
+
+def after_thinking(text: str) -> tuple[int, str]:
+    """What stands outside ``<think>``, and where it begins: a closed block is skipped, an unclosed one swallows the rest."""
     if "hink" not in text and "HINK" not in text:
-        return text
+        return 0, text
     ends = [match.end() for match in _THINK_CLOSED.finditer(text)]
-    text = text[ends[-1] :] if ends else text
-    opened = _THINK_OPENED.search(text)
-    return text[: opened.start()] if opened else text
+    start = ends[-1] if ends else 0
+    opened = _THINK_OPENED.search(text, start)
+    return start, text[start : opened.start()] if opened else text[start:]
 
 
 _THINK_CLOSED = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
@@ -131,22 +162,23 @@ def new_questions(text: str) -> list[int]:
 _CONFLICT = "*"  # what stands after two different answers: no letter, until a correction names one
 
 
-def _judge(text: str, options: Sequence[str], opens: bool) -> tuple[bool, str | None]:
-    """Whether the stretch settles the matter, and with which letter (None: it hedges or takes back)."""
+def _judge(text: str, options: Sequence[str], opens: bool) -> tuple[bool, str | None, Claim | None]:
+    """Whether the stretch settles the matter, with which letter (None: it hedges or takes back), and the claim on it."""
     found = Reader(text, options, opens).claims()
-    standing, end = _resolve(text, found)
+    standing, end, last = _resolve(text, found)
     if standing is None and not any(not claim.denied for claim in found):
         letter = trailing_value(text, options)
-        return letter is not None, letter
+        return letter is not None, letter, None
     if standing and _taken_back_after(text, end):
         after = text[end:]
-        return True, trailing_value(after, options) if "\n" in after or "." in after else None
-    return True, standing if standing and len(standing) == 1 and standing != _CONFLICT else None
+        return True, trailing_value(after, options) if "\n" in after or "." in after else None, None
+    return True, standing if standing and len(standing) == 1 and standing != _CONFLICT else None, last
 
 
-def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int]:
-    """Let each claim in turn confirm, correct or contradict what stands; returns that and where it was last said."""
+def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int, Claim | None]:
+    """Let each claim in turn confirm, correct or contradict what stands; returns that, where it ends, and its last claim."""
     standing: str | None = None
+    last: Claim | None = None
     end = 0
     for claim in found:
         if claim.denied:
@@ -166,7 +198,8 @@ def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int]:
         else:
             standing = _CONFLICT
         end = max(end, claim.end)
-    return standing, end
+        last = claim
+    return standing, end, last
 
 
 def _corrects(between: str) -> bool:

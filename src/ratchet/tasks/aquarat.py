@@ -21,7 +21,7 @@ from typing import Literal
 
 from ratchet.errors import UserError
 from ratchet.tasks import aquarat_rows, word_problems
-from ratchet.tasks.answers import read_answer
+from ratchet.tasks.answers import find_answer, read_answer
 from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
 from ratchet.tasks.option_values import strip_label
 from ratchet.tasks.reading import capped, is_folder, read_hub
@@ -51,7 +51,7 @@ def grade(completion: str | Sequence[Message], row: Row) -> Grade:
     (True, None)
     """
     text = completion_text(completion)
-    answer = read_answer(text, row["options"])
+    answer, span = find_answer(text, row["options"])
     line = _ANSWER_LINE.search(text, max(0, len(text) - 40))
     correct = answer is not None and answer == row["correct"]
     return Grade(
@@ -62,6 +62,7 @@ def grade(completion: str | Sequence[Message], row: Row) -> Grade:
             "answered": float(answer is not None),
             "format": float(answer is not None and line is not None and line[1] == answer),
         },
+        span=span,
     )
 
 

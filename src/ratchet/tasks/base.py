@@ -28,6 +28,8 @@ class Grade:
     """The committed answer, normalised; None where there is none."""
     components: Mapping[str, float] = field(default_factory=dict)
     """Named parts between 0 and 1 that rewards can be built from."""
+    span: tuple[int, int] | None = None
+    """Where the committed answer stands in the completion's text (start, end), if the task can tell."""
 
 
 @dataclass

@@ -53,7 +53,7 @@ def read_written_answer(text: str, openings: Sequence[str] = ()) -> str | None:
     """
     if not isinstance(text, str):
         return None
-    text = after_thinking(text)
+    _, text = after_thinking(text)
     if len(text) > WHOLE:
         text = text[: WHOLE // 2] + "\n" + text[-WHOLE // 2 :]
     text = unicodedata.normalize("NFC", text)

@@ -36,5 +36,5 @@ def build(prepared: Run) -> Any:
         trainer.stages = Stages(recipe.curriculum, trainer.accelerator)
         trainer.add_callback(trainer.stages)
         listeners.append(trainer.stages.saw)
-    grader.listeners = listeners
+    trainer.listeners = grader.listeners = listeners
     return trainer

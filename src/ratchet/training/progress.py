@@ -41,9 +41,9 @@ class ProgressLine(TrainerCallback):
         """Print one line for each training log, and one for each evaluation."""
         if not state.is_world_process_zero or not logs:
             return
-        if "eval_accuracy" in logs:
-            low, high = logs["eval_accuracy_low"], logs["eval_accuracy_high"]
-            print(f"step {state.global_step:>5}  held-out accuracy {logs['eval_accuracy']:.3f} [{low:.3f}, {high:.3f}]", flush=True)
+        if "eval/accuracy" in logs:
+            low, high = logs["eval/accuracy_low"], logs["eval/accuracy_high"]
+            print(f"step {state.global_step:>5}  held-out accuracy {logs['eval/accuracy']:.3f} [{low:.3f}, {high:.3f}]", flush=True)
             return
         shown = [f"{title} {logs[key]:{form}}" for key, title, form in self.SHOWN if isinstance(logs.get(key), (int, float))]
         done = state.global_step - self.first_step

@@ -193,6 +193,7 @@ def _attach(trainer: Any, prepared: Run) -> None:
 
     from ratchet.evaluation.evaluate import evaluate, rows_to_evaluate
     from ratchet.evaluation.generate import generator
+    from ratchet.training.observing import observe
     from ratchet.training.progress import ProgressLine
 
     recipe = prepared.recipe
@@ -202,6 +203,7 @@ def _attach(trainer: Any, prepared: Run) -> None:
     trainer.remove_callback(ProgressCallback)
     trainer.add_callback(ProgressLine())
     trainer.add_callback(prepared.alarms)
+    observe(trainer, prepared)
     if not (settings.before or settings.after or recipe.get("eval_strategy") != "no"):
         return
     rows = rows_to_evaluate(task, settings)

@@ -1,17 +1,22 @@
-"""TRL's trainers with Ratchet's evaluation in the place of theirs."""
+"""TRL's trainers with Ratchet's evaluation in the place of theirs, and its diagnostics inside."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
+import torch
 from trl import GRPOTrainer, SFTTrainer
 from trl.models.utils import unwrap_model_for_generation
 
+from ratchet.diagnostics.observer import Observer
 from ratchet.evaluation.evaluate import Result
 from ratchet.training.curriculum import Stages, staged_sampler
 
 
 class Evaluating:
-    """Mixin: ``evaluate`` generates on held-out rows and grades them, and adds ``eval_accuracy`` and its interval.
+    """Mixin: ``evaluate`` generates on held-out rows and grades them; logs ``eval/accuracy`` and the others with their intervals.
+
+    What it returns is named ``eval_accuracy`` and so on, for ``metric_for_best_model``.
 
     Attributes:
         measure: called with the unwrapped model; returns the evaluation's ``Result``.
@@ -29,32 +34,58 @@ class Evaluating:
             metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         if self.measure is None:
             return metrics
-        with unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
+        with self.timed("evaluation"), unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
             result = self.measure(model)
         self.results.append((self.state.global_step, result))
-        found = result.as_dict()
-        own = {
-            f"{metric_key_prefix}_accuracy": found["accuracy"],
-            f"{metric_key_prefix}_accuracy_low": found["low"],
-            f"{metric_key_prefix}_accuracy_high": found["high"],
-            f"{metric_key_prefix}_majority": found["majority"],
-            f"{metric_key_prefix}_truncated": found["truncated"],
-            f"{metric_key_prefix}_mean_tokens": found["mean_tokens"],
-        }
-        for k, value in found.get("pass_at_k", {}).items():
-            own[f"{metric_key_prefix}_pass@{k}"] = value["accuracy"]
-        self.log(own)
+        figures = result.figures()
+        self._log_evaluation({f"eval/{name}": value for name, value in figures.items()})
+        own = {f"{metric_key_prefix}_{name}": value for name, value in figures.items()}
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, {**metrics, **own})
         return {**metrics, **own}
 
+    def _log_evaluation(self, figures: dict[str, float]) -> None:
+        """Log without what training has gathered since its own last log, which TRL would add in training mode."""
+        training = self.model.training
+        self.model.eval()
+        self.log(figures)
+        self.model.train(training)
 
-class RecipeSFTTrainer(Evaluating, SFTTrainer):
+
+class Observed:
+    """Mixin: shows the trainer's inside to an ``Observer``. Nothing that is computed changes.
+
+    Attributes:
+        observer: None where ``diagnostics: off``.
+    """
+
+    observer: Observer | None = None
+
+    def timed(self, phase: str) -> Any:
+        """Charge what happens inside to a phase of the step."""
+        return nullcontext() if self.observer is None else self.observer.clock.phase(phase)
+
+    def _clip_grad_norm(self, model: Any) -> Any:
+        if self.observer is not None:
+            with self.timed("diagnostics"):
+                self.observer.gradients(model)
+        return super()._clip_grad_norm(model)
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Add what was observed since the last log."""
+        with self.timed("logging"):
+            if self.observer is not None and "loss" in logs and self.model.training:
+                tokens = self._metrics["train"].get("num_tokens", [None])[-1]
+                logs = {**logs, **self.observer.close(logs, tokens)}
+            super().log(logs, *args, **kwargs)
+
+
+class RecipeSFTTrainer(Evaluating, Observed, SFTTrainer):
     """Reports the loss on held-out targets and the accuracy of generated answers."""
 
     trl_evaluates = True
 
 
-class RecipeGRPOTrainer(Evaluating, GRPOTrainer):
+class RecipeGRPOTrainer(Evaluating, Observed, GRPOTrainer):
     """TRL would evaluate GRPO with sampled completions; a greedy evaluation with an interval replaces it.
 
     Attributes:
@@ -76,3 +107,31 @@ class RecipeGRPOTrainer(Evaluating, GRPOTrainer):
         if self.stages is not None and self.stages.sampler is not None and "loss" in logs:
             logs = {**logs, "curriculum/stage": float(self.stages.sampler.stage), "curriculum/accuracy": self.stages.accuracy}
         super().log(logs, *args, **kwargs)
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        if self.observer is None or not self.model.training:
+            return super()._generate_and_score_completions(inputs)
+        with self.timed("rollout"):
+            output = super()._generate_and_score_completions(inputs)
+        with self.timed("diagnostics"):
+            self.observer.rolled_out(output)
+        return output
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
+        with self.timed("reward"):
+            return super()._calculate_rewards(*args, **kwargs)
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        if self.observer is not None and torch.is_grad_enabled():
+            self.observer.scored(found[0], found[1])
+        return found
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+        if self.observer is None or not self.model.training:
+            return super()._compute_loss(model, inputs)
+        first = self._step % self.current_gradient_accumulation_steps == 0
+        with self.observer.watching():
+            loss = super()._compute_loss(model, inputs)
+        self.observer.micro_batch(inputs, first and self.observer.due(self.state.global_step, self.state.max_steps))
+        return loss

@@ -1,4 +1,4 @@
-"""The audit's alarms during a run: printed once each, and kept in result.json."""
+"""The audit's alarms during a run: printed once each, and kept in the run's record and in result.json."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from ratchet.audit.alarms import Watch
+from ratchet.diagnostics.records import Records
 from ratchet.rewards import Sample
 from ratchet.tasks.base import Task
 
@@ -15,6 +16,7 @@ class Alarms(TrainerCallback):
 
     def __init__(self, task: Task):
         self.task, self.watch = task, Watch(task.answers)
+        self.records = Records(None)
 
     def saw(self, samples: Sequence[Sample]) -> None:
         """Take a graded batch."""
@@ -24,11 +26,12 @@ class Alarms(TrainerCallback):
         """Look at a training log or an evaluation."""
         if not state.is_world_process_zero or not logs:
             return
-        if "eval_accuracy" in logs:
+        if "eval/accuracy" in logs:
             found = self.watch.evaluated(
-                state.global_step, logs["eval_accuracy"], logs["eval_accuracy_low"], logs["eval_accuracy_high"], logs["eval_majority"]
+                state.global_step, logs["eval/accuracy"], logs["eval/accuracy_low"], logs["eval/accuracy_high"], logs["eval/majority"]
             )
         else:
             found = self.watch.logged(state.global_step, logs)
         for alarm in found:
             print(alarm, flush=True)
+            self.records.write("alarms", step=state.global_step, text=alarm.removeprefix("alarm "))

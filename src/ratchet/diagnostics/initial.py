@@ -1,0 +1,75 @@
+"""The model as it was when training began, to measure how far the policy has moved.
+
+With LoRA it is the model with the adapter switched off. With full training it is TRL's reference model where there is one
+that never changes, else a frozen copy that waits in main memory between uses.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from accelerate.utils import is_deepspeed_available
+
+
+class Unavailable(Exception):
+    """A figure that cannot be had here; the message says why."""
+
+
+def plain(model: Any, accelerator: Any) -> Any:
+    """The causal language model itself, without what accelerate, DeepSpeed and peft wrap around it."""
+    model = accelerator.unwrap_model(model, keep_torch_compile=False)
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+class Initial:
+    """How to reach the initial model.
+
+    Args:
+        trainer: a GRPO trainer before its first step.
+
+    Raises:
+        Unavailable: where weights are split over processes and no reference model is kept.
+    """
+
+    def __init__(self, trainer: Any):
+        self.accelerator = trainer.accelerator
+        self.trainer, self.copy = trainer, None
+        self.adapter = hasattr(trainer.model, "peft_config")
+        self.reference = None
+        if self.adapter:
+            return
+        if trainer.ref_model is not None and not trainer.args.sync_ref_model:
+            self.reference = trainer.ref_model
+            return
+        if is_split(self.accelerator, trainer.model):
+            raise Unavailable(
+                "the weights are split over processes, and a frozen copy cannot be kept (beta above 0 keeps a reference model, LoRA needs none)"
+            )
+        self.copy = copy.deepcopy(trainer.model).requires_grad_(False).eval().to("cpu")
+
+    @contextmanager
+    def model(self) -> Iterator[Any]:
+        """The model to call, on the training device, without gradients."""
+        with torch.no_grad():
+            if self.adapter:
+                wrapped = self.accelerator.unwrap_model(self.trainer.model)
+                with wrapped.disable_adapter():
+                    yield self.trainer.model
+            elif self.reference is not None:
+                yield self.reference
+            else:
+                try:
+                    yield self.copy.to(self.accelerator.device)
+                finally:
+                    self.copy.to("cpu")
+
+
+def is_split(accelerator: Any, model: Any) -> bool:
+    """Whether no process holds the whole model: ZeRO-3, or FSDP."""
+    if str(accelerator.distributed_type).endswith("FSDP"):
+        return True
+    if accelerator.state.deepspeed_plugin is None or not is_deepspeed_available():
+        return False
+    return accelerator.state.deepspeed_plugin.zero_stage == 3

@@ -1,0 +1,68 @@
+"""What was seen between two logs on this process, and how that of all processes becomes one."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from accelerate.utils import gather_object
+
+
+@dataclass
+class Gathered:
+    """One window over all processes."""
+
+    values: dict[str, list[float]] = field(default_factory=dict)
+    """Every value of a figure that has a distribution."""
+    sums: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Total and count of a figure of which only the mean is wanted."""
+    ranks: list[dict[str, float]] = field(default_factory=list)
+    """What each process says of itself: seconds by phase, memory."""
+    objects: list[Any] = field(default_factory=list)
+    """Whatever else each process sends."""
+
+
+class Window:
+    """Collects tensors without waiting for the device; they are read when the window is closed."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._values: dict[str, list[tuple[torch.Tensor, torch.Tensor | None]]] = defaultdict(list)
+        self._sums: dict[str, list[Any]] = {}
+
+    def add(self, name: str, values: torch.Tensor, kept: torch.Tensor | None = None) -> None:
+        """Take values (n,), all of them or those that the mask ``kept`` (n,) marks."""
+        self._values[name].append((values.detach(), kept))
+
+    def add_sum(self, name: str, total: torch.Tensor | float, count: torch.Tensor | float) -> None:
+        """Take a total and what it is the total of."""
+        known = self._sums.setdefault(name, [0.0, 0.0])
+        known[0], known[1] = known[0] + total, known[1] + count
+
+    def close(self, rank: Mapping[str, float], extra: Any, processes: int) -> Gathered:
+        """Gather over processes, every one of which must call this, and begin anew."""
+        payload = (
+            {name: [v for part in parts for v in _listed(*part)] for name, parts in self._values.items()},
+            {name: (float(total), float(count)) for name, (total, count) in self._sums.items()},
+            dict(rank),
+            extra,
+        )
+        self._clear()
+        found = Gathered()
+        for values, sums, own, more in gather_object([payload]) if processes > 1 else [payload]:
+            for name, part in values.items():
+                found.values.setdefault(name, []).extend(part)
+            for name, (total, count) in sums.items():
+                known = found.sums.get(name, (0.0, 0.0))
+                found.sums[name] = (known[0] + total, known[1] + count)
+            found.ranks.append(own)
+            found.objects.append(more)
+        return found
+
+
+def _listed(values: torch.Tensor, kept: torch.Tensor | None) -> list[float]:
+    values = values.double().cpu()
+    return (values if kept is None else values[kept.cpu()]).tolist()

@@ -1,0 +1,95 @@
+"""Puts diagnostics, the run's own record, and trackers into a trainer."""
+
+from typing import Any
+
+from transformers import TrainerCallback
+
+from ratchet.diagnostics.observer import Observer, Rich
+from ratchet.diagnostics.records import Records, cut
+from ratchet.diagnostics.rollouts import RolloutObserver
+
+PROBE_TOKENS = 512  # of a fixed row, the last ones
+
+
+def observe(trainer: Any, prepared: Any) -> None:
+    """Watch the run as the recipe's ``diagnostics`` group says, and keep what is logged in its folder."""
+    recipe = prepared.recipe
+    main = trainer.accelerator.is_main_process
+    records = Records(recipe.output_dir if main else None)
+    prepared.alarms.records = records
+    observer = None
+    if recipe.diagnostics.mode == "on":
+        rows = _fixed_rows(prepared, recipe.diagnostics.rows * trainer.accelerator.num_processes)
+        if recipe.trainer == "grpo":
+            observer = RolloutObserver(recipe.diagnostics, rows, recipe.task)
+            trainer.listeners.append(observer.graded)
+        else:
+            observer = Observer(recipe.diagnostics, rows)
+        observer.attach(trainer)
+    trainer.observer = observer
+    trainer.add_callback(Watching(trainer, observer, records, recipe.evaluation.after))
+
+
+def _fixed_rows(prepared: Any, count: int) -> list[list[int]]:
+    """Token ids of the first training rows with their targets."""
+    rows, tokenizer, recipe = prepared.data.train, prepared.tokenizer, prepared.recipe
+    arguments = recipe.values.get("chat_template_kwargs") or {}
+    found = []
+    for row in rows.select(range(min(count, len(rows)))):
+        answer = row.get("completion") or [{"role": "assistant", "content": recipe.task.target(row)}]
+        text = tokenizer.apply_chat_template(row["prompt"] + answer, tokenize=False, **arguments)
+        found.append(tokenizer(text, add_special_tokens=False)["input_ids"][-PROBE_TOKENS:])
+    return found
+
+
+class Watching(TrainerCallback):
+    """Tells the observer where a step begins and ends, and writes down what is logged."""
+
+    def __init__(self, trainer: Any, observer: Observer | None, records: Records, evaluate_after: bool):
+        self.trainer, self.observer, self.records, self.evaluate_after = trainer, observer, records, evaluate_after
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """A run that goes on from a checkpoint writes later entries again."""
+        if self.records.folder is not None and state.global_step:
+            cut(self.records.folder.parent, state.global_step)
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Probe where it is time; the step is training but for what is measured apart."""
+        if self.observer is not None:
+            self.observer.step_begins(state.global_step, state.max_steps)
+            self.observer.clock.begin("training")
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
+        """Close the step; the last one is logged, and evaluated where the recipe evaluates at the end, while trackers still listen."""
+        if self.observer is not None:
+            self.observer.clock.end("training")
+            self.observer.step_ends()
+        if state.global_step >= state.max_steps:
+            control.should_log = True
+            control.should_evaluate |= self.evaluate_after
+        return control
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
+        """Keep every scalar, and what is more than a scalar, on the main process."""
+        if not state.is_world_process_zero or not logs:
+            return
+        rich = self.observer.take_rich() if self.observer is not None and "loss" in logs else Rich()
+        self.records.log(state.global_step, logs)
+        keep(self.records, state.global_step, rich)
+        if "eval/accuracy" in logs and self.trainer.results:
+            result = self.trainer.results[-1][1]
+            self.records.write("evaluations", step=state.global_step, **result.as_dict(), answered=[vars(a) for a in result.answered])
+
+
+def keep(records: Records, step: int, rich: Rich) -> None:
+    """Write what is more than a number."""
+    for name, values in rich.histograms.items():
+        records.histogram(step, name, values)
+    for sample in rich.samples:
+        records.write("samples", step=step, **sample)
+    if rich.confusion:
+        records.write("confusion", step=step, counts=rich.confusion)
+    for heat_map in rich.maps:
+        records.write("attention", step=step, **heat_map)
+    if rich.embeddings:
+        records.write("embeddings", step=step, vectors=rich.embeddings)
