@@ -5,6 +5,7 @@
 ``--config RECIPE.yaml`` is accepted too; ``--key=value`` as well as ``--key value``; a key without a value is true.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -167,6 +168,25 @@ def chat() -> None:
     if not longest.isdecimal() or int(longest) < 1:
         raise UserError(f"--max_new_tokens takes a number of tokens, not {longest}")
     talk(path, int(longest))
+
+
+@command
+def report() -> None:
+    """Draw a page about a run (report.html, with report.md beside it), finished or still going on; with --compare, one about several."""
+    parser = argparse.ArgumentParser(prog="report.py", description=report.__doc__)
+    parser.add_argument("run", type=Path, help="the run's output_dir")
+    parser.add_argument("--compare", nargs="+", type=Path, default=[], metavar="RUN", help="other runs, drawn beside it in comparison.html")
+    parser.add_argument("--output", type=Path, metavar="FILE.html", help="where the page goes, in the place of the run's folder")
+    parser.add_argument("--loss-slice", action="store_true", help="first measure the loss around the saved model (loads it)")
+    given = parser.parse_args()
+    from ratchet.report.command import compare, write
+
+    if given.loss_slice:
+        from ratchet.evaluation.loss_slice import measure
+
+        measure(given.run)
+    page = compare([given.run, *given.compare], given.output) if given.compare else write(given.run, given.output)
+    print(f"written to {page}")
 
 
 @command

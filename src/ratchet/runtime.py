@@ -1,4 +1,4 @@
-"""How a process behaves: what it prints, and whether it has the device that a recipe wants."""
+"""How a process behaves: what it prints, how it says a time, and whether it has the device that a recipe wants."""
 
 import logging
 import os
@@ -37,3 +37,16 @@ def check_device(recipe: Recipe) -> None:
         "there is no GPU here, and the recipe wants one. On a CPU add --use_cpu true --bf16 false "
         "(accelerate_configs/cpu.yaml), or start with recipes/demo.yaml, which needs none"
     )
+
+
+def duration(seconds: float) -> str:
+    """
+    >>> duration(42), duration(135), duration(7260)
+    ('42 s', '2 min 15 s', '2 h 1 min')
+    """
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60} min"

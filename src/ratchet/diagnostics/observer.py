@@ -158,12 +158,11 @@ class Observer:
             self._keep(seen, rows[0])
 
     def _keep(self, seen: attention.Seen, row: Sequence[int]) -> None:
+        size = min(attention.MAP_SIZE, len(row))
+        tokens = [self.trainer.processing_class.decode([token]) for token in row[-size:]]
         for (layer, head), weights in seen.maps.items():
-            tokens = [self.trainer.processing_class.decode([token]) for token in row[-weights.shape[1] :]]
-            kept = weights[:, -attention.MAP_SIZE :]
-            self.rich.maps.append(
-                {"layer": layer, "head": head, "tokens": tokens[-kept.shape[1] :], "weights": [[round(w, 4) for w in line] for line in kept.tolist()]}
-            )
+            kept = [[round(w, 4) for w in line] for line in weights[-size:, -size:].tolist()]
+            self.rich.maps.append({"layer": layer, "head": head, "tokens": tokens, "weights": kept})
         hidden = seen.hidden.cpu()
         if hidden.shape[1] > KEPT_DIMENSIONS:  # a random projection keeps distances (Johnson and Lindenstrauss, 1984)
             draw = torch.Generator().manual_seed(0)

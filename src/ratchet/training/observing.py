@@ -7,6 +7,8 @@ from transformers import TrainerCallback
 from ratchet.diagnostics.observer import Observer, Rich
 from ratchet.diagnostics.records import Records, cut
 from ratchet.diagnostics.rollouts import RolloutObserver
+from ratchet.files import write_json
+from ratchet.training.provenance import about
 
 PROBE_TOKENS = 512  # of a fixed row, the last ones
 
@@ -27,6 +29,8 @@ def observe(trainer: Any, prepared: Any) -> None:
             observer = Observer(recipe.diagnostics, rows)
         observer.attach(trainer)
     trainer.observer = observer
+    if main:
+        write_json(recipe.output_dir / "run.json", about(trainer, prepared))
     trainer.add_callback(Watching(trainer, observer, records, recipe.evaluation.after))
 
 

@@ -5,18 +5,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-
-def duration(seconds: float) -> str:
-    """
-    >>> duration(42), duration(135), duration(7260)
-    ('42 s', '2 min 15 s', '2 h 1 min')
-    """
-    seconds = round(seconds)
-    if seconds < 60:
-        return f"{seconds} s"
-    if seconds < 3600:
-        return f"{seconds // 60} min {seconds % 60} s"
-    return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+from ratchet.runtime import duration
 
 
 class ProgressLine(TrainerCallback):

@@ -7,6 +7,9 @@ Everything that can be known to be wrong is found before the model is loaded; wh
     checkpoint-*/   as TRL saves them
     *.safetensors   the final model with its tokenizer, README.md (the model card) and trainer_state.json
     result.json     accuracy before and after, with intervals and baselines
+    run.json        command, commit, data, versions, hardware
+    diagnostics/    everything that was logged (see ``diagnostics.records``)
+    report.html     the page about the run, and report.md
 """
 
 import errno
@@ -220,6 +223,7 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
     """Write result.json and the model card, and print the summary, on the main process."""
     from ratchet.files import write_json
     from ratchet.hub import write_model_card
+    from ratchet.report.command import write
     from ratchet.training.summary import outcome, summary
 
     result = outcome(trainer.results, prepared.recipe, trainer.state.global_step, seconds)
@@ -228,7 +232,8 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
         folder = Path(prepared.recipe.output_dir)
         write_model_card(folder, prepared.recipe, result, prepared.data.train[0]["prompt"][-1]["content"])
         write_json(folder / "result.json", result)
-        print(summary(trainer.results, prepared.recipe, result), flush=True)
+        page = write(folder) if prepared.recipe.report.mode == "on" else None
+        print(summary(trainer.results, prepared.recipe, result, page), flush=True)
     trainer.accelerator.wait_for_everyone()
     trainer.end()
     return result

@@ -7,7 +7,7 @@ from typing import Any
 
 from ratchet.evaluation.evaluate import Answered, Result
 from ratchet.recipe import Recipe
-from ratchet.training.progress import duration
+from ratchet.runtime import duration
 
 
 def outcome(results: list[tuple[int, Result]], recipe: Recipe, steps: int, seconds: float) -> dict[str, Any]:
@@ -25,8 +25,8 @@ def outcome(results: list[tuple[int, Result]], recipe: Recipe, steps: int, secon
     return found
 
 
-def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str, Any]) -> str:
-    """The measured result, some completions, and what to type next."""
+def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str, Any], page: Path | None) -> str:
+    """The measured result, some completions, where the page about the run is, and what to type next."""
     folder, lines = recipe.output_dir, [""]
     before = results[0][1] if "before" in result else None
     after = results[-1][1] if "after" in result else None
@@ -42,6 +42,7 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
     if result.get("alarms"):
         lines.append(f"alarms           {', '.join(result['alarms'])}: see above, and result.json")
     lines.append(f"{result['steps']} steps, {duration(result['seconds'])} with start-up; everything is in {folder}")
+    lines += [f"report: {page}   # open it in a browser"] if page else []
     scripts, python = Path(sys.argv[0]).parent, _python()
     seed, quoted = int(recipe.get("seed")) + 1, shlex.quote(str(folder))
     again = shlex.quote(f"{folder}-seed{seed}")

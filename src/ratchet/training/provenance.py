@@ -1,0 +1,103 @@
+"""``run.json``: what was run, on what, and how to type it again."""
+
+import hashlib
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+import ratchet
+
+PACKAGES = ("ratchet-recipes", "torch", "trl", "transformers", "accelerate", "peft", "datasets", "deepspeed", "vllm")
+
+
+def about(trainer: Any, prepared: Any) -> dict[str, Any]:
+    """Command, commit, data, versions, hardware, model."""
+    rows = prepared.data.train
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    parameters = [(p.numel() if not hasattr(p, "ds_numel") else p.ds_numel, p.requires_grad) for p in model.parameters()]
+    return {
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "command": command(),
+        "launcher": launcher(),
+        "processes": trainer.accelerator.num_processes,
+        "distributed": str(trainer.accelerator.distributed_type).rpartition(".")[2],
+        "commit": commit(),
+        "data": {"rows": len(rows), "sha256": fingerprint(rows), "notes": prepared.data.notes},
+        "model": {"parameters": sum(n for n, _ in parameters), "trained": sum(n for n, learns in parameters if learns)},
+        "versions": {"python": platform.python_version(), **{name: v for name in PACKAGES if (v := _version(name))}},
+        "hardware": hardware(),
+        "left_out": trainer.observer.notes if trainer.observer is not None else ["everything: diagnostics: off"],
+    }
+
+
+def command() -> str:
+    """What was typed, from the launcher on."""
+    return f"{launcher()} {shlex.join(sys.argv)}"
+
+
+def launcher() -> str:
+    """What stands before the script: "accelerate launch" with its options, as the parent process was called, or "python"."""
+    script = Path(sys.argv[0]).name
+    try:
+        words = psutil.Process().parent().cmdline()
+    except (psutil.Error, AttributeError):
+        return "python"
+    start = next(
+        (i for i, word in enumerate(words) if Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")),
+        None,
+    )
+    end = next((i for i, word in enumerate(words) if Path(word).name == script), None)
+    if start is None or end is None:
+        return "python"
+    options = words[start + 1 : end]
+    return shlex.join(["accelerate", "launch", *(options[1:] if options[:1] == ["launch"] else options)])
+
+
+def commit() -> str | None:
+    """The repository's commit, marked where files differ from it; None where there is no repository."""
+    folder = Path(ratchet.__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def fingerprint(rows: Any) -> str:
+    """SHA-256 over the prepared training rows, in order; the same rows give the same one on any machine."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(repr(sorted(row.items(), key=lambda item: item[0])).encode())
+    return digest.hexdigest()
+
+
+def hardware() -> dict[str, Any]:
+    """Processor, memory, and GPUs of this machine; the machine's name is left out, since reports are published."""
+    import torch
+
+    found = {
+        "machine": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+    }
+    if torch.cuda.is_available():
+        found["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return found
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
