@@ -29,6 +29,9 @@ class Initial:
     Args:
         trainer: a GRPO trainer before its first step.
 
+    Attributes:
+        plain: the causal language model itself; with an adapter, the initial one only inside ``model``.
+
     Raises:
         Unavailable: where weights are split over processes and no reference model is kept.
     """
@@ -37,17 +40,16 @@ class Initial:
         self.accelerator = trainer.accelerator
         self.trainer, self.copy = trainer, None
         self.adapter = hasattr(trainer.model, "peft_config")
-        self.reference = None
-        if self.adapter:
-            return
-        if trainer.ref_model is not None and not trainer.args.sync_ref_model:
-            self.reference = trainer.ref_model
+        self.reference = trainer.ref_model if not trainer.args.sync_ref_model else None
+        if self.adapter or self.reference is not None:
+            self.plain = plain(trainer.model if self.adapter else self.reference, self.accelerator)
             return
         if is_split(self.accelerator, trainer.model):
             raise Unavailable(
                 "the weights are split over processes, and a frozen copy cannot be kept (beta above 0 keeps a reference model, LoRA needs none)"
             )
         self.copy = copy.deepcopy(trainer.model).requires_grad_(False).eval().to("cpu")
+        self.plain = self.copy
 
     @contextmanager
     def model(self) -> Iterator[Any]:

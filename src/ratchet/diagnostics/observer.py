@@ -54,6 +54,7 @@ class Observer:
     def attach(self, trainer: Any) -> None:
         """Look at the trainer that was built, before its first step."""
         self.trainer, self.accelerator = trainer, trainer.accelerator
+        self.model = plain(trainer.model, self.accelerator)
         self.deepspeed = trainer.is_deepspeed_enabled
         if self.settings.gradients and self.deepspeed:
             self.leave_out("grad/layer: DeepSpeed has used the gradients up before a callback can see them; grad_norm is of the whole model")
@@ -143,10 +144,9 @@ class Observer:
         ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=self.accelerator.device)
         mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.accelerator.device)
         wanted = [tuple(pair) for pair in self.settings.heat_maps]
-        model = plain(self.trainer.model, self.accelerator)
         try:
             with self.accelerator.autocast():
-                seen = attention.look(model, {"input_ids": ids, "attention_mask": mask}, queries, wanted)
+                seen = attention.look(self.model, {"input_ids": ids, "attention_mask": mask}, queries, wanted)
         except attention.CannotProbe as why:
             self.settings = self.settings.without("attention")
             self.leave_out(f"attn: {why}")

@@ -36,23 +36,31 @@ class Records:
 
     def write(self, name: str, /, **entry: Any) -> None:
         """Append one line to ``<name>.jsonl``; numbers that are not finite become null, as JSON has no others."""
-        if self.folder is None:
+        self.write_all(name, [entry])
+
+    def write_all(self, name: str, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Append several lines at once."""
+        if self.folder is None or not entries:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(_finite(entry), ensure_ascii=False) + "\n"
-        with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as lines:
-            lines.write(line)
+        lines = "".join(json.dumps(_finite(entry), ensure_ascii=False) + "\n" for entry in entries)
+        with (self.folder / f"{name}.jsonl").open("a", encoding="utf-8") as file:
+            file.write(lines)
 
     def log(self, step: int, scalars: Mapping[str, Any]) -> None:
         """Append what was logged at a step."""
         self.write("log", step=step, time=round(time.time(), 3), **scalars)
 
-    def histogram(self, step: int, name: str, values: Sequence[float]) -> None:
-        """Append the distribution of some values."""
-        kept = np.asarray([v for v in values if np.isfinite(v)], dtype=np.float64)
-        if kept.size:
-            counts, edges = np.histogram(kept, bins=min(32, max(4, kept.size // 4)))
-            self.write("histograms", step=step, name=name, counts=counts.tolist(), edges=[float(f"{e:.6g}") for e in edges])
+    def histograms(self, step: int, values: Mapping[str, Sequence[float]]) -> None:
+        """Append the distributions of some figures."""
+        found = []
+        for name, given in values.items():
+            kept = np.asarray(given, dtype=np.float64)
+            kept = kept[np.isfinite(kept)]
+            if kept.size:
+                counts, edges = np.histogram(kept, bins=min(32, max(4, kept.size // 4)))
+                found.append({"step": step, "name": name, "counts": counts.tolist(), "edges": [float(f"{e:.6g}") for e in edges]})
+        self.write_all("histograms", found)
 
 
 def _finite(value: Any) -> Any:

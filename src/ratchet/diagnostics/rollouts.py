@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from ratchet.diagnostics import letters
-from ratchet.diagnostics.initial import Initial, Unavailable, is_split, plain
+from ratchet.diagnostics.initial import Initial, Unavailable, is_split
 from ratchet.diagnostics.observer import Observer
 from ratchet.diagnostics.window import Gathered
 from ratchet.recipe.groups import Diagnostics
@@ -48,7 +48,7 @@ class RolloutObserver(Observer):
                 self.leave_out("rl/letter_* and rl/kl_letter_*: the tokenizer has no token for each of the letters")
             else:
                 self.letters = found
-                self._hook(plain(trainer.model, self.accelerator))
+                self._hook(self.model)
         if not self.settings.kl:
             return
         try:
@@ -57,7 +57,7 @@ class RolloutObserver(Observer):
             self.leave_out(f"rl/kl_*: {why}")
             return
         if self.letters and not self.initial.adapter:
-            self._hook(plain(self.initial.reference or self.initial.copy, self.accelerator))
+            self._hook(self.initial.plain)
 
     def _hook(self, model: Any) -> None:
         def keep(module: Any, given: Any, output: Any) -> None:
@@ -155,7 +155,7 @@ class RolloutObserver(Observer):
             self.window.add_sum("tokens/mean_entropy", (entropies * mask).sum(), mask.sum())
         logits = None
         if self.letters and self._hidden is not None and "letter_at" in inputs:
-            logits = self._letter_logits(plain(self.trainer.model, self.accelerator), inputs)
+            logits = self._letter_logits(self.model, inputs)
             found = inputs["letter_at"] >= 0
             self.window.add("rl/letter_margin", letters.margins(logits), found)
             self.window.add("rl/letter_pred", logits.argmax(-1), found)
@@ -182,7 +182,7 @@ class RolloutObserver(Observer):
             initial, _, _ = self.trainer._get_per_token_logps_and_entropies(model, ids, attended, part["completion_ids"].shape[1])
             self._sequence_kl(logps[:rows], initial, mask[:rows])
             if logits is not None:
-                before = self._letter_logits(plain(model, self.accelerator), part)
+                before = self._letter_logits(self.initial.plain, part)
                 self.window.add("rl/kl_letter", letters.kl(logits[:rows], before), part["letter_at"] >= 0)
         self._hidden, self._keep_hidden = None, False
 

@@ -14,11 +14,14 @@ def make_arguments(recipe: Recipe) -> tuple[Any, Any]:
     """
     from trl import GRPOConfig, ModelConfig, SFTConfig
 
+    from ratchet.diagnostics.trackers import wanted
+
     config = {"sft": SFTConfig, "grpo": GRPOConfig}[recipe.trainer]
     values = recipe.arguments(recipe.trainer)
     values.setdefault("activation_checkpointing", not recipe.get("use_cpu"))
     values.setdefault("ddp_find_unused_parameters", False)
     values["disable_tqdm"] = True
+    values["report_to"] = wanted(recipe.get("report_to"))[1] or "none"  # the others are opened by ``diagnostics.trackers``
     values["eval_on_start"] = recipe.evaluation.before
     try:
         arguments = config(**values)

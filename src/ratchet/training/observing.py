@@ -4,9 +4,13 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from ratchet.diagnostics.drawing import Figure
+from ratchet.diagnostics.figures import figures
 from ratchet.diagnostics.observer import Observer, Rich
 from ratchet.diagnostics.records import Records, cut
 from ratchet.diagnostics.rollouts import RolloutObserver
+from ratchet.diagnostics.rundata import load
+from ratchet.diagnostics.trackers import Trackers
 from ratchet.files import write_json
 from ratchet.training.provenance import about
 
@@ -31,7 +35,9 @@ def observe(trainer: Any, prepared: Any) -> None:
     trainer.observer = observer
     if main:
         write_json(recipe.output_dir / "run.json", about(trainer, prepared))
-    trainer.add_callback(Watching(trainer, observer, records, recipe.evaluation.after))
+    trackers = Trackers(recipe, recipe.output_dir, bool(trainer.args.resume_from_checkpoint)) if main else None
+    trainer.watching = Watching(trainer, observer, records, recipe.evaluation.after, trackers)
+    trainer.add_callback(trainer.watching)
 
 
 def _fixed_rows(prepared: Any, count: int) -> list[list[int]]:
@@ -49,8 +55,10 @@ def _fixed_rows(prepared: Any, count: int) -> list[list[int]]:
 class Watching(TrainerCallback):
     """Tells the observer where a step begins and ends, and writes down what is logged."""
 
-    def __init__(self, trainer: Any, observer: Observer | None, records: Records, evaluate_after: bool):
-        self.trainer, self.observer, self.records, self.evaluate_after = trainer, observer, records, evaluate_after
+    def __init__(self, trainer: Any, observer: Observer | None, records: Records, evaluate_after: bool, trackers: Trackers | None = None):
+        self.trainer, self.observer, self.records, self.trackers = trainer, observer, records, trackers
+        self.evaluate_after = evaluate_after
+        self.figures = trackers is not None and trackers.figures
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """A run that goes on from a checkpoint writes later entries again."""
@@ -83,17 +91,27 @@ class Watching(TrainerCallback):
         if "eval/accuracy" in logs and self.trainer.results:
             result = self.trainer.results[-1][1]
             self.records.write("evaluations", step=state.global_step, **result.as_dict(), answered=[vars(a) for a in result.answered])
+        if self.trackers is not None:
+            self.trackers.log(state.global_step, logs, rich, self._figures(logs))
+
+    def _figures(self, logs: dict[str, Any]) -> dict[str, Figure]:
+        """At an evaluation, every figure of the run so far, where the recipe wants trackers to have them."""
+        if "eval/accuracy" not in logs or not self.figures:
+            return {}
+        return figures(load(self.records.folder.parent))
+
+    def close(self) -> None:
+        """End the run in its trackers."""
+        if self.trackers is not None:
+            self.trackers.close()
 
 
 def keep(records: Records, step: int, rich: Rich) -> None:
     """Write what is more than a number."""
-    for name, values in rich.histograms.items():
-        records.histogram(step, name, values)
-    for sample in rich.samples:
-        records.write("samples", step=step, **sample)
+    records.histograms(step, rich.histograms)
+    records.write_all("samples", [{"step": step, **sample} for sample in rich.samples])
     if rich.confusion:
         records.write("confusion", step=step, counts=rich.confusion)
-    for heat_map in rich.maps:
-        records.write("attention", step=step, **heat_map)
+    records.write_all("attention", [{"step": step, **heat_map} for heat_map in rich.maps])
     if rich.embeddings:
         records.write("embeddings", step=step, vectors=rich.embeddings)

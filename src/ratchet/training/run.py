@@ -80,7 +80,7 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started:
     if state.is_main_process:
         print(plan(prepared), flush=True)
     trainer = build(prepared)
-    _attach(trainer, prepared)
+    attach(trainer, prepared)
     trainer.train(resume_from_checkpoint=_resume(recipe))
     trained = time.perf_counter() - started
     trainer.save_model()
@@ -190,7 +190,7 @@ def plan(prepared: Run) -> str:
     return "\n".join(lines)
 
 
-def _attach(trainer: Any, prepared: Run) -> None:
+def attach(trainer: Any, prepared: Run) -> None:
     """Ratchet's evaluation and progress line in the place of TRL's."""
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
@@ -226,6 +226,7 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
     from ratchet.report.command import write
     from ratchet.training.summary import outcome, summary
 
+    trainer.watching.close()
     result = outcome(trainer.results, prepared.recipe, trainer.state.global_step, seconds)
     result["alarms"] = prepared.alarms.watch.raised
     if trainer.accelerator.is_main_process:
