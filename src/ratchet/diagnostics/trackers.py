@@ -141,9 +141,10 @@ class Wandb:
             "config": settings.config,
             "resume": "allow",
         }
-        self.tables = True
+        self.tables, self.patience = True, 2 * PATIENCE
         try:
-            limits = self.wandb.Settings(init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", PATIENCE)), finish_timeout=60)
+            self.patience = float(os.environ.get("WANDB_FINISH_TIMEOUT", 2 * PATIENCE))
+            limits = self.wandb.Settings(init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", PATIENCE)), finish_timeout=self.patience)
             self.run = self.wandb.init(**given, mode="offline" if tracking.offline else None, settings=limits)
         except Exception as error:  # wandb raises several unrelated kinds
             print(
@@ -165,28 +166,29 @@ class Wandb:
         drawn = {f"attn/map/layer{m['layer']}_head{m['head']}": heat_map(m) for m in rich.maps}
         drawn |= {f"figures/{name}": figure for name, figure in figures.items()}
         row |= {name: wandb.Plotly(_plotly(figure)) for name, figure in drawn.items()}
-        self.run.log(row, commit=not self.tables)
         if self.tables:
-            self.run.log(self._tables(rich), commit=True)
+            self._log_tables(rich)
+        self.run.log(row)
 
-    def _tables(self, rich: Rich) -> dict[str, Any]:
-        """Samples and confusion; online each table asks the server, and where it is gone no further one is tried."""
-        found = {}
+    def _log_tables(self, rich: Rich) -> None:
+        """Samples and confusion; online each table asks the server, and where that fails no further one is tried."""
+        tables = {}
+        if rich.samples:
+            tables["rl/samples"] = self.wandb.Table(columns=[*SAMPLE_COLUMNS], data=_sample_rows(rich))
+        if rich.confusion:
+            tables["rl/letter_confusion"] = self.wandb.Table(columns=["gold", "answered", "count"], data=_confusion_rows(rich))
         try:
-            if rich.samples:
-                found["rl/samples"] = self.wandb.Table(columns=[*SAMPLE_COLUMNS], data=_sample_rows(rich))
-            if rich.confusion:
-                found["rl/letter_confusion"] = self.wandb.Table(columns=["gold", "answered", "count"], data=_confusion_rows(rich))
-        except Exception as error:
+            if tables:
+                self.run.log(tables, commit=False)
+        except Exception as error:  # wandb raises several unrelated kinds
             self.tables = False
-            print(f"warning: W&B takes no more tables: {reason('wandb', error)}", flush=True)
-        return found
+            print(f"warning: W&B gets no more tables: {reason('wandb', error)}. Figures go on", flush=True)
 
     def close(self) -> None:
         """Finish, within a limit; what was not sent by then is on disk."""
         folder = Path(self.run.dir).parent
         offline = self.run.settings.mode == "offline"
-        _within(90.0, self.run.finish, f"it did not finish; what it did not get is in {folder}, for wandb sync")
+        _within(self.patience + 15, self.run.finish, f"it did not finish; what it did not get is in {folder}, for wandb sync")
         if offline:
             print(f"W&B: kept offline; to send it: wandb sync {folder}", flush=True)
 
@@ -225,7 +227,7 @@ class Trackio:
 
     def close(self) -> None:
         """Finish."""
-        _within(90.0, self.run.finish, "it did not finish")
+        _within(2 * PATIENCE, self.run.finish, "it did not finish")
 
 
 class TensorBoard:
