@@ -56,9 +56,9 @@ def find(name: str) -> Metric | None:
     ('gradient of layer <i>', 'eval/pass@<k>', None)
     """
     for candidate in (name, re.sub(r"_(?:low|high|min|max)$", "", name)):
-        for metric in METRICS:
-            if re.fullmatch(re.sub(r"<\w+>", "[^/]+", re.escape(metric.name).replace(r"\<", "<").replace(r"\>", ">")), candidate):
-                return metric
+        fitting = [metric for metric in METRICS if re.fullmatch(re.sub(r"<\w+>", "[^/]+", metric.name), candidate)]
+        if fitting:
+            return next((metric for metric in fitting if metric.name == candidate), fitting[0])
     return None
 
 
