@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,26 @@ def root() -> Path:
 @pytest.fixture
 def script(tmp_path: Path):
     """Run a command in an empty folder, with the repository's scripts and recipes by their full paths."""
+    return _runner(tmp_path)
 
+
+@dataclass
+class Demo:
+    """The demo as ``make demo`` runs it, once for all tests that look at it."""
+
+    folder: Path
+    stdout: str
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory) -> Demo:
+    """Tests only read its folder, or copy it."""
+    place = tmp_path_factory.mktemp("demo")
+    done = _runner(place)("scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="2")
+    return Demo(place / "outputs/demo", done.stdout)
+
+
+def _runner(tmp_path: Path):
     def run(
         *words: str,
         code: int = 0,

@@ -20,14 +20,22 @@ ARROWS = {
     "runtime": {"errors", "recipe"},
     "models": {"errors"},
     "hub": {"tasks", "recipe"},
-    "evaluation": {"errors", "files", "tasks", "recipe", "runtime", "models"},
-    "training": {"errors", "files", "audit", "tasks", "rewards", "recipe", "runtime", "models", "evaluation", "hub"},
+    "diagnostics": {"errors", "files", "tasks", "rewards", "recipe"},
+    "evaluation": {"errors", "files", "tasks", "recipe", "runtime", "models", "diagnostics"},
+    "report": {"errors", "files", "runtime", "diagnostics", "evaluation"},
+    "training": {"errors", "files", "audit", "tasks", "rewards", "recipe", "runtime", "models", "evaluation", "hub", "diagnostics", "report"},
 }
 
 
 @pytest.mark.parametrize("room", ["tasks", "rewards", "recipe", "audit.command"])
 def test_a_light_room_imports_no_heavy_library(room):
     code = f"import sys, ratchet.{room}; print(sorted({HEAVY} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_report_is_drawn_without_the_libraries_that_train():
+    code = f"import sys, ratchet.report.command; print(sorted({HEAVY - {'numpy'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

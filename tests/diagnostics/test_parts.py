@@ -1,6 +1,7 @@
 """Letters, attention and the clock, each by itself."""
 
 import time
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,8 +10,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from ratchet.diagnostics.attention import entropy, look
 from ratchet.diagnostics.clock import Clock
 from ratchet.diagnostics.letters import Head, Letters, head_of, kl, margins
+from ratchet.diagnostics.observer import Observer
 from ratchet.evaluation.loss_slice import direction, loss_slice
 from ratchet.models import load_tokenizer, locate
+from ratchet.recipe.groups import Diagnostics
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +162,18 @@ def test_directions_are_scaled_filter_by_filter_and_the_slice_leaves_the_model_a
     with torch.no_grad():
         assert losses[1][1] == pytest.approx(model(**batch).loss.item(), rel=1e-5)
     assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
+
+
+def test_the_seconds_of_a_weight_sync_are_counted_apart_from_the_rollout():
+    def slow():
+        time.sleep(0.05)
+
+    vllm = SimpleNamespace(sync_weights=slow)
+    model = torch.nn.Linear(2, 2)
+    accelerator = SimpleNamespace(unwrap_model=lambda model, **_: model)
+    observer = Observer(Diagnostics(), [])
+    observer.attach(SimpleNamespace(accelerator=accelerator, model=model, is_deepspeed_enabled=False, vllm_generation=vllm))
+    with observer.clock.phase("rollout"):
+        vllm.sync_weights()
+    found = observer.clock.take()
+    assert found["weight_sync"] >= 0.05 > found["rollout"]

@@ -11,6 +11,13 @@ BF16 = ("--bf16", "true")
 QUICK = ("--max_steps", "2", "--evaluation.max_rows", "6", "--output_dir", "out")
 LORA = ("--use_peft", "true", "--lora_target_modules", "[all-linear]")
 
+
+def watched(folder: Path) -> dict:
+    """Everything that was logged, the last value of each figure."""
+    log = [json.loads(line) for line in (folder / "diagnostics/log.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {name: value for entry in log for name, value in entry.items()}
+
+
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="DeepSpeed builds its CPU communication with g++, which is absent")
 
 
@@ -37,6 +44,13 @@ def test_deepspeed_trains_and_saves_a_model_that_loads(script, tmp_path, launch,
     recipe = {"grpo": "recipes/debug/grpo.yaml", "sft": "recipes/debug/sft.yaml"}[trainer]
     done = script(f"scripts/{trainer}.py", recipe, *BF16, *QUICK, *more, launch=launch, processes=2)
     assert "on 2 processes" in done.stdout
+    found = watched(tmp_path / "out")
+    assert found["distributed/world_size"] == 2 and found["attn/entropy_mean"] > 0
+    assert done.stdout.count("left out: grad/layer") == 1 and not any(name.startswith("grad/") for name in found)
+    if trainer == "grpo":
+        split = launch == "zero3"
+        assert done.stdout.count("left out: rl/letter_") == split
+        assert ("rl/letter_found_frac" in found) != split and "rl/kl_sequence_mean" in found
     check_saved(tmp_path / "out", adapter="--use_peft" in more, script=script)
 
 
@@ -44,13 +58,19 @@ def test_deepspeed_trains_and_saves_a_model_that_loads(script, tmp_path, launch,
 def test_ddp_trains_and_saves_a_model_that_loads(script, tmp_path, more):
     done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", *QUICK, *more, launch="cpu2")
     assert "on 2 processes" in done.stdout
+    assert "left out" not in done.stdout
+    found = watched(tmp_path / "out")
+    assert {"rl/kl_sequence_mean", "rl/letter_found_frac", "attn/entropy_mean", "grad/layer/0"} <= set(found)
     check_saved(tmp_path / "out", adapter="--use_peft" in more, script=script)
 
 
 def test_fsdp2_trains_and_saves_a_model_that_loads(script, tmp_path):
-    words = (str(HERE / "fsdp_on_cpu.py"), "sft", "recipes/debug/sft.yaml", "--use_cpu", "false", "--bf16", "false", *QUICK)
+    words = (str(HERE / "fsdp_on_cpu.py"), "sft", "recipes/debug/sft.yaml", "--use_cpu", "false", "--bf16", "false", "--logging_steps", "1", *QUICK)
     done = script(*words, launch="fsdp2", processes=2, options=("--mixed_precision", "no"), ACCELERATE_TORCH_DEVICE="cpu")
     assert "on 2 processes" in done.stdout
+    found = watched(tmp_path / "out")
+    whole = sum(value**2 for name, value in found.items() if name.startswith("grad/")) ** 0.5
+    assert found["attn/entropy_mean"] > 0 and whole == pytest.approx(found["grad_norm"], rel=1e-3)
     check_saved(tmp_path / "out", adapter=False, script=script)
 
 

@@ -47,7 +47,7 @@ def clean(tmp_path: Path, **more: str) -> dict[str, str]:
 
 def read_back(folder: Path) -> list[dict]:
     """The history of an offline run, through wandb's own command line."""
-    (run,) = folder.glob("wandb/offline-run-*")
+    (run,) = folder.glob("_trackers/wandb/offline-run-*")
     words = [str(Path(sys.executable).parent / "wandb"), "leet", "inspect", "--json", str(run)]
     lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
     records = [json.loads(line) for line in lines if line.startswith("{")]
@@ -108,9 +108,11 @@ def test_histograms_and_tables_are_such_in_wandb(everywhere):
     folder, _ = everywhere
     names = {name for row in read_back(folder / "out") for name in row}
     assert {"rollout/reward_hist.bins", "advantages/value_hist.values", "rl/letter_margin_hist.bins"} <= names
-    tables = [json.loads(path.read_text()) for path in (folder / "out").glob("wandb/offline-run-*/files/media/table/rl/samples*.table.json")]
+    tables = [
+        json.loads(path.read_text()) for path in (folder / "out").glob("_trackers/wandb/offline-run-*/files/media/table/rl/samples*.table.json")
+    ]
     assert tables and all(table["columns"][:3] == ["id", "prompt", "completion"] and table["data"] for table in tables)
-    drawn = list((folder / "out").glob("wandb/offline-run-*/files/media/plotly/**/*.json"))
+    drawn = list((folder / "out").glob("_trackers/wandb/offline-run-*/files/media/plotly/**/*.json"))
     assert any("attn" in str(path) for path in drawn) and any("figures" in str(path) for path in drawn)
     assert len(names) < 250
 
@@ -140,7 +142,7 @@ def test_tensorboard_holds_them_too(everywhere):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     folder, _ = everywhere
-    found = EventAccumulator(str(folder / "out/tensorboard"))
+    found = EventAccumulator(str(folder / "out/_trackers/tensorboard"))
     found.Reload()
     assert set(NAMES) <= set(found.Tags()["scalars"])
     assert "rollout/reward_hist" in found.Tags()["histograms"] and "rl/samples/text_summary" in found.Tags()["tensors"]
@@ -280,7 +282,7 @@ def test_a_server_that_goes_away_in_the_middle_costs_a_warning(script, tmp_path,
         Server.do_POST = upsert
     assert "gone" in Server.runs
     assert "accuracy after" in done.stdout
-    assert list((tmp_path / "out").glob("wandb/run-*/run-*.wandb"))
+    assert list((tmp_path / "out").glob("_trackers/wandb/run-*/run-*.wandb"))
 
 
 @pytest.mark.parametrize(

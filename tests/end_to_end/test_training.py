@@ -8,18 +8,17 @@ def result(folder: Path) -> dict:
     return json.loads((folder / "result.json").read_text(encoding="utf-8"))
 
 
-def test_the_demo_teaches_the_tiny_model_to_work_problems_out(script, tmp_path):
-    done = script("scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="2")
-    found = result(tmp_path / "outputs/demo")
+def test_the_demo_teaches_the_tiny_model_to_work_problems_out(demo):
+    found = result(demo.folder)
     before, after = found["before"], found["after"]
     assert before["n"] == after["n"] >= 500
     assert after["accuracy"] >= 0.85
     assert after["accuracy"] - before["accuracy"] >= 0.35
     assert before["high"] < after["low"]
     assert {"majority", "chance", "seconds"} <= set(found)
-    assert "accuracy before" in done.stdout
-    assert done.stdout.count("  after  right") + done.stdout.count("  after  wrong") == 3
-    assert "evaluate.py" in done.stdout
+    assert "accuracy before" in demo.stdout
+    assert demo.stdout.count("  after  right") + demo.stdout.count("  after  wrong") == 3
+    assert "evaluate.py" in demo.stdout
 
 
 def test_sft_lowers_the_loss_and_leaves_a_model_and_a_recipe_that_run(script, tmp_path):

@@ -108,16 +108,21 @@ def look(model: Any, inputs: dict[str, torch.Tensor], queries: int, wanted: Sequ
         CannotProbe: when this model's attention cannot be watched.
     """
     seen, training = Seen(), model.training
+
+    def keep(module: Any, given: Any, output: Any) -> None:
+        seen.hidden = output.last_hidden_state[:, -1].float()
+
+    hook = model.base_model.register_forward_hook(keep)
     _Probe.seen, _Probe.queries, _Probe.wanted = seen, queries, wanted
     try:
         with _switched(model):
             model.eval()
             positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-            output = model.base_model(**inputs, position_ids=positions, use_cache=False)
+            model(**inputs, position_ids=positions, use_cache=False, logits_to_keep=1)  # the whole model: under FSDP it is the root
     finally:
         _Probe.seen = None
+        hook.remove()
         model.train(training)
     if not seen.entropy:
         raise CannotProbe("its attention does not go through transformers' attention interface")
-    seen.hidden = output.last_hidden_state[:, -1].float()
     return seen

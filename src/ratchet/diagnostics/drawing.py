@@ -31,15 +31,21 @@ def flat(title: str, unit: str, traces: list[dict[str, Any]], metric: str | None
     layout = {"title": {"text": title}, "xaxis": {"title": {"text": x}}, "yaxis": {"title": {"text": unit}}}
     known = catalogue.find(metric) if metric else None
     if known and known.band:
-        layout["shapes"] = _bands(known.band, traces)
+        layout["shapes"] = _bands(known, traces)
     return {"data": traces, "layout": layout, "metric": metric}
 
 
-def _bands(band: Sequence[float], traces: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The healthy range in green, and what lies beyond it in red as far as the data goes."""
+def _bands(metric: catalogue.Metric, traces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The healthy range in green, and what lies beyond it in red: a quarter of the range, and as far as the data goes."""
+    healthy_low, healthy_high = metric.band
     values = [v for trace in traces for v in trace["y"] if v is not None]
-    low, high = min([*values, band[0]]), max([*values, band[1]])
-    parts = [(band[0], band[1], GREEN)] + ([(low, band[0], RED)] if low < band[0] else []) + ([(band[1], high, RED)] if high > band[1] else [])
+    beyond = (healthy_high - healthy_low) / 4
+    low, high = min([*values, healthy_low - beyond]), max([*values, healthy_high + beyond])
+    if metric.unit == "share":
+        low, high = max(low, 0.0), min(high, 1.0)
+    parts = [(healthy_low, healthy_high, GREEN)]
+    parts += [(low, healthy_low, RED)] if low < healthy_low else []
+    parts += [(healthy_high, high, RED)] if high > healthy_high else []
     return [
         {
             "type": "rect",

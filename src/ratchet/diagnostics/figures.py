@@ -87,7 +87,7 @@ def accuracy(run: RunData) -> Figure | None:
         traces.append(
             {**line(ends, [majority[-1]] * 2, "always the commonest answer", GREY), "mode": "lines", "line": {"color": GREY, "dash": "dash"}}
         )
-    return {**flat("Accuracy", "share of answers that are right", traces), "metric": "eval/accuracy"} if traces else None
+    return {**flat("Accuracy", "share right", traces), "metric": "eval/accuracy"} if traces else None
 
 
 def reward(run: RunData) -> Figure | None:

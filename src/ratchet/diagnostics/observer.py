@@ -7,7 +7,7 @@ rows go through the model once more for attention, and (GRPO) a few sampled comp
 import re
 import resource
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,15 +49,25 @@ class Observer:
         self.rich = Rich()
         self.notes: list[str] = []
         """What cannot be had here, a sentence each."""
-        self._steps, self._tokens, self._attention = 0, 0.0, {}
+        self._steps, self._tokens = 0, 0.0
 
     def attach(self, trainer: Any) -> None:
         """Look at the trainer that was built, before its first step."""
         self.trainer, self.accelerator = trainer, trainer.accelerator
         self.model = plain(trainer.model, self.accelerator)
         self.deepspeed = trainer.is_deepspeed_enabled
+        vllm = getattr(trainer, "vllm_generation", None)
+        if vllm is not None:
+            vllm.sync_weights = self._timed("weight_sync", vllm.sync_weights)
         if self.settings.gradients and self.deepspeed:
             self.leave_out("grad/layer: DeepSpeed has used the gradients up before a callback can see them; grad_norm is of the whole model")
+
+    def _timed(self, phase: str, call: Callable) -> Callable:
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            with self.clock.phase(phase):
+                return call(*args, **kwargs)
+
+        return timed
 
     def leave_out(self, why: str) -> None:
         """Say once what is missing, and why."""
@@ -66,6 +76,10 @@ class Observer:
             self.accelerator.print(f"diagnostics: left out: {why}", flush=True)
 
     # What the trainer and its callbacks call.
+
+    def begin(self, tokens: float) -> None:
+        """Training begins, or goes on after so many tokens."""
+        self._tokens = tokens
 
     def step_begins(self, step: int, last: int) -> None:
         """Probe where it is time."""
@@ -116,7 +130,7 @@ class Observer:
         whole = sum(found[f"time/{phase}"] for phase in PHASES)
         passed = sum(seconds.values())
         if tokens is not None and passed > 0:
-            found["time/tokens_per_second"] = (tokens - self._tokens) / passed
+            found["time/tokens_per_second"] = max(0.0, tokens - self._tokens) / passed
             self._tokens = tokens
         found["time/step"] = whole
         memory = [own["memory"] for own in gathered.ranks]

@@ -7,7 +7,7 @@
     attention.jsonl    step, layer, head, tokens, weights (queries x keys) of one fixed row
     embeddings.jsonl   step, vectors: last hidden state of some fixed rows
     alarms.jsonl       step, text
-    evaluations.jsonl  step, the evaluation's figures, and its completions
+    evaluations.jsonl  step, the evaluation's figures, row -> right or wrong, and its first completions
 
 A line is written in one piece, so that a reader meets at most one torn line, the last; ``read`` leaves it out.
 """

@@ -92,6 +92,8 @@ class Settings:
         self.recipe, self.tracking, self.folder, self.known = recipe, recipe.tracking, folder, known
         self.project = recipe.tracking.project or os.environ.get("WANDB_PROJECT") or "ratchet"
         self.name = recipe.values.get("run_name") or folder.name
+        self.own = folder / "_trackers"  # the Trainer pushes nothing that begins so, and what W&B keeps names machine and user
+        self.own.mkdir(exist_ok=True)
         self.config = {"recipe": recipe.tree.plain(), "processes": recipe.processes}
 
 
@@ -137,7 +139,7 @@ class Wandb:
             "group": tracking.group,
             "tags": [str(tag) for tag in tracking.tags] or None,
             "name": settings.name,
-            "dir": str(settings.folder),
+            "dir": str(settings.own),
             "config": settings.config,
             "resume": "allow",
         }
@@ -147,9 +149,7 @@ class Wandb:
             limits = self.wandb.Settings(init_timeout=float(os.environ.get("WANDB_INIT_TIMEOUT", PATIENCE)), finish_timeout=self.patience)
             self.run = self.wandb.init(**given, mode="offline" if tracking.offline else None, settings=limits)
         except Exception as error:  # wandb raises several unrelated kinds
-            print(
-                f"warning: W&B: {reason('wandb', error)}. This run is kept offline, in {settings.folder}/wandb; wandb sync sends it later", flush=True
-            )
+            print(f"warning: W&B: {reason('wandb', error)}. This run is kept offline, in {settings.own}/wandb; wandb sync sends it later", flush=True)
             self.wandb.teardown()
             self.run = self.wandb.init(**given, mode="offline")
         self.run.define_metric("train/global_step")
@@ -231,13 +231,13 @@ class Trackio:
 
 
 class TensorBoard:
-    """TensorBoard, in TENSORBOARD_LOGGING_DIR or ``tensorboard/`` of the run's folder."""
+    """TensorBoard, in TENSORBOARD_LOGGING_DIR or in ``_trackers/`` of the run's folder."""
 
     def __init__(self, settings: Settings):
         importlib.import_module("tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
-        folder = os.environ.get("TENSORBOARD_LOGGING_DIR") or str(settings.folder / "tensorboard")
+        folder = os.environ.get("TENSORBOARD_LOGGING_DIR") or str(settings.own / "tensorboard")
         self.identity = {"folder": folder}
         self.writer = SummaryWriter(log_dir=folder)
         self.writer.add_text("recipe", f"```yaml\n{settings.recipe.as_yaml()}\n```")

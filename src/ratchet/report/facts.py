@@ -70,8 +70,7 @@ def _verdict(run: RunData) -> str:
 
 
 def _paired(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any] | None:
-    first = {a["id"]: a["correct"] for a in before.get("answered", [])}
-    second = {a["id"]: a["correct"] for a in after.get("answered", [])}
+    first, second = before.get("outcomes") or {}, after.get("outcomes") or {}
     if not first or first.keys() != second.keys():
         return None
     return mcnemar([*first.values()], [second[key] for key in first])
@@ -207,7 +206,7 @@ def _commands(run: RunData, found: Facts) -> None:
             ("ask it something", f"python scripts/chat.py {model}"),
             (
                 "publish it",
-                f'hf upload YOUR-NAME/{run.name} {model} . --private --exclude "checkpoint-*" --exclude "data/*" --exclude "diagnostics/*" --exclude "*.bin"',
+                f'hf upload YOUR-NAME/{run.name} {model} . --private --exclude "checkpoint-*" --exclude "_*" --exclude "data/*" --exclude "diagnostics/*" --exclude "*.bin"',
             ),
         ]
     found.commands.append(("draw this page again", f"python scripts/report.py {folder}"))

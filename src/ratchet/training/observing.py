@@ -15,6 +15,7 @@ from ratchet.files import write_json
 from ratchet.training.provenance import about
 
 PROBE_TOKENS = 512  # of a fixed row, the last ones
+KEPT = 400  # completions of an evaluation
 
 
 def observe(trainer: Any, prepared: Any) -> None:
@@ -62,6 +63,8 @@ class Watching(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """A run that goes on from a checkpoint writes later entries again."""
+        if self.observer is not None:
+            self.observer.begin(float(state.num_input_tokens_seen or 0))
         if self.records.folder is not None and state.global_step:
             cut(self.records.folder.parent, state.global_step)
 
@@ -90,7 +93,9 @@ class Watching(TrainerCallback):
         keep(self.records, state.global_step, rich)
         if "eval/accuracy" in logs and self.trainer.results:
             result = self.trainer.results[-1][1]
-            self.records.write("evaluations", step=state.global_step, **result.as_dict(), answered=[vars(a) for a in result.answered])
+            outcomes = {a.id: a.correct for a in result.answered}
+            answered = [vars(a) for a in result.answered[:KEPT]]
+            self.records.write("evaluations", step=state.global_step, **result.as_dict(), outcomes=outcomes, answered=answered)
         if self.trackers is not None:
             self.trackers.log(state.global_step, logs, rich, self._figures(logs))
 
