@@ -73,3 +73,26 @@ def test_an_accuracy_measured_by_training_is_that_of_the_evaluation_script(scrip
     script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_steps", "3", "--output_dir", "out")
     script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--output", "evaluation.json")
     assert json.loads((tmp_path / "evaluation.json").read_text())["accuracy"] == result(tmp_path / "out")["after"]["accuracy"]
+
+
+def test_the_best_model_that_is_loaded_at_the_end_is_the_one_measured(script, tmp_path):
+    every = ("--eval_strategy", "steps", "--eval_steps", "1", "--save_strategy", "steps", "--save_steps", "1", "--save_only_model", "true")
+    best = ("--load_best_model_at_end", "true", "--metric_for_best_model", "accuracy", "--learning_rate", "6e-3", "--warmup_steps", "0")
+    small = (
+        "--max_steps",
+        "3",
+        "--per_device_train_batch_size",
+        "32",
+        "--evaluation.max_rows",
+        "40",
+        "--evaluation.before",
+        "false",
+        "--audit",
+        "off",
+    )
+    script("scripts/grpo.py", "recipes/demo.yaml", *every, *best, *small, "--output_dir", "out")
+    script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--output", "again.json")
+    log = [json.loads(line) for line in (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()]
+    measured = [entry["eval/accuracy"] for entry in log if "eval/accuracy" in entry]
+    assert result(tmp_path / "out")["after"]["accuracy"] == json.loads((tmp_path / "again.json").read_text())["accuracy"] == max(measured)
+    assert measured[2] < max(measured), "the last step's model is the best one: this test needs another learning rate"

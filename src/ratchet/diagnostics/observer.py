@@ -128,7 +128,7 @@ class Observer:
             each = [own[phase] for own in gathered.ranks]
             found |= {f"time/{phase}": sum(each) / len(each), f"time/{phase}_min": min(each), f"time/{phase}_max": max(each)}
         whole = sum(found[f"time/{phase}"] for phase in PHASES)
-        passed = sum(seconds.values())
+        passed = sum(seconds.get(phase, 0.0) for phase in PHASES)
         if tokens is not None and passed > 0:
             found["time/tokens_per_second"] = max(0.0, tokens - self._tokens) / passed
             self._tokens = tokens

@@ -13,6 +13,7 @@ from ratchet.diagnostics.rundata import load
 from ratchet.diagnostics.trackers import Trackers
 from ratchet.files import write_json
 from ratchet.training.provenance import about
+from ratchet.training.run import resumes_from
 
 PROBE_TOKENS = 512  # of a fixed row, the last ones
 KEPT = 400  # completions of an evaluation
@@ -36,7 +37,7 @@ def observe(trainer: Any, prepared: Any) -> None:
     trainer.observer = observer
     if main:
         write_json(recipe.output_dir / "run.json", about(trainer, prepared))
-    trackers = Trackers(recipe, recipe.output_dir, bool(trainer.args.resume_from_checkpoint)) if main else None
+    trackers = Trackers(recipe, recipe.output_dir, bool(resumes_from(recipe))) if main else None
     trainer.watching = Watching(trainer, observer, records, recipe.evaluation.after, trackers)
     trainer.add_callback(trainer.watching)
 

@@ -81,13 +81,20 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started:
         print(plan(prepared), flush=True)
     trainer = build(prepared)
     attach(trainer, prepared)
-    trainer.train(resume_from_checkpoint=_resume(recipe))
+    trainer.train(resume_from_checkpoint=resumes_from(recipe))
     trained = time.perf_counter() - started
     trainer.save_model()
     trainer.save_state()
-    if recipe.evaluation.after and (not trainer.results or trainer.results[-1][0] != trainer.state.global_step):
+    if recipe.evaluation.after and not _measured_as_saved(trainer):
         trainer.evaluate()
     return finish(trainer, prepared, trained)
+
+
+def _measured_as_saved(trainer: Any) -> bool:
+    """Whether the last evaluation was of the weights that are there now: not of a last step after which the best one was loaded."""
+    step = trainer.state.global_step
+    best = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
+    return bool(trainer.results) and trainer.results[-1][0] == step and best in (None, step)
 
 
 def staging(recipe: Recipe) -> Path:
@@ -109,7 +116,7 @@ def begin(recipe: Recipe) -> None:
 def settle(recipe: Recipe) -> None:
     """Turn the staging folder into the output folder; an earlier run there is moved aside, never written over."""
     folder, prepared = recipe.output_dir, staging(recipe)
-    if folder.exists() and not _resume(recipe) and any(folder.iterdir()):
+    if folder.exists() and not resumes_from(recipe) and any(folder.iterdir()):
         aside = next(p for i in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.old-{i}")).exists())
         folder.rename(aside)
         print(f"{folder} holds an earlier run; moved it to {aside}")
@@ -121,7 +128,8 @@ def settle(recipe: Recipe) -> None:
     (folder / "recipe.yaml").write_text(recipe.as_yaml(), encoding="utf-8")
 
 
-def _resume(recipe: Recipe) -> Any:
+def resumes_from(recipe: Recipe) -> Any:
+    """The checkpoint that a run goes on from: a folder, True for the newest, or None."""
     value = recipe.values.get("resume_from_checkpoint")
     return {"true": True, "false": None}.get(str(value).lower(), value) if value is not None else None
 
