@@ -179,6 +179,8 @@ def report() -> None:
     parser.add_argument("--output", type=Path, metavar="FILE.html", help="where the page goes, in the place of the run's folder")
     parser.add_argument("--loss-slice", action="store_true", help="first measure the loss around the saved model (loads it)")
     given = parser.parse_args()
+    if given.output is not None and given.output.suffix != ".html":
+        raise UserError(f"--output takes the name of a page, as in --output page.html; it is {given.output}")
     from ratchet.report.command import compare, write
 
     if given.loss_slice:

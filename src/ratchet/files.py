@@ -13,18 +13,11 @@ from ratchet.errors import UserError
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all.
-
-    Raises:
-        UserError: when the place cannot be written to.
-    """
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except (PermissionError, NotADirectoryError, FileExistsError, IsADirectoryError) as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); name another place") from None
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -259,7 +259,7 @@ def test_the_script_draws_compares_and_measures_a_slice(script, demo, tmp_path):
     assert "comparison.html" in done.stdout
 
 
-@pytest.mark.parametrize("words", [("nowhere",), (".",), ("outputs/demo", "--output", "/proc/x.html")])
+@pytest.mark.parametrize("words", [("nowhere",), (".",), ("outputs/demo", "--output", "/proc/x.html"), ("outputs/demo", "--output", "x.md")])
 def test_wrong_input_ends_in_a_sentence(script, demo, tmp_path, words):
     shutil.copytree(demo.folder, tmp_path / "outputs/demo", ignore=shutil.ignore_patterns("data", "*.safetensors"))
     done = script("scripts/report.py", *words, code=2)
@@ -267,8 +267,8 @@ def test_wrong_input_ends_in_a_sentence(script, demo, tmp_path, words):
 
 
 def test_the_demo_ends_with_the_path_of_its_report(demo):
-    (line,) = [line for line in demo.stdout.splitlines() if line.startswith("report: ")]
-    assert line.split()[1] == "outputs/demo/report.html" and (demo.folder / "report.html").is_file()
+    line = demo.stdout.strip().splitlines()[-1]
+    assert line.split()[:2] == ["report:", "outputs/demo/report.html"] and (demo.folder / "report.html").is_file()
 
 
 def test_a_recipe_can_do_without_a_report_and_without_diagnostics(script, tmp_path):

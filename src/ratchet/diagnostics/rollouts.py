@@ -75,12 +75,10 @@ class RolloutObserver(Observer):
     def rolled_out(self, output: dict[str, Any]) -> None:
         """Take what was generated and scored; adds ``letter_at`` and ``letter_family`` (B,) to the batch."""
         samples, mask = self._graded, output["completion_mask"]
-        logs = self.trainer._logs
-        weights = self.trainer.reward_weights.tolist()
-        rewards = [
-            sum(w * v for w, v in zip(weights, values, strict=True) if v == v)
-            for values in zip(*(logs["rewards"][n] for n in self.trainer.reward_func_names), strict=True)
-        ]
+        logs, names = self.trainer._logs, self.trainer.reward_func_names
+        parts = [dict(zip(names, values, strict=True)) for values in zip(*(logs["rewards"][name] for name in names), strict=True)]
+        weights = dict(zip(names, self.trainer.reward_weights.tolist(), strict=True))
+        rewards = [sum(weights[name] * value for name, value in part.items() if value == value) for part in parts]
         if self.accelerator.is_main_process:  # these two are known of all processes
             self.window.add("rollout/reward", torch.tensor(rewards))
             self.window.add("advantages/value", torch.tensor([*logs["advantages"]]))
@@ -92,11 +90,13 @@ class RolloutObserver(Observer):
             row = self._counts.setdefault(self.task.gold(sample.row), {})
             answer = sample.grade.answer or NO_ANSWER
             row[answer] = row.get(answer, 0) + 1
-        self._keep_samples(samples, rewards, [*logs["advantages"]])
+        self._keep_samples(samples, rewards, parts, [*logs["advantages"]])
         if self.letters:
             self._place_letters(samples, output)
 
-    def _keep_samples(self, samples: Sequence[Sample], rewards: Sequence[float], advantages: Sequence[float]) -> None:
+    def _keep_samples(
+        self, samples: Sequence[Sample], rewards: Sequence[float], parts: Sequence[dict[str, float]], advantages: Sequence[float]
+    ) -> None:
         if not self.accelerator.is_main_process:
             return
         self._kept = [
@@ -110,9 +110,10 @@ class RolloutObserver(Observer):
                 "correct": sample.grade.correct,
                 "components": dict(sample.grade.components),
                 "reward": reward,
+                "rewards": part,
                 "advantage": advantage,
             }
-            for sample, reward, advantage in zip(samples[: self.settings.samples], rewards, advantages, strict=False)
+            for sample, reward, part, advantage in zip(samples[: self.settings.samples], rewards, parts, advantages, strict=False)
         ]
 
     def _place_letters(self, samples: Sequence[Sample], output: dict[str, Any]) -> None:

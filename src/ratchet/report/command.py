@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ratchet.diagnostics.rundata import load
+from ratchet.errors import UserError
 from ratchet.files import write_text
 from ratchet.report.page import comparison_page, page
 from ratchet.report.twin import twin
 
 PAGE = "report.html"
-TWIN = "report.md"
 
 
 def write(folder: Path, target: Path | None = None) -> Path:
@@ -21,13 +21,20 @@ def write(folder: Path, target: Path | None = None) -> Path:
     """
     run = load(folder)
     target = target or folder / PAGE
-    write_text(target, page(run))
-    write_text(target.with_suffix(".md") if target.name != PAGE else target.with_name(TWIN), twin(run))
+    _put(target, page(run))
+    _put(target.with_suffix(".md"), twin(run))
     return target
 
 
 def compare(folders: Sequence[Path], target: Path | None = None) -> Path:
     """Write one page about several runs; without ``target`` comparison.html in the first one's folder."""
     target = target or folders[0] / "comparison.html"
-    write_text(target, comparison_page([load(folder) for folder in folders]))
+    _put(target, comparison_page([load(folder) for folder in folders]))
     return target
+
+
+def _put(path: Path, text: str) -> None:
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); name another place with --output") from None

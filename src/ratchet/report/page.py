@@ -169,7 +169,8 @@ def _completions(run: RunData) -> list[dict[str, Any]] | None:
                 {**_shown(a), "source": f"evaluation at step {step}", "step": step, "tokens": a.get("tokens"), "truncated": a.get("truncated")}
             )
     for sample in run.samples[-ROWS:]:
-        found.append({**_shown(sample), "source": "training", "step": sample["step"], "reward": sample["reward"], "advantage": sample["advantage"]})
+        earned = {key: sample.get(key) for key in ("reward", "rewards", "advantage")}
+        found.append({**_shown(sample), **earned, "source": "training", "step": sample["step"]})
     return found or None
 
 

@@ -42,7 +42,6 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
     if result.get("alarms"):
         lines.append(f"alarms           {', '.join(result['alarms'])}: see above, and result.json")
     lines.append(f"{result['steps']} steps, {duration(result['seconds'])} with start-up; everything is in {folder}")
-    lines += [f"report: {page}   # open it in a browser"] if page else []
     scripts, python = Path(sys.argv[0]).parent, _python()
     seed, quoted = int(recipe.get("seed")) + 1, shlex.quote(str(folder))
     again = shlex.quote(f"{folder}-seed{seed}")
@@ -53,6 +52,7 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
         f"  {python} {scripts / 'chat.py'} {quoted}   # ask it something",
         f"  {python} {scripts / recipe.trainer}.py {quoted}/recipe.yaml --seed {seed} --output_dir {again}   # try another seed",
     ]
+    lines += ["", f"report: {page}   # open it in a browser"] if page else []
     return "\n".join(lines)
 
 
