@@ -1,10 +1,11 @@
 """What the diagnostics cost: plain TRL and a run with everything on, step by step in turn, on the same seed.
 
-    python benchmarks/diagnostics.py [--recipe recipes/demo.yaml] [--steps 60] [--key value ...]
+    python benchmarks/diagnostics.py [--recipe recipes/demo.yaml] [--steps 50] [--rounds 4] [--key value ...]
 
 Two processes train the same recipe: TRL's own GRPOTrainer, and Ratchet's with letters, distance, attention, gradients,
 time and the record on disk. Only one of them computes at any time: they take turns after every step, so that whatever
-else the machine does hits both alike. A step lasts from its release to the next request, so logging and probes count.
+else the machine does hits both alike; rounds begin anew, since two processes of the same program differ by some percent
+from each other however long they run. A step lasts from its release to the next request, so logging and probes count.
 Losses and final weights must be the same bit for bit. On a GPU give a recipe for one.
 """
 
@@ -18,6 +19,8 @@ import time
 from pathlib import Path
 
 from transformers import TrainerCallback
+
+from ratchet.diagnostics.records import read
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -87,10 +90,48 @@ def next_line(process: subprocess.Popen) -> dict:
     raise SystemExit(f"a child ended early with code {process.wait()}; its messages are above")
 
 
+def median_with_interval(values: list[float]) -> tuple[float, float, float]:
+    """The median and its 95 % interval by order statistics, which assumes nothing of the distribution."""
+    ordered, reach = sorted(values), 0.98 * len(values) ** 0.5
+    low, high = (min(len(ordered) - 1, max(0, round(len(ordered) / 2 + end))) for end in (-reach, reach))
+    return statistics.median(ordered), ordered[low], ordered[high]
+
+
+def own_share(folder: Path) -> float:
+    """Diagnostics and logging as a share of the median step, as the run itself has logged them."""
+    log = [entry for entry in read(folder, "log")[0] if "time/step" in entry]
+    middle = {name: statistics.median(entry[f"time/{name}"] for entry in log) for name in ("diagnostics", "logging", "step")}
+    return (middle["diagnostics"] + middle["logging"]) / middle["step"]
+
+
+def one_round(recipe: str, steps: int, overrides: list[tuple[str, str]], first: str) -> tuple[dict[str, list], dict[str, dict], float]:
+    """Both runs once, taking turns; returns seconds by step, what each ended with, and the run's own share."""
+    took: dict[str, list[list[float]]] = {"plain": [], "ours": []}
+    ended: dict[str, dict] = {}
+    kinds = ("plain", "ours") if first == "plain" else ("ours", "plain")
+    with tempfile.TemporaryDirectory() as folder:
+        children = {}
+        for kind in kinds:
+            words = [sys.executable, __file__, "--child", kind, recipe, f"{folder}/{kind}", json.dumps(overrides)]
+            children[kind] = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for process in children.values():
+            next_line(process)
+        for step in range(steps):
+            for kind in kinds if step % 2 == 0 else reversed(kinds):
+                children[kind].stdin.write("\n")
+                children[kind].stdin.flush()
+                found = next_line(children[kind])
+                if "took" in found:
+                    took[kind].append(found["took"])
+                else:
+                    ended[kind] = found
+        return took, ended, own_share(Path(folder) / "ours")
+
+
 def main(words: list[str]) -> None:
-    """Run both, and print the ratios."""
+    """Run some rounds, and print the ratios."""
     options = dict(zip([w.removeprefix("--") for w in words[::2]], words[1::2], strict=True))
-    recipe, steps = options.pop("recipe", str(ROOT / "recipes/demo.yaml")), int(options.pop("steps", "60"))
+    recipe, steps, rounds = options.pop("recipe", str(ROOT / "recipes/demo.yaml")), int(options.pop("steps", "50")), int(options.pop("rounds", "4"))
     fixed = {
         "max_steps": str(steps),
         "logging_steps": "1",
@@ -100,41 +141,22 @@ def main(words: list[str]) -> None:
         "save_strategy": "no",
     }
     overrides = [*{**fixed, **options}.items()]
-    took: dict[str, list[list[float]]] = {"plain": [], "ours": []}
-    with tempfile.TemporaryDirectory() as folder:
-        start = [sys.executable, __file__, "--child"]
-        children = {
-            kind: subprocess.Popen(
-                [*start, kind, recipe, f"{folder}/{kind}", json.dumps(overrides)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            for kind in took
-        }
-        for process in children.values():
-            next_line(process)
-        ended: dict[str, dict] = {}
-        for step in range(steps):
-            order = ("plain", "ours") if step % 2 == 0 else ("ours", "plain")
-            for kind in order:
-                children[kind].stdin.write("\n")
-                children[kind].stdin.flush()
-                found = next_line(children[kind])
-                if "took" in found:
-                    took[kind].append(found["took"])
-                else:
-                    ended[kind] = found
-    same = ended["plain"] == ended["ours"]
-    print(f"{recipe}, {steps} steps each, in turn")
-    losses, weights = ended["ours"]["losses"], ended["ours"]["weights"]
-    print(f"losses and final weights  {'identical bit for bit' if same else 'DIFFERENT'} ({len(losses)} losses, weights {weights[:12]})")
+    found = [one_round(recipe, steps, overrides, "plain" if i % 2 == 0 else "ours") for i in range(rounds)]
+    same = all(ended["plain"] == ended["ours"] for _, ended, _ in found)
+    weights = found[0][1]["ours"]["weights"]
+    print(f"{recipe}: {rounds} rounds of {steps} steps each, in turn")
+    print(f"losses and final weights  {'identical bit for bit' if same else 'DIFFERENT'} ({steps} losses in each round, weights {weights[:12]})")
     for i, clock in enumerate(("wall clock", "processor time")):
-        plain, ours = ([step[i] for step in took[kind][1:]] for kind in ("plain", "ours"))  # the first step warms up
-        ratios = sorted(o / p for o, p in zip(ours, plain, strict=True))
-        low, _, high = statistics.quantiles(ratios, n=4)
+        pairs = [[(p[i], o[i]) for p, o in zip(took["plain"][1:], took["ours"][1:], strict=True)] for took, _, _ in found]  # the first step warms up
+        each = ", ".join(f"{statistics.median(o / p for p, o in pair):.3f}" for pair in pairs)
+        flat = [pair for part in pairs for pair in part]
+        ratio, low, high = median_with_interval([o / p for p, o in flat])
+        plain, ours = (statistics.median(pair[j] for pair in flat) for j in (0, 1))
         print(
-            f"{clock:<25} median step {statistics.median(plain):.4f} s plain, {statistics.median(ours):.4f} s with everything on; "
-            f"ratio of a pair: median {statistics.median(ratios):.4f} (quartiles {low:.4f} to {high:.4f}, n = {len(ratios)}); "
-            f"of totals, probes included: {sum(ours) / sum(plain):.4f}"
+            f"{clock:<25} median step {plain:.4f} s plain, {ours:.4f} s with everything on; ratio of a pair: median {ratio:.4f} "
+            f"[{low:.4f}, {high:.4f}] (n = {len(flat)}; by round {each}); of totals, probes included: {sum(o for _, o in flat) / sum(p for p, _ in flat):.4f}"
         )
+    print(f"by the run's own clock    diagnostics and logging are {statistics.median(share for _, _, share in found):.2%} of the median step")
     raise SystemExit(0 if same else 1)
 
 
