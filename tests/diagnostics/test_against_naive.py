@@ -81,10 +81,14 @@ def run(request, tmp_path_factory):
     start = [sys.executable]
     if processes > 1:
         start += ["-m", "accelerate.commands.launch", "--config_file", str(ROOT / "accelerate_configs/cpu2.yaml"), "--main_process_port", "0"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([*start, str(HERE / "worker.py"), kind, mode, str(folder)], env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-4000:]
+    start_worker([*start, str(HERE / "worker.py"), kind, mode, str(folder)])
     return Naive(folder, mode == "lora", processes)
+
+
+def start_worker(words):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
 
 
 def close(found, expected, tolerance=2e-4):
@@ -215,3 +219,26 @@ def test_the_slowest_process_shows(run):
 def test_nothing_is_left_out_where_everything_can_be_had(run):
     assert all(rank["notes"] == [] for rank in run.ranks)
     json.dumps(run.log)
+
+
+def test_completions_that_are_used_twice_or_masked_are_counted_once_and_in_full(tmp_path):
+    settings = {"num_iterations": 2, "mask_truncated_completions": True}
+    start_worker([sys.executable, str(HERE / "worker.py"), "qwen3-tied", "full", str(tmp_path), json.dumps(settings)])
+    run = Naive(tmp_path, False, 1)
+    for name in ("rl/letter_margin_mean", "rl/letter_pred_counts/A", "rl/letter_found_frac", "rollout/mean_length"):
+        assert [name in entry for entry in run.log] == [True, False, True]
+    for step in (0, 2):
+        inputs = [kept["inputs"] for kept in run.batches(step)[0]]
+        ids = torch.cat(
+            [
+                torch.nn.functional.pad(batch["completion_ids"], (0, 32 - batch["completion_ids"].shape[1]), value=run.tokenizer.pad_token_id)
+                for batch in inputs
+            ]
+        )
+        lengths = (ids != run.tokenizer.pad_token_id).sum(1).double()
+        masked = torch.cat([batch["completion_mask"].sum(1) for batch in inputs])
+        assert (masked == 0).any()
+        close(run.log[step]["rollout/mean_length"], lengths.mean())
+        close(run.log[step]["rollout/mean_length"], run.log[step]["completions/mean_length"])
+        counted = sum(run.log[step][f"rl/letter_pred_counts/{letter}"] for letter in "ABCDE")
+        assert counted == run.log[step]["rl/letter_found_frac"] * 16

@@ -1,10 +1,13 @@
 """Two steps of GRPO on completions that are known beforehand, with everything kept that a naive computation needs.
 
-    python worker.py MODEL full|lora FOLDER        (or under accelerate launch, for several processes)
+    python worker.py MODEL full|lora FOLDER [JSON]        (or under accelerate launch, for several processes)
+
+JSON holds further settings of GRPOConfig.
 
 Completions are given to TRL instead of sampled, so that any model, also one with random weights, "answers" with a letter.
 """
 
+import json
 import sys
 from pathlib import Path
 
@@ -36,10 +39,11 @@ ANSWERS = ["Answer: A", "So 3 + 4 = 7\nAnswer: B", "no idea", "Answer: C", "The 
 PROMPTS, GROUP, STEPS = 4, 4, 3
 
 
-def completions(tokenizer, rank, step):
-    """Token ids that this process is given at a step, with an end token: other processes and steps have others."""
+def completions(tokenizer, rank, step, cut=False):
+    """Token ids that this process is given at a step: other processes and steps have others. All end but, with ``cut``, one kind."""
     texts = [ANSWERS[(i * 3 + rank * 1 + step) % len(ANSWERS)] for i in range(PROMPTS * GROUP // PartialState().num_processes)]
-    return [tokenizer(text, add_special_tokens=False)["input_ids"] + [tokenizer.eos_token_id] for text in texts]
+    ends = [[] if cut and text == "no idea" else [tokenizer.eos_token_id] for text in texts]
+    return [tokenizer(text, add_special_tokens=False)["input_ids"] + end for text, end in zip(texts, ends, strict=True)]
 
 
 class Keeping(RecipeGRPOTrainer):
@@ -79,7 +83,11 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
 
     def given(prompts, trainer):
         ids = [tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False) for prompt in prompts]
-        return {"prompt_ids": ids, "completion_ids": completions(tokenizer, state.process_index, trainer.state.global_step), "logprobs": None}
+        return {
+            "prompt_ids": ids,
+            "completion_ids": completions(tokenizer, state.process_index, trainer.state.global_step, arguments.mask_truncated_completions),
+            "logprobs": None,
+        }
 
     trainer = Keeping(
         model=str(folder / "model"),
@@ -107,4 +115,4 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
 
 
 if __name__ == "__main__":
-    train(sys.argv[1], sys.argv[2] == "lora", Path(sys.argv[3]))
+    train(sys.argv[1], sys.argv[2] == "lora", Path(sys.argv[3]), **json.loads((sys.argv[4:] or ["{}"])[0]))

@@ -74,7 +74,7 @@ class RolloutObserver(Observer):
 
     def rolled_out(self, output: dict[str, Any]) -> None:
         """Take what was generated and scored; adds ``letter_at`` and ``letter_family`` (B,) to the batch."""
-        samples, mask = self._graded, output["completion_mask"]
+        samples = self._graded
         logs, names = self.trainer._logs, self.trainer.reward_func_names
         parts = [dict(zip(names, values, strict=True)) for values in zip(*(logs["rewards"][name] for name in names), strict=True)]
         weights = dict(zip(names, self.trainer.reward_weights.tolist(), strict=True))
@@ -85,8 +85,8 @@ class RolloutObserver(Observer):
         groups = torch.tensor(rewards).view(-1, self.trainer.num_generations)
         self.window.add_sum("advantages/frac_zero_spread", float((groups.max(1).values == groups.min(1).values).sum()), len(groups))
         self.window.add_sum("rl/acc", float(sum(s.grade.correct for s in samples)), len(samples))
-        self.window.add("rollout/length", mask.sum(1))
-        for sample in samples:
+        self.window.add("rollout/length", torch.tensor([sample.tokens for sample in samples]))  # the mask may hide truncated ones
+        for sample in samples if self.task.answers else ():
             row = self._counts.setdefault(self.task.gold(sample.row), {})
             answer = sample.grade.answer or NO_ANSWER
             row[answer] = row.get(answer, 0) + 1
@@ -117,8 +117,7 @@ class RolloutObserver(Observer):
         ]
 
     def _place_letters(self, samples: Sequence[Sample], output: dict[str, Any]) -> None:
-        ids, lengths = output["completion_ids"].tolist(), output["completion_mask"].sum(1).tolist()
-        tokens = [row[:length] for row, length in zip(ids, lengths, strict=True)]
+        tokens = [row[: sample.tokens] for row, sample in zip(output["completion_ids"].tolist(), samples, strict=True)]
         spans = [self._letter_span(sample) for sample in samples]
         places = self.letters.places(tokens, spans)
         device = output["completion_ids"].device
@@ -145,8 +144,13 @@ class RolloutObserver(Observer):
         """Take the policy's log-probabilities and entropies (B, T), as training computes them."""
         self._scored = (logps.detach(), None if entropies is None else entropies.detach())
 
-    def micro_batch(self, inputs: dict[str, Any], probe: bool) -> None:
-        """Read one micro-batch after its loss; with ``probe`` also ask the initial model."""
+    def micro_batch(self, inputs: dict[str, Any], probe: bool, fresh: bool = True) -> None:
+        """Read one micro-batch after its loss.
+
+        Args:
+            probe: whether the initial model is asked too.
+            fresh: whether these completions are seen for the first time, so that ``num_iterations`` counts none twice.
+        """
         if self._scored is None:
             return
         logps, entropies = self._scored
@@ -157,7 +161,7 @@ class RolloutObserver(Observer):
         logits = None
         if self.letters and self._hidden is not None and "letter_at" in inputs:
             logits = self._letter_logits(self.model, inputs)
-            found = inputs["letter_at"] >= 0
+            found = (inputs["letter_at"] >= 0) & fresh
             self.window.add("rl/letter_margin", letters.margins(logits), found)
             self.window.add("rl/letter_pred", logits.argmax(-1), found)
         self._hidden = None
@@ -206,7 +210,7 @@ class RolloutObserver(Observer):
         """Means, spreads and counts over all processes."""
         for name, key in (("rl/letter_margin", "rl/letter_margin"), ("rl/kl_letter", "rl/kl_letter"), ("rl/kl_sequence", "rl/kl_sequence")):
             _mean_and_std(found, key, gathered.values.get(name, []))
-        if self.letters:
+        if "rl/letter_found_frac" in found:
             predicted = gathered.values.get("rl/letter_pred", [])
             found |= {f"rl/letter_pred_counts/{letter}": float(predicted.count(i)) for i, letter in enumerate(self.letters.letters)}
         rewards = gathered.values.get("rollout/reward", [])

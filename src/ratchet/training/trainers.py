@@ -131,7 +131,8 @@ class RecipeGRPOTrainer(Evaluating, Observed, GRPOTrainer):
         if self.observer is None or not self.model.training:
             return super()._compute_loss(model, inputs)
         first = self._step % self.current_gradient_accumulation_steps == 0
+        fresh = self._step % (self.args.steps_per_generation * self.num_iterations) < self.args.steps_per_generation
         with self.observer.watching():
             loss = super()._compute_loss(model, inputs)
-        self.observer.micro_batch(inputs, first and self.observer.due(self.state.global_step, self.state.max_steps))
+        self.observer.micro_batch(inputs, first and self.observer.due(self.state.global_step, self.state.max_steps), fresh)
         return loss
