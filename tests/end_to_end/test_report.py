@@ -1,6 +1,7 @@
 """The page about a run, in a real browser and from folders in every state."""
 
 import json
+import random
 import shutil
 from pathlib import Path
 
@@ -227,6 +228,28 @@ def test_torn_files_are_named_and_the_rest_is_shown(run, tmp_path):
     page = write(folder).read_text(encoding="utf-8")
     for name in ("result.json", "run.json", "audit.json"):
         assert f"{name} could not be read" in page
+
+
+def test_values_of_any_kind_in_any_file_give_a_page(run, tmp_path):
+    draw = random.Random(0)
+    junk = [None, "text", -1, 1e308, True, [], [[]], {}, {"a": [None]}, ["x", 1], float("nan")]
+    names = ["recipe.yaml", "result.json", "run.json", "audit.json", *(str(path.relative_to(run)) for path in run.glob("diagnostics/*.jsonl"))]
+    folder = tmp_path / "junk"
+    for i in range(60):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(run, folder, ignore=shutil.ignore_patterns("report.*"))
+        name = names[i % len(names)]
+        path = folder / name
+        lines = [path.read_text()] if not name.endswith("l") or name == "recipe.yaml" else path.read_text().splitlines()
+        entries = [yaml.safe_load(line) if name == "recipe.yaml" else json.loads(line) for line in lines]
+        for entry in entries:
+            for key in draw.sample(sorted(entry), min(2, len(entry))):
+                entry[key] = draw.choice(junk)
+        if draw.random() < 0.2:
+            entries = [draw.choice(junk)]
+        text = yaml.safe_dump(entries[0]) if name == "recipe.yaml" else "\n".join(json.dumps(entry) for entry in entries) + "\n"
+        path.write_text(text)
+        assert write(folder).stat().st_size > 100_000, (name, text[:300])
 
 
 @pytest.mark.parametrize(("make", "said"), [(None, "is no folder"), ("empty", "holds no run")])

@@ -73,6 +73,11 @@ def _finite(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
+def parsed(text: str) -> Any:
+    """JSON as Python reads it, but for its constants NaN and Infinity, which become None."""
+    return json.loads(text, parse_constant=lambda constant: None)
+
+
 def read(folder: Path, name: str) -> tuple[list[dict[str, Any]], int]:
     """The entries of ``<name>.jsonl`` in a run's folder, and how many lines could not be read (torn, or of another make)."""
     path, found, torn = folder / FOLDER / f"{name}.jsonl", [], 0
@@ -81,8 +86,8 @@ def read(folder: Path, name: str) -> tuple[list[dict[str, Any]], int]:
     with path.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             try:
-                entry = json.loads(line)
-            except ValueError:
+                entry = parsed(line)
+            except (ValueError, RecursionError):
                 torn += 1
                 continue
             if isinstance(entry, dict) and isinstance(entry.get("step"), int):

@@ -1,6 +1,5 @@
 """A run's folder, read for figures and the report: whatever is there, and a sentence for whatever is not."""
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ratchet.diagnostics.records import FOLDER, read
+from ratchet.diagnostics.records import FOLDER, parsed, read
 from ratchet.errors import UserError
 
 RUNNING = 600  # seconds since the last line after which a run without a result counts as stopped
@@ -19,6 +18,58 @@ _FORMER = {
     "eval_accuracy_high": "eval/accuracy_high",
     "eval_majority": "eval/majority",
 }
+_NUMBER, _TEXT = (int, float), (str,)
+SHARE = {"accuracy": _NUMBER, "low": _NUMBER, "high": _NUMBER, "n": _NUMBER}
+_NUMBERS = {"": _NUMBER}
+_SAMPLE = {"completion": _TEXT, "gold": _TEXT, "correct": (bool,), "answer?": _TEXT, "span?": [(int,)], "components?": _NUMBERS}
+# What an entry of each file must hold to be used at all: key -> types, or the shape of the elements of a list or a mapping
+# (of every element, under ""); a key that ends in "?" may be absent or null.
+SHAPES: dict[str, dict[str, Any]] = {
+    "log": {},
+    "histograms": {"name": _TEXT, "counts": [_NUMBER], "edges": [_NUMBER]},
+    "samples": {**_SAMPLE, "reward": _NUMBER, "advantage": _NUMBER, "rewards?": {}},
+    "confusion": {"counts": {"": {"": _NUMBER}}},
+    "attention": {"layer": (int,), "head": (int,), "tokens": [_TEXT], "weights": [[_NUMBER]]},
+    "embeddings": {"vectors": [[_NUMBER]]},
+    "evaluations": {
+        **{**SHARE, "split": _TEXT, "majority": _NUMBER, "answered": [{**_SAMPLE, "tokens?": _NUMBER}]},
+        **{"chance?": _NUMBER, "pass_at_k?": {"": SHARE}, "outcomes?": {"": (bool,)}},
+    },
+    "alarms": {"text": _TEXT},
+    "result.json": {"task": _TEXT, "steps": _NUMBER, "seconds": _NUMBER, "alarms?": {"": _TEXT}},
+    "run.json": {
+        "versions": {},
+        "hardware": {},
+        "data": {},
+        "model": {"parameters": _NUMBER, "trained": _NUMBER},
+        "left_out?": [_TEXT],
+        "launcher": _TEXT,
+    },
+    "audit.json": {
+        "mode": _TEXT,
+        "policies?": [{"policy": _TEXT, "kind": _TEXT, "reward": _NUMBER, "correct": _NUMBER}],
+        "findings?": [{"name": _TEXT, "text": _TEXT, "fails": (bool,)}],
+    },
+    "diagnostics/loss_slice.json": {"axis": [_NUMBER], "losses": [[_NUMBER]]},
+}
+
+
+def fits(value: Any, shape: Any) -> bool:
+    """Whether a value read from a file has the shape that figures and pages rely on.
+
+    >>> fits({"counts": [1, 2.5]}, {"counts": [(int, float)]}), fits({"counts": ["x"]}, {"counts": [(int, float)]})
+    (True, False)
+    """
+    if isinstance(shape, tuple):
+        return isinstance(value, shape) and (bool in shape or not isinstance(value, bool))
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(element, shape[0]) for element in value)
+    if "" in shape:
+        return isinstance(value, dict) and all(fits(element, shape[""]) for element in value.values())
+    if not isinstance(value, dict):
+        return False
+    known = {key: value.get(key.removesuffix("?")) for key in shape}
+    return all(fits(known[key], wanted) or (key.endswith("?") and known[key] is None) for key, wanted in shape.items())
 
 
 @dataclass
@@ -88,15 +139,18 @@ def load(folder: Path) -> RunData:
     run = RunData(folder)
     for name in ("log", "histograms", "samples", "confusion", "attention", "embeddings", "evaluations", "alarms"):
         entries, torn = read(folder, name)
-        setattr(run, name, entries)
+        usable = [entry for entry in entries if fits(entry, SHAPES[name])]
+        torn += len(entries) - len(usable)
+        setattr(run, name, usable)
         if torn:
             run.missing.append(
                 f"{torn} line{'s' if torn > 1 else ''} of {FOLDER}/{name}.jsonl could not be read (torn, or of another make), and left out"
             )
+    run.attention = [entry for entry in run.attention if {len(row) for row in entry["weights"]} == {len(entry["tokens"])}]
     run.recipe_text = _text(folder / "recipe.yaml")
     run.recipe = _parsed(run, "recipe.yaml", yaml.safe_load)
     for attribute, name in (("result", "result.json"), ("about", "run.json"), ("audit", "audit.json"), ("slice", f"{FOLDER}/loss_slice.json")):
-        setattr(run, attribute, _parsed(run, name, json.loads))
+        setattr(run, attribute, _parsed(run, name, parsed))
     if not run.log:
         run.log = _from_trainer_state(run)
     if not (run.log or run.recipe or run.result):
@@ -118,10 +172,12 @@ def _parsed(run: RunData, name: str, parse: Callable[[str], Any]) -> dict[str, A
         return {}
     try:
         found = parse(text)
-    except (ValueError, yaml.YAMLError):
+    except (ValueError, yaml.YAMLError, RecursionError):
+        found = None
+    if not fits(found, SHAPES.get(name, {})):
         run.missing.append(f"{name} could not be read: it is torn, or not what it should be")
         return {}
-    return found if isinstance(found, dict) else {}
+    return found
 
 
 def _from_trainer_state(run: RunData) -> list[dict[str, Any]]:
@@ -129,7 +185,7 @@ def _from_trainer_state(run: RunData) -> list[dict[str, Any]]:
     places = [run.folder / "trainer_state.json", *(path / "trainer_state.json" for path in reversed(run.checkpoints()))]
     for path in places:
         if path.is_file():
-            state = _parsed(run, str(path.relative_to(run.folder)), json.loads)
+            state = _parsed(run, str(path.relative_to(run.folder)), parsed)
             history = state.get("log_history")
             if isinstance(history, list):
                 run.missing.append(f"there is no {FOLDER}/log.jsonl; figures are from {path.relative_to(run.folder)}")

@@ -2,9 +2,10 @@
 
 import shlex
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
-from ratchet.diagnostics.rundata import RunData
+from ratchet.diagnostics.rundata import SHARE, RunData, fits
 from ratchet.evaluation.statistics import Share, mcnemar
 from ratchet.runtime import duration
 
@@ -90,7 +91,7 @@ def _results(run: RunData, found: Facts) -> None:
         if last.get("chance"):
             found.results.append(("guessing", f"{last['chance']:.3f}", "", ""))
     for part in ("before", "after"):  # an older run, whose evaluations were not kept
-        if not run.evaluations and part in run.result:
+        if not run.evaluations and fits(run.result.get(part), SHARE):
             share = _share(run.result[part])
             found.results.append((f"accuracy {part} training", f"{share.accuracy:.3f}", f"{share.low:.3f} to {share.high:.3f}", str(share.n)))
 
@@ -98,17 +99,17 @@ def _results(run: RunData, found: Facts) -> None:
 def _time(run: RunData, found: Facts) -> None:
     """Totals over the run: each logged mean times the steps it stands for."""
     sums = dict.fromkeys(PHASES, 0.0)
-    before = 0
-    for entry in run.log:
-        if "time/step" in entry:
-            steps, before = entry["step"] - before, entry["step"]
-            for phase in PHASES:
-                sums[phase] += steps * (entry.get(f"time/{phase}") or 0.0)
+    for phase in PHASES:
+        before = 0
+        for step, each in zip(*run.series(f"time/{phase}"), strict=True):
+            sums[phase] += (step - before) * each
+            before = step
     whole = run.result.get("seconds")
     rest = (whole or 0.0) - sum(sums.values())
     if rest > 0:
         sums["start-up, evaluation, saving"] = rest
     total = sum(sums.values())
+    total = total if isfinite(total) else 0.0  # a logged value was no time
     if total > 0:
         found.seconds = [
             (phase.replace("_", " "), value, value / total) for phase, value in sorted(sums.items(), key=lambda item: -item[1]) if value > 0
@@ -143,9 +144,9 @@ def _audit(run: RunData, found: Facts) -> None:
         f"{audit.get('scores')} answers of fixed policies to {audit.get('rows')} training rows, before training (mode {audit.get('mode')})."
     )
     for kind, words, count in (("gold", "right", 3), ("ignorant", "knows nothing", 5), ("hack", "hack", 5)):
-        best = [policy for policy in audit.get("policies", []) if policy.get("kind") == kind][:count]
+        best = [policy for policy in audit.get("policies") or [] if policy["kind"] == kind][:count]
         found.audit += [(p["policy"], words, f"{p['reward']:.3f}", f"{p['correct']:.3f}") for p in best]
-    for finding in audit.get("findings", []):
+    for finding in audit.get("findings") or []:
         state = "fails" if finding["fails"] else f"accepted: {finding['accepted']}" if finding.get("accepted") else "note"
         found.audit_findings.append(f"{finding['name']} ({state}): {finding['text']}")
 
