@@ -3,6 +3,8 @@
 import logging
 import os
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
@@ -50,3 +52,12 @@ def duration(seconds: float) -> str:
     if seconds < 3600:
         return f"{seconds // 60} min {seconds % 60} s"
     return f"{seconds // 3600} h {seconds % 3600 // 60} min"
+
+
+def attempt(what: str, draw: Callable[[], Any]) -> Any:
+    """Draw something that is only looked at; if that fails, say so instead of ending a run that has trained. None then."""
+    try:
+        return draw()
+    except Exception as error:  # whatever is wrong with a picture
+        print(f"warning: {what} could not be drawn ({type(error).__name__}: {error}); scripts/report.py tries again", flush=True)
+        return None

@@ -73,3 +73,11 @@ def test_reward_and_accuracy_rise_together():
 def test_every_alarm_names_cause_and_remedy():
     (alarm,) = fed(Watch(), reward=0.0, reward_std=0.0)
     assert "Likely cause: " in alarm and "Remedy: " in alarm
+
+
+def test_a_loss_that_is_no_number_is_an_alarm_also_without_a_reward():
+    watch = Watch()
+    assert watch.logged(3, {"loss": 1.0, "grad_norm": 0.5}) == []
+    (alarm,) = watch.logged(4, {"loss": float("nan"), "grad_norm": float("inf")})
+    assert alarm.startswith("alarm not-finite: loss and grad_norm are no finite number at step 4")
+    assert watch.logged(5, {"loss": float("nan")}) == []

@@ -227,6 +227,7 @@ def test_completions_that_are_used_twice_or_masked_are_counted_once_and_in_full(
     run = Naive(tmp_path, False, 1)
     for name in ("rl/letter_margin_mean", "rl/letter_pred_counts/A", "rl/letter_found_frac", "rollout/mean_length"):
         assert [name in entry for entry in run.log] == [True, False, True]
+    assert ["rl/kl_sequence_mean" in entry for entry in run.log] == [True, False, True]  # a stale policy's samples tell no distance
     for step in (0, 2):
         inputs = [kept["inputs"] for kept in run.batches(step)[0]]
         ids = torch.cat(

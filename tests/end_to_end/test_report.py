@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from ratchet.diagnostics.figures import comparison, figures
+from ratchet.diagnostics.records import Records
 from ratchet.diagnostics.rundata import load
+from ratchet.diagnostics.solids import densities
 from ratchet.errors import UserError
 from ratchet.report.command import compare, write
 from ratchet.report.facts import gather
@@ -203,9 +205,9 @@ def test_a_run_that_is_being_written_is_drawn_as_far_as_it_is(run, tmp_path):
     lines = log.read_text().splitlines()[:6]
     log.write_text("\n".join(lines) + '\n{"step": 30, "lo')
     read = load(folder)
-    assert read.step < 80 and "1 line of diagnostics/log.jsonl could not be read" in read.missing[0]
+    assert read.step < 80 and "1 line of diagnostics/log.jsonl could not be used" in read.missing[0]
     assert "accuracy" in figures(read)
-    assert "could not be read" in write(folder).read_text(encoding="utf-8")
+    assert "could not be used" in write(folder).read_text(encoding="utf-8")
 
 
 def test_a_run_of_an_older_version_is_shown_with_the_names_it_had(tmp_path):
@@ -298,3 +300,34 @@ def test_a_recipe_can_do_without_a_report_and_without_diagnostics(script, tmp_pa
     done = script("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--report", "off", "--diagnostics", "off", "--output_dir", "out")
     assert "report: " not in done.stdout and not (tmp_path / "out/report.html").exists()
     assert not any("time/step" in entry for entry in load(tmp_path / "out").log)
+
+
+def test_plain_trl_has_its_curves_too(tmp_path):
+    history = [{"step": s, "loss": 1.0 / s, "reward": 0.1 * s, "completions/mean_length": 10.0 * s, "entropy": 0.5} for s in range(1, 6)]
+    (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": history}))
+    drawn = figures(load(tmp_path))
+    assert {"reward", "lengths", "loss", "entropy"} <= set(drawn)
+
+
+def test_long_runs_are_thinned_and_drawn_at_once(tmp_path):
+    records = Records(tmp_path)
+    layers = {f"grad/layer/{i}": 1.0 for i in range(40)}
+    records.write_all("log", [{"step": s, "loss": 1.0, "learning_rate": 1e-6, **layers} for s in range(20_000)])
+    drawn = figures(load(tmp_path))
+    assert len(drawn["gradient_flow"]["data"][0]["y"]) == 300 and len(drawn["loss"]["data"][0]["x"]) == 1000
+    assert len(json.dumps(drawn)) < 1_000_000
+
+
+def test_bins_that_do_not_match_are_shared_out_by_overlap(tmp_path):
+    values = [i / 1000 for i in range(1000)]
+    for step in (1, 2):
+        Records(tmp_path).histograms(step, {"rollout/reward": values})
+    _, _, rows = densities(load(tmp_path), "rollout/reward", bins=24)
+    assert max(abs(rows[0] * 24 - 1)) < 0.05
+
+
+def test_runs_of_one_name_are_told_apart(run, tmp_path):
+    for place in ("a", "b"):
+        shutil.copytree(run, tmp_path / place / "run", ignore=shutil.ignore_patterns("report.*"))
+    text = compare([tmp_path / "a/run", tmp_path / "b/run"], tmp_path / "both.html").read_text(encoding="utf-8")
+    assert f"<td>{tmp_path}/a/run" in text and f"<td>{tmp_path}/b/run" in text

@@ -210,3 +210,29 @@ def test_findings_about_several_keys_come_with_those_about_one(tmp_path):
     text = message(write(tmp_path, "per_device_train_batch_size: 30\nlerning_rate: 1\n"))
     assert "2 findings" in text
     assert "are not whole groups" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"report_to": "bogus"}, "report_to: there is no tracker bogus"),
+        ({"report_to": ["wandb", "bogus"]}, "there is no tracker bogus"),
+        ({"diagnostics": {"every": 0}}, "diagnostics.every must be greater than 0"),
+        ({"diagnostics": {"heat_maps": [[True, 0]]}}, "heat_maps holds [layer, head] pairs"),
+        ({"diagnostics": [1]}, "diagnostics is a group of keys: mode, every, rows"),
+        ({"tracking": {"tags": ["a", {"b": 1}]}}, "tracking.tags is a list of words"),
+        ({"tracking": "off"}, "tracking is a group of keys: project"),
+        ({"report": {"price_per_hour": -1}}, "report.price_per_hour must not be negative"),
+        ({"price_per_hour": 3}, "it belongs under report:"),
+        ({"heat_maps": [[0, 0]]}, "it belongs under diagnostics:"),
+        ({"project": "p"}, "project is no longer a key; use tracking: {project: ...}"),
+    ],
+)
+def test_wrong_values_of_what_is_watched_and_reported_are_named(tmp_path, values, said):
+    assert said in message(write(tmp_path, **values))
+
+
+@pytest.mark.parametrize(("name", "mode"), [("diagnostics", "off"), ("report", "off"), ("diagnostics", "on"), ("report", True)])
+def test_a_word_stands_for_the_mode_of_a_group(tmp_path, name, mode):
+    found = getattr(load_recipe(write(tmp_path, **{name: mode}), environ={}), name)
+    assert found.mode == ("off" if mode == "off" else "on")

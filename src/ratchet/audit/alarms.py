@@ -3,6 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 PATIENCE = 10  # logged steps in a row before a steady state counts
@@ -32,11 +33,11 @@ class Watch:
 
     def logged(self, step: int, logs: Mapping[str, Any]) -> list[str]:
         """Take what TRL logs for a training step; returns new alarms."""
+        found = self._not_finite(step, logs)
         reward = logs.get("reward")
         if not isinstance(reward, (int, float)):
-            return []
+            return found
         self._rewards.append(float(reward))
-        found = []
         flat = abs(reward) < 1e-9 and logs.get("reward_std", 0.0) < 1e-9
         if self._for_long("flat", flat):
             found += self._raise(
@@ -76,6 +77,17 @@ class Watch:
                 "train longer, or look at the answers given; raise evaluation.max_rows if the interval is wide",
             )
         return found + self._reward_without_accuracy(step)
+
+    def _not_finite(self, step: int, logs: Mapping[str, Any]) -> list[str]:
+        broken = [name for name in ("loss", "grad_norm") if isinstance(logs.get(name), float) and not isfinite(logs[name])]
+        if not broken:
+            return []
+        return self._raise(
+            "not-finite",
+            f"{' and '.join(broken)} {'is' if len(broken) == 1 else 'are'} no finite number at step {step}",
+            "the learning rate is too high, the precision too low, or a row holds what no number can be made of",
+            "stop: the weights are lost. Start again from an earlier checkpoint with a lower learning_rate, a longer warmup_steps, max_grad_norm: 1.0, or bf16",
+        )
 
     def _for_long(self, name: str, now: bool) -> bool:
         self._runs[name] = self._runs[name] + 1 if now else 0

@@ -110,7 +110,8 @@ def look(model: Any, inputs: dict[str, torch.Tensor], queries: int, wanted: Sequ
     seen, training = Seen(), model.training
 
     def keep(module: Any, given: Any, output: Any) -> None:
-        seen.hidden = output.last_hidden_state[:, -1].float()
+        if getattr(output, "last_hidden_state", None) is not None:
+            seen.hidden = output.last_hidden_state[:, -1].float()
 
     hook = model.base_model.register_forward_hook(keep)
     _Probe.seen, _Probe.queries, _Probe.wanted = seen, queries, wanted
@@ -123,6 +124,8 @@ def look(model: Any, inputs: dict[str, torch.Tensor], queries: int, wanted: Sequ
         _Probe.seen = None
         hook.remove()
         model.train(training)
+    if seen.hidden is None:
+        raise CannotProbe("this model does not show its last hidden state")
     if not seen.entropy:
         raise CannotProbe("its attention does not go through transformers' attention interface")
     return seen

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 CADENCES = {
-    "log": "at every log, over the steps since the last one",
+    "log": "at every log, over the steps since the last one; what is known at a generation (rewards, lengths, answers) where there was one",
     "probe": "at the logs after a probe (every `diagnostics.every` steps, the first before training, and the last step)",
     "evaluation": "at every evaluation",
 }
@@ -89,7 +89,7 @@ def page() -> str:
 
 
 _RICH = """Histograms of rewards, lengths, advantages, margins and distances; sampled completions with grade, reward and advantage (a table);
-gold against committed letters; heat maps of attention (`diagnostics.heat_maps`); last hidden states of some fixed rows, for the
+gold against committed letters; heat maps of attention (`diagnostics.heat_maps`, the last 64 tokens of one row); last hidden states of some fixed rows, for the
 embedding trajectory. They are in the run's `diagnostics/` folder (`src/ratchet/diagnostics/records.py` describes the files), and
 W&B, Trackio and TensorBoard get them as histograms and tables where they have such."""
 

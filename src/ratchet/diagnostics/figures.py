@@ -185,6 +185,12 @@ def letters_found(run: RunData) -> Figure | None:
     return _lines(run, "Completions that commit to a letter", "share", ["rl/letter_found_frac"], "rl/letter_found_frac", ["found"])
 
 
+def reward_parts(run: RunData) -> Figure | None:
+    """Mean of each reward function, where there are several."""
+    names = [name for name in run.names("rewards/") if name.endswith("/mean")]
+    return _lines(run, "Each reward", "reward", names, None, [name.split("/")[1] for name in names]) if len(names) > 1 else None
+
+
 def spread(run: RunData) -> Figure | None:
     """How many groups teach nothing."""
     return _lines(
@@ -276,6 +282,7 @@ DRAWN: dict[str, Callable[[RunData], Figure | None]] = {
     for draw in (
         accuracy,
         reward,
+        reward_parts,
         lengths,
         spread,
         distance,

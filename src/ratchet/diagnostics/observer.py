@@ -49,7 +49,9 @@ class Observer:
         self.rich = Rich()
         self.notes: list[str] = []
         """What cannot be had here, a sentence each."""
-        self._steps, self._tokens = 0, 0.0
+        self.pending = False
+        """Whether a probe that needs fresh completions is still to come."""
+        self._steps, self._tokens, self._passed = 0, 0.0, 0.0
 
     def attach(self, trainer: Any) -> None:
         """Look at the trainer that was built, before its first step."""
@@ -61,6 +63,15 @@ class Observer:
             vllm.sync_weights = self._timed("weight_sync", vllm.sync_weights)
         if self.settings.gradients and self.deepspeed:
             self.leave_out("grad/layer: DeepSpeed has used the gradients up before a callback can see them; grad_norm is of the whole model")
+
+        elif self.settings.gradients and getattr(self.accelerator, "scaler", None) is not None:
+            self.leave_out("grad/layer: with fp16 gradients are scaled until they are clipped; use bf16, or read grad_norm")
+        config = self.model.config.get_text_config() if hasattr(self.model, "config") else None
+        for layer, head in self.settings.heat_maps if config is not None and self.settings.attention else ():
+            if layer >= config.num_hidden_layers or head >= config.num_attention_heads:
+                self.leave_out(
+                    f"the heat map [{layer}, {head}]: the model has {config.num_hidden_layers} layers of {config.num_attention_heads} heads"
+                )
 
     def _timed(self, phase: str, call: Callable) -> Callable:
         def timed(*args: Any, **kwargs: Any) -> Any:
@@ -83,17 +94,15 @@ class Observer:
 
     def step_begins(self, step: int, last: int) -> None:
         """Probe where it is time."""
-        if self.due(step, last) and self.settings.attention:
+        due = step % self.settings.every == 0 or step == last - 1
+        self.pending |= due
+        if due and self.settings.attention:
             with self.clock.phase("diagnostics"):
                 self._look()
 
     def step_ends(self) -> None:
         """Count the step."""
         self._steps += 1
-
-    def due(self, step: int, last: int) -> bool:
-        """Whether the step that begins after ``step`` others is one to probe at."""
-        return step % self.settings.every == 0 or step == last - 1
 
     def gradients(self, model: Any) -> None:
         """Take the norm of each layer's gradient, before clipping."""
@@ -128,10 +137,10 @@ class Observer:
             each = [own[phase] for own in gathered.ranks]
             found |= {f"time/{phase}": sum(each) / len(each), f"time/{phase}_min": min(each), f"time/{phase}_max": max(each)}
         whole = sum(found[f"time/{phase}"] for phase in PHASES)
-        passed = sum(seconds.get(phase, 0.0) for phase in PHASES)
-        if tokens is not None and passed > 0:
-            found["time/tokens_per_second"] = max(0.0, tokens - self._tokens) / passed
-            self._tokens = tokens
+        self._passed += sum(seconds.get(phase, 0.0) for phase in PHASES)
+        if tokens is not None and self._passed > 0:  # TRL counts them when they are generated, which may be some logs ago
+            found["time/tokens_per_second"] = max(0.0, tokens - self._tokens) / self._passed
+            self._tokens, self._passed = tokens, 0.0
         found["time/step"] = whole
         memory = [own["memory"] for own in gathered.ranks]
         found |= {"memory/peak_gib": max(memory), "memory/peak_gib_min": min(memory)}

@@ -44,6 +44,8 @@ class RolloutObserver(Observer):
             found = letters.Letters(trainer.processing_class, self.task.answers)
             if split:
                 self.leave_out("rl/letter_* and rl/kl_letter_*: the output head is split over processes")
+            elif self.model.base_model is self.model:
+                self.leave_out("rl/letter_* and rl/kl_letter_*: this model does not show its last hidden state")
             elif not found.families:
                 self.leave_out("rl/letter_* and rl/kl_letter_*: the tokenizer has no token for each of the letters")
             else:
@@ -108,7 +110,7 @@ class RolloutObserver(Observer):
                 "answer": sample.grade.answer,
                 "span": sample.grade.span,
                 "correct": sample.grade.correct,
-                "components": dict(sample.grade.components),
+                "components": {name: float(value) for name, value in sample.grade.components.items()},
                 "reward": reward,
                 "rewards": part,
                 "advantage": advantage,
@@ -144,12 +146,12 @@ class RolloutObserver(Observer):
         """Take the policy's log-probabilities and entropies (B, T), as training computes them."""
         self._scored = (logps.detach(), None if entropies is None else entropies.detach())
 
-    def micro_batch(self, inputs: dict[str, Any], probe: bool, fresh: bool = True) -> None:
-        """Read one micro-batch after its loss.
+    def micro_batch(self, inputs: dict[str, Any], fresh: bool, on_policy: bool) -> None:
+        """Read one micro-batch after its loss; where a probe is pending, also ask the initial model.
 
         Args:
-            probe: whether the initial model is asked too.
             fresh: whether these completions are seen for the first time, so that ``num_iterations`` counts none twice.
+            on_policy: whether the policy that wrote them is still the one that is trained: the distance needs its samples.
         """
         if self._scored is None:
             return
@@ -165,16 +167,18 @@ class RolloutObserver(Observer):
             self.window.add("rl/letter_margin", letters.margins(logits), found)
             self.window.add("rl/letter_pred", logits.argmax(-1), found)
         self._hidden = None
-        if self.initial is None:
+        if self.initial is None or not on_policy:
             return
-        if self.initial.reference is not None and "ref_per_token_logps" in inputs and not probe:
+        if self.initial.reference is not None and "ref_per_token_logps" in inputs and not self.pending:
             self._sequence_kl(logps, inputs["ref_per_token_logps"], mask)
-        elif probe:
+        elif self.pending:
+            self.pending = False
             with self.clock.phase("diagnostics"):
                 self._compare(inputs, logps, mask, logits)
 
     def _sequence_kl(self, logps: torch.Tensor, initial: torch.Tensor, mask: torch.Tensor) -> None:
-        self.window.add("rl/kl_sequence", ((logps - initial) * mask).sum(1) / mask.sum(1).clamp(min=1))
+        lengths = mask.sum(1)  # 0 where a truncated completion is masked
+        self.window.add("rl/kl_sequence", ((logps - initial) * mask).sum(1) / lengths.clamp(min=1), lengths > 0)
 
     def _compare(self, inputs: dict[str, Any], logps: torch.Tensor, mask: torch.Tensor, logits: torch.Tensor | None) -> None:
         """Run the first rows of the micro-batch through the initial model."""
@@ -210,8 +214,8 @@ class RolloutObserver(Observer):
         """Means, spreads and counts over all processes."""
         for name, key in (("rl/letter_margin", "rl/letter_margin"), ("rl/kl_letter", "rl/kl_letter"), ("rl/kl_sequence", "rl/kl_sequence")):
             _mean_and_std(found, key, gathered.values.get(name, []))
-        if "rl/letter_found_frac" in found:
-            predicted = gathered.values.get("rl/letter_pred", [])
+        predicted = gathered.values.get("rl/letter_pred", [])
+        if predicted or "rl/letter_found_frac" in found:
             found |= {f"rl/letter_pred_counts/{letter}": float(predicted.count(i)) for i, letter in enumerate(self.letters.letters)}
         rewards = gathered.values.get("rollout/reward", [])
         if rewards:

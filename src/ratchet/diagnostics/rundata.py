@@ -12,6 +12,15 @@ from ratchet.diagnostics.records import FOLDER, parsed, read
 from ratchet.errors import UserError
 
 RUNNING = 600  # seconds since the last line after which a run without a result counts as stopped
+# What TRL logs of the same, for runs without diagnostics.
+_INSTEAD = {
+    "rollout/mean_reward": "reward",
+    "rl/mean_reward": "reward",
+    "rl/avg_completion_len": "completions/mean_length",
+    "rollout/mean_length": "completions/mean_length",
+    "policy/loss": "loss",
+    "policy/entropy": "entropy",
+}
 _FORMER = {
     "eval_accuracy": "eval/accuracy",
     "eval_accuracy_low": "eval/accuracy_low",
@@ -20,7 +29,7 @@ _FORMER = {
 }
 _NUMBER, _TEXT = (int, float), (str,)
 SHARE = {"accuracy": _NUMBER, "low": _NUMBER, "high": _NUMBER, "n": _NUMBER}
-_NUMBERS = {"": _NUMBER}
+_NUMBERS = {"": (int, float, bool)}
 _SAMPLE = {"completion": _TEXT, "gold": _TEXT, "correct": (bool,), "answer?": _TEXT, "span?": [(int,)], "components?": _NUMBERS}
 # What an entry of each file must hold to be used at all: key -> types, or the shape of the elements of a list or a mapping
 # (of every element, under ""); a key that ends in "?" may be absent or null.
@@ -40,7 +49,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "run.json": {
         "versions": {},
         "hardware": {},
-        "data": {},
+        "data": {"rows": _NUMBER, "notes?": [_TEXT]},
         "model": {"parameters": _NUMBER, "trained": _NUMBER},
         "left_out?": [_TEXT],
         "launcher": _TEXT,
@@ -91,13 +100,14 @@ class RunData:
     about: dict[str, Any] = field(default_factory=dict)
     audit: dict[str, Any] = field(default_factory=dict)
     slice: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
     missing: list[str] = field(default_factory=list)
     """What could not be read, a sentence each."""
 
     @property
     def name(self) -> str:
-        """Of the run."""
-        return self.folder.resolve().name
+        """Of the run; runs that are compared get longer ones where these are the same."""
+        return self.title or self.folder.resolve().name
 
     @property
     def status(self) -> str:
@@ -113,8 +123,10 @@ class RunData:
         return max((entry["step"] for entry in self.log), default=0)
 
     def series(self, name: str) -> tuple[list[int], list[float]]:
-        """Steps and values of a logged figure; where a step was logged twice, the later value."""
+        """Steps and values of a logged figure, or of TRL's own of the same; where a step was logged twice, the later value."""
         found = {entry["step"]: entry[name] for entry in self.log if isinstance(entry.get(name), (int, float)) and not isinstance(entry[name], bool)}
+        if not found and name in _INSTEAD:
+            return self.series(_INSTEAD[name])
         return [*found], [*found.values()]
 
     def names(self, prefix: str) -> list[str]:
@@ -144,8 +156,10 @@ def load(folder: Path) -> RunData:
         setattr(run, name, usable)
         if torn:
             run.missing.append(
-                f"{torn} line{'s' if torn > 1 else ''} of {FOLDER}/{name}.jsonl could not be read (torn, or of another make), and left out"
+                f"{torn} line{'s' if torn > 1 else ''} of {FOLDER}/{name}.jsonl could not be used (torn, not finite, or of another make)"
             )
+    run.histograms = [entry for entry in run.histograms if len(entry["edges"]) == len(entry["counts"]) + 1 > 1]
+    run.embeddings = [entry for entry in run.embeddings if len({len(vector) for vector in entry["vectors"]}) == 1]
     run.attention = [entry for entry in run.attention if {len(row) for row in entry["weights"]} == {len(entry["tokens"])}]
     run.recipe_text = _text(folder / "recipe.yaml")
     run.recipe = _parsed(run, "recipe.yaml", yaml.safe_load)
@@ -154,6 +168,8 @@ def load(folder: Path) -> RunData:
     if not run.log:
         run.log = _from_trainer_state(run)
     if not (run.log or run.recipe or run.result):
+        if run.missing:
+            raise UserError(f"{folder} holds no run that can be read: {'; '.join(run.missing)}")
         raise UserError(f"{folder} holds no run: neither {FOLDER}/log.jsonl nor trainer_state.json, recipe.yaml or result.json")
     _say_what_is_missing(run)
     return run

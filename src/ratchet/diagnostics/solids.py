@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ratchet.diagnostics.drawing import BLUE, GREY, SCALE, Figure, short, solid
+from ratchet.diagnostics.drawing import BLUE, GREY, SCALE, Figure, short, solid, thinned
 from ratchet.diagnostics.rundata import RunData
 
 
@@ -15,9 +15,9 @@ def densities(run: RunData, name: str, bins: int = 24) -> tuple[list[int], np.nd
     edges = np.linspace(low, high if high > low else low + 1, bins + 1)
     rows = []
     for entry in entries:
-        own, counts = np.asarray(entry["edges"]), np.asarray(entry["counts"], dtype=float)
-        row, _ = np.histogram((own[:-1] + own[1:]) / 2, bins=edges, weights=counts)
-        rows.append(row / max(1.0, row.sum()))
+        counts = np.asarray(entry["counts"], dtype=float)
+        share = np.concatenate([[0.0], np.cumsum(counts)]) / max(1.0, counts.sum())
+        rows.append(np.diff(np.interp(edges, entry["edges"], share)))  # each bin's share goes where it overlaps
     return [entry["step"] for entry in entries], (edges[:-1] + edges[1:]) / 2, np.asarray(rows)
 
 
@@ -37,8 +37,9 @@ def gradient_flow(run: RunData) -> Figure | None:
     columns = [run.series(name) for name in layers]
     if not columns or len(columns[0][0]) < 2:
         return None
-    steps = columns[0][0]
-    rows = [[dict(zip(*column, strict=True)).get(step) for column in columns] for step in steps]
+    found = [dict(zip(*column, strict=True)) for column in columns]
+    steps = thinned([*found[0]], 300)
+    rows = [[column.get(step) for column in found] for step in steps]
     surface = {"type": "surface", "x": [int(name.rsplit("/", 1)[1]) for name in layers], "y": steps, "z": short(rows), "colorscale": SCALE}
     return {**solid("Gradient flow", [{**surface, "showscale": False}], ("layer", "step", "norm before clipping")), "metric": "grad/layer/0"}
 

@@ -164,7 +164,7 @@ def evaluate(task: Task, rows: Sequence[Row], settings: Evaluation, max_new_toke
                 completion.text,
                 completion.tokens,
                 completion.truncated,
-                components=dict(grade.components),
+                components={name: float(value) for name, value in grade.components.items()},
                 span=grade.span,
                 prompt=task.messages(row)[-1]["content"],
             )

@@ -18,13 +18,15 @@ from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.files import write_json
 from ratchet.models import load_for_evaluation, load_tokenizer
 from ratchet.recipe import load_recipe
-from ratchet.runtime import check_device, quiet
+from ratchet.runtime import quiet
 
 ROWS, POINTS, REACH = 16, 11, 1.0
 
 
 def measure(folder: Path) -> Path:
     """Measure the slice around the model in a run's folder, on targets of held-out rows; writes diagnostics/loss_slice.json.
+
+    It holds the model's weights four times, in float32: as they are, a copy, and two directions.
 
     Raises:
         UserError: when the folder holds no saved model or no recipe.
@@ -33,12 +35,14 @@ def measure(folder: Path) -> Path:
         raise UserError(f"--loss-slice needs recipe.yaml and the saved model in {folder}; a run saves its model at its end")
     recipe = load_recipe(folder / "recipe.yaml", environ={}, to_train=False)
     quiet()
-    check_device(recipe)
-    device = "cpu" if recipe.get("use_cpu") else str(torch.accelerator.current_accelerator())
+    gpu = torch.accelerator.is_available() and not recipe.get("use_cpu")
+    device = str(torch.accelerator.current_accelerator()) if gpu else "cpu"
+    if not gpu and not recipe.get("use_cpu"):
+        print("there is no GPU here: the loss slice is measured on the CPU, which may take long")
     model = load_for_evaluation(str(folder), "float32", device)
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)[:ROWS]
     batch = targets(recipe, load_tokenizer(str(folder)), rows, device)
-    axis = torch.linspace(-REACH, REACH, POINTS).tolist()
+    axis = [round(-REACH + 2 * REACH * i / (POINTS - 1), 6) for i in range(POINTS)]
     losses = loss_slice(model, batch, axis, seed=0)
     state = folder / "trainer_state.json"
     step = json.loads(state.read_text(encoding="utf-8")).get("global_step") if state.is_file() else None

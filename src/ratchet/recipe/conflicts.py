@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.recipe.groups import FINDINGS
+from ratchet.recipe.limits import TRACKERS
 
 
 def conflicts(recipe: Any) -> Iterator[str]:
@@ -39,8 +40,14 @@ def _own_groups(recipe: Any) -> Iterator[str]:
     if recipe.trainer == "grpo" and getattr(recipe.task, "unchecked", False):
         yield "data.unchecked brings in rows whose answer cannot be checked; they are for trainer: sft"
     for pair in recipe.diagnostics.heat_maps:
-        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(i, int) and i >= 0 for i in pair):
+        if not isinstance(pair, list) or len(pair) != 2 or not all(type(i) is int and i >= 0 for i in pair):
             yield f"diagnostics.heat_maps holds [layer, head] pairs, counted from 0; one is {pair}"
+    if not all(isinstance(tag, (str, int, float)) for tag in recipe.tracking.tags):
+        yield f"tracking.tags is a list of words; it is {recipe.tracking.tags}"
+    reports = recipe.get("report_to")
+    unknown = [str(name) for name in ([reports] if isinstance(reports, str) else reports or []) if name not in TRACKERS]
+    if unknown:
+        yield f"report_to: there is no tracker {', '.join(unknown)}; there are {', '.join(TRACKERS)}"
     if recipe.curriculum is None:
         return
     if recipe.trainer != "grpo":

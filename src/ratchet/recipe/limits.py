@@ -88,6 +88,9 @@ CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
     "sft": {"loss_type": ("nll", "dft"), "packing_strategy": ("bfd", "bfd_split", "wrapped")},
 }
 
+TRACKERS = tuple(
+    "none all wandb trackio tensorboard mlflow comet_ml clearml swanlab dvclive neptune azure_ml codecarbon dagshub flyte kubeflow".split()
+)
 POSITIVE = frozenset(
     "learning_rate per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps num_train_epochs "
     "max_completion_length max_length temperature lora_r lora_alpha steps_per_generation generation_batch_size num_iterations adam_epsilon "

@@ -203,7 +203,7 @@ class _Checker:
             self._say(node, f"{name} does not belong in a recipe: {limits.NOT_IN_RECIPES[key]}")
         else:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-            where = next((group for group in ("evaluation", "from_scratch") if not path and key in OWN_FIELDS[group].group), None)
+            where = next((group for group in GROUPS if not path and key in OWN_FIELDS[group].group), None)
             hint = (
                 f"; did you mean {path}{near[0]}?"
                 if near
@@ -318,7 +318,7 @@ class _Checker:
         if node is None or node.value is None:
             return without
         if not isinstance(node.value, dict):
-            self._say(node, f"{name} is a group of keys")
+            self._say(node, f"{name} is a group of keys: {', '.join(OWN_FIELDS[name].group)}")
             return without
         values = self._value(name, node, OWN_FIELDS[name], name)
         return cls(**values) if isinstance(values, dict) else without

@@ -29,7 +29,12 @@ def write(folder: Path, target: Path | None = None) -> Path:
 def compare(folders: Sequence[Path], target: Path | None = None) -> Path:
     """Write one page about several runs; without ``target`` comparison.html in the first one's folder."""
     target = target or folders[0] / "comparison.html"
-    _put(target, comparison_page([load(folder) for folder in folders]))
+    runs = [load(folder) for folder in folders]
+    names = [run.name for run in runs]
+    for i, run in enumerate(runs):
+        if names.count(names[i]) > 1:
+            run.title = str(run.folder) if len({str(other.folder) for other in runs}) == len(runs) else f"{i + 1}: {run.folder}"
+    _put(target, comparison_page(runs))
     return target
 
 

@@ -126,9 +126,9 @@ def _time(run: RunData, found: Facts) -> None:
     memory = run.series("memory/peak_gib")[1]
     if memory:
         found.totals.append(("peak memory of the fullest process", f"{memory[-1]:.2f} GiB"))
-    price = (run.recipe.get("report") or {}).get("price_per_hour") if isinstance(run.recipe.get("report"), dict) else None
-    if price is not None and total > 0:
-        currency = run.recipe["report"].get("currency", "USD")
+    settings = run.recipe.get("report") if isinstance(run.recipe.get("report"), dict) else {}
+    price, currency = settings.get("price_per_hour"), settings.get("currency", "USD")
+    if fits(price, (int, float)) and total > 0:
         found.totals.append((f"cost at {price} {currency} an hour", f"{total / 3600 * price:.2f} {currency}"))
 
 
@@ -166,11 +166,11 @@ def _about(run: RunData, found: Facts) -> None:
             ("commit", about.get("commit") or "not in a repository"),
             ("parameters", f"{size.get('parameters', 0):,}, of which {size.get('trained', 0):,} are trained"),
             ("training rows", f"{data.get('rows', 0):,}, SHA-256 {data.get('sha256')}"),
-            *(("", note) for note in data.get("notes", [])),
+            *(("", note) for note in data.get("notes") or []),
             ("processes", f"{about.get('processes')} ({about.get('distributed')})"),
             ("hardware", machine),
             ("versions", ", ".join(f"{name} {number}" for name, number in about.get("versions", {}).items())),
-            *(("left out", note) for note in about.get("left_out", [])),
+            *(("left out", note) for note in about.get("left_out") or []),
         ]
     found.about = [(title, str(value)) for title, value in rows if value not in (None, "")]
 
@@ -185,7 +185,7 @@ def _commands(run: RunData, found: Facts) -> None:
         return
     launch = run.about.get("launcher", "python")
     saved = run.checkpoints()
-    if saved:
+    if saved and run.status != "finished":
         found.commands.append(
             (
                 f"go on from step {saved[-1].name.split('-')[-1]}",
@@ -193,7 +193,8 @@ def _commands(run: RunData, found: Facts) -> None:
             )
         )
     else:
-        found.commands.append(("run it again (no checkpoint was saved)", f"{launch} scripts/{trainer}.py {folder}/recipe.yaml"))
+        why = "" if run.status == "finished" else " (no checkpoint was saved)"
+        found.commands.append((f"run it again{why}", f"{launch} scripts/{trainer}.py {folder}/recipe.yaml"))
     model = (
         folder
         if (run.folder / "config.json").is_file() or (run.folder / "adapter_config.json").is_file()

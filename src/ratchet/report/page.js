@@ -17,7 +17,7 @@
     const card = r => {
       const box = make('article', 'row'), head = make('header');
       head.append(make('span', r.correct ? 'good' : 'bad', r.correct ? 'right' : 'wrong'), make('span', '', `gold ${r.gold}, read ${r.answer ?? 'none'}`));
-      const listed = parts => Object.entries(parts || {}).map(([k, v]) => `${k} ${v === null ? 'none' : +v.toFixed(3)}`).join(', ');
+      const listed = parts => Object.entries(parts || {}).map(([k, v]) => `${k} ${v === null ? 'none' : +Number(v).toFixed(3)}`).join(', ');
       if (typeof r.reward === 'number') head.append(make('span', '', `reward ${r.reward.toFixed(3)} (${listed(r.rewards)}), advantage ${r.advantage.toFixed(2)}`));
       if (listed(r.components)) head.append(make('span', 'dim', `grade: ${listed(r.components)}`));
       if (r.tokens !== undefined) head.append(make('span', 'dim', `${r.tokens} tokens${r.truncated ? ', cut off' : ''}`));

@@ -180,7 +180,7 @@ def _shown(entry: dict[str, Any]) -> dict[str, Any]:
     if span is None and entry.get("answer"):  # a task that does not say where: the last place where the answer stands as it is
         at = text.rfind(entry["answer"])
         span = [at, at + len(entry["answer"])] if at >= 0 else None
-    if span and span[1] > len(text):
+    if span and (len(span) != 2 or span[1] > len(text)):
         span = None
     kept = {key: entry.get(key) for key in ("id", "prompt", "gold", "answer", "correct", "components")}
     return {**kept, "completion": text + (" [...]" if len(entry["completion"]) > LONGEST else ""), "span": span}
@@ -225,10 +225,9 @@ def _about(run: RunData, facts: Facts) -> str:
 
 
 def _differences(runs: Sequence[RunData]) -> str:
-    keys = sorted({key for run in runs for key in run.recipe})
-    rows = [
-        (key, *(json.dumps(run.recipe.get(key), ensure_ascii=False) for run in runs))
-        for key in keys
-        if len({json.dumps(run.recipe.get(key)) for run in runs}) > 1
-    ]
+    def told(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, default=str)
+
+    keys = sorted({key for run in runs for key in run.recipe}, key=str)
+    rows = [(str(key), *(told(run.recipe.get(key)) for run in runs)) for key in keys if len({told(run.recipe.get(key)) for run in runs}) > 1]
     return _table(("key", *(run.name for run in runs)), rows, ()) if rows else "<p class=dim>Nothing.</p>"

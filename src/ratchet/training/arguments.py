@@ -19,9 +19,10 @@ def make_arguments(recipe: Recipe) -> tuple[Any, Any]:
     config = {"sft": SFTConfig, "grpo": GRPOConfig}[recipe.trainer]
     values = recipe.arguments(recipe.trainer)
     values.setdefault("activation_checkpointing", not recipe.get("use_cpu"))
+    values.setdefault("logging_nan_inf_filter", False)  # it would show a loss that is no number as 0
     values.setdefault("ddp_find_unused_parameters", False)
     values["disable_tqdm"] = True
-    values["report_to"] = wanted(recipe.get("report_to"))[1] or "none"  # the others are opened by ``diagnostics.trackers``
+    values["report_to"] = _installed(wanted(recipe.get("report_to"))[1]) or "none"  # the others are opened by ``diagnostics.trackers``
     values["eval_on_start"] = recipe.evaluation.before
     try:
         arguments = config(**values)
@@ -52,3 +53,13 @@ def trainer_extras(prepared: Any) -> dict[str, Any]:
     if quantization is not None:
         extras["quantization_config"] = quantization
     return extras
+
+
+def _installed(names: list[str]) -> list[str]:
+    """Those of transformers' own trackers that are there; the others cost a warning."""
+    from transformers.integrations import get_available_reporting_integrations
+
+    missing = [name for name in names if name not in get_available_reporting_integrations()]
+    for name in missing:
+        print(f'warning: report_to: {name} is not installed; pip install "{name}". The run goes on without it', flush=True)
+    return [name for name in names if name not in missing]

@@ -12,6 +12,7 @@ from ratchet.diagnostics.rollouts import RolloutObserver
 from ratchet.diagnostics.rundata import load
 from ratchet.diagnostics.trackers import Trackers
 from ratchet.files import write_json
+from ratchet.runtime import attempt
 from ratchet.training.provenance import about
 from ratchet.training.run import resumes_from
 
@@ -104,7 +105,7 @@ class Watching(TrainerCallback):
         """At an evaluation, every figure of the run so far, where the recipe wants trackers to have them."""
         if "eval/accuracy" not in logs or not self.figures:
             return {}
-        return figures(load(self.records.folder.parent))
+        return attempt("the figures", lambda: figures(load(self.records.folder.parent))) or {}
 
     def close(self) -> None:
         """End the run in its trackers."""

@@ -121,6 +121,7 @@ def settle(recipe: Recipe) -> None:
         folder.rename(aside)
         print(f"{folder} holds an earlier run; moved it to {aside}")
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").unlink(missing_ok=True)  # of a run that is gone on with: it is not finished any more
     for item in prepared.iterdir():
         shutil.rmtree(folder / item.name, ignore_errors=True)
         item.rename(folder / item.name)
@@ -232,6 +233,7 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
     from ratchet.files import write_json
     from ratchet.hub import write_model_card
     from ratchet.report.command import write
+    from ratchet.runtime import attempt
     from ratchet.training.summary import outcome, summary
 
     trainer.watching.close()
@@ -241,7 +243,7 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
         folder = Path(prepared.recipe.output_dir)
         write_model_card(folder, prepared.recipe, result, prepared.data.train[0]["prompt"][-1]["content"])
         write_json(folder / "result.json", result)
-        page = write(folder) if prepared.recipe.report.mode == "on" else None
+        page = attempt("the report", lambda: write(folder)) if prepared.recipe.report.mode == "on" else None
         print(summary(trainer.results, prepared.recipe, result, page), flush=True)
     trainer.accelerator.wait_for_everyone()
     trainer.end()

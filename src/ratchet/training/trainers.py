@@ -70,6 +70,12 @@ class Observed:
                 self.observer.gradients(model)
         return super()._clip_grad_norm(model)
 
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        if grad_norm is None and self.observer is not None:  # nothing is clipped (max_grad_norm: 0)
+            with self.timed("diagnostics"):
+                self.observer.gradients(model)
+        return super()._get_grad_norm(model, grad_norm)
+
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add what was observed since the last log."""
         with self.timed("logging"):
@@ -130,9 +136,9 @@ class RecipeGRPOTrainer(Evaluating, Observed, GRPOTrainer):
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         if self.observer is None or not self.model.training:
             return super()._compute_loss(model, inputs)
-        first = self._step % self.current_gradient_accumulation_steps == 0
-        fresh = self._step % (self.args.steps_per_generation * self.num_iterations) < self.args.steps_per_generation
+        since = self._step % (self.args.steps_per_generation * self.num_iterations)  # micro-batches since the generation
+        fresh, on_policy = since < self.args.steps_per_generation, since < self.current_gradient_accumulation_steps
         with self.observer.watching():
             loss = super()._compute_loss(model, inputs)
-        self.observer.micro_batch(inputs, first and self.observer.due(self.state.global_step, self.state.max_steps), fresh)
+        self.observer.micro_batch(inputs, fresh, on_policy)
         return loss
