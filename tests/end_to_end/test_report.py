@@ -321,6 +321,7 @@ def test_long_runs_are_thinned_and_drawn_at_once(tmp_path):
 def test_bins_that_do_not_match_are_shared_out_by_overlap(tmp_path):
     values = [i / 1000 for i in range(1000)]
     for step in (1, 2):
+        Records(tmp_path).log(step, {"loss": 1.0})
         Records(tmp_path).histograms(step, {"rollout/reward": values})
     _, _, rows = densities(load(tmp_path), "rollout/reward", bins=24)
     assert max(abs(rows[0] * 24 - 1)) < 0.05

@@ -46,7 +46,7 @@ def gradient_flow(run: RunData) -> Figure | None:
 
 def loss_path(run: RunData) -> Figure | None:
     """The path of training over step and learning rate, as a ribbon whose upper edge is the loss; nothing is interpolated beside it."""
-    steps, losses = run.series("loss")
+    steps, losses = (thinned(values, 1000) for values in run.series("loss"))
     rates = dict(zip(*run.series("learning_rate"), strict=True))
     if len(steps) < 3 or not rates:
         return None
@@ -86,7 +86,7 @@ def dynamics(run: RunData) -> Figure | None:
     """Loss, gradient norm and reward (or accuracy of tokens) against each other, coloured by step."""
     third, label = ("reward", "reward") if run.series("reward")[0] else ("mean_token_accuracy", "token accuracy")
     columns = [dict(zip(*run.series(name), strict=True)) for name in ("loss", "grad_norm", third)]
-    steps = [step for step in columns[0] if all(step in column for column in columns)]
+    steps = thinned([step for step in columns[0] if all(step in column for column in columns)], 1000)
     if len(steps) < 3:
         return None
     x, y, z = ([column[step] for step in steps] for column in columns)
