@@ -1,10 +1,14 @@
-"""Files that are written whole or not at all, and Python files of the user's own."""
+"""Files that are written whole or not at all, folders that one process has to itself, and Python files of the user's own."""
 
+import fcntl
 import importlib.util
 import json
 import os
 import sys
+import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +27,42 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file whole or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def alone(path: Path, what: str, option: str) -> Iterator[None]:
+    """Hold a lock file while the block lasts. The lock goes with the process, however that ends; the file is taken away at the end.
+
+    Args:
+        what: is being locked, and ``option`` names another, for the error message.
+
+    Raises:
+        UserError: when another process holds it, or it cannot be written.
+    """
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise UserError(f"{what} cannot be written ({error.strerror}); name another with {option}") from None
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            file.close()
+            raise UserError(f"{what} is in use by {holder}; wait for it, stop it, or name another with {option}") from None
+        if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
+            break
+        file.close()  # its last holder took the file away in this moment
+    try:
+        file.truncate(0)
+        file.write(f"process {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}")
+        file.flush()
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        file.close()
 
 
 def import_file(path: Path, key: str) -> ModuleType:

@@ -1,7 +1,11 @@
 """Bad input, typed by hand once and kept: a sentence that says what to do, exit code 2, no traceback, nothing half-written."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -137,3 +141,35 @@ def test_a_task_file_with_a_mistake_is_named_with_its_line(script, tmp_path):
     (tmp_path / "mine.py").write_text("import json\nimport nosuchmodule\n")
     (tmp_path / "mine.yaml").write_text(f"extends: {ROOT}/recipes/debug/grpo.yaml\ntask: mine.py\n")
     refused(script, "scripts/grpo.py", "mine.yaml", says="mine.py:2: ModuleNotFoundError")
+
+
+def test_a_second_run_on_the_same_folder_is_refused_and_harms_nothing(script, tmp_path, root):
+    words = [
+        sys.executable,
+        str(root / "scripts/sft.py"),
+        str(root / "recipes/debug/sft.yaml"),
+        "--max_steps",
+        "2000",
+        "--output_dir",
+        "out",
+        "--logging_steps",
+        "1",
+    ]
+    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    log = tmp_path / "out/diagnostics/log.jsonl"
+    with subprocess.Popen(words, cwd=tmp_path, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+        try:
+            for _ in range(600):
+                if log.is_file():
+                    break
+                time.sleep(0.1)
+            done = script("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--output_dir", "out", code=2)
+            assert f"output_dir: out is in use by process {first.pid}, since 2" in done.stderr
+            assert first.poll() is None and not list(tmp_path.glob("out.old*"))
+            before = len(log.read_text().splitlines())
+            time.sleep(2)
+            assert len(log.read_text().splitlines()) > before
+        finally:
+            first.kill()
+    script("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--output_dir", "out")  # a killed run leaves no lock
+    assert not list(tmp_path.glob(".out.*"))

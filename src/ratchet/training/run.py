@@ -17,11 +17,13 @@ import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
+from ratchet.files import alone
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
 
@@ -54,16 +56,20 @@ def run(recipe: Recipe, make_arguments: Callable[[Recipe], tuple[Any, Any]], bui
         raise UserError("the environment variable WORLD_SIZE is set, but no launcher is at work; start with accelerate launch, or unset it")
     started = time.perf_counter()
     check_device(recipe)
-    try:
-        return _run(recipe, make_arguments, build, started)
-    except UserError:
-        if os.environ.get("RANK", "0") == "0":
-            shutil.rmtree(staging(recipe), ignore_errors=True)
-        raise
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
+    folder, main = recipe.output_dir, os.environ.get("RANK", "0") == "0"
+    # Two runs on one output folder would mix: the second one is refused, before it touches anything.
+    lock = alone(folder.with_name(f".{folder.name}.lock"), f"output_dir: {folder}", "--output_dir") if main else nullcontext()
+    with lock:
+        try:
+            return _run(recipe, make_arguments, build, started)
+        except UserError:
+            if main:
+                shutil.rmtree(staging(recipe), ignore_errors=True)
             raise
-        raise UserError(f"no space left on the device while writing to {recipe.output_dir}; checkpoints that are whole stay as they are") from None
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise UserError(f"no space left on the device while writing to {folder}; checkpoints that are whole stay as they are") from None
 
 
 def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started: float) -> dict[str, Any]:
