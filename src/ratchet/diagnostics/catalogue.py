@@ -33,6 +33,11 @@ class Metric:
     band: tuple[float, ...] = ()
     """Lowest and highest healthy value, where these hold for any model."""
 
+    def reading(self) -> list[tuple[str, str]]:
+        """How to read it: headings with their sentences, where there is something to say."""
+        told = (("Healthy", self.healthy), ("Red flag", self.red_flag), ("Remedy", self.remedy))
+        return [(heading, text) for heading, text in told if text and text != "see there"]
+
 
 def _read() -> tuple[Metric, ...]:
     groups = yaml.safe_load(Path(__file__).with_name("metrics.yaml").read_text(encoding="utf-8"))
@@ -81,8 +86,7 @@ def page() -> str:
             lines += ["", f"## {metric.group}"]
         unit = f" [{metric.unit}]" if metric.unit else ""
         lines += ["", f"**`{metric.name}`** {metric.title}{unit}, {metric.when}", f": {metric.formula}."]
-        read = [("Healthy", metric.healthy), ("Red flag", metric.red_flag), ("Remedy", metric.remedy)]
-        told = [f"{title}: {text}." for title, text in read if text and text != "see there"]
+        told = [f"{heading}: {text}." for heading, text in metric.reading()]
         lines += [" ".join(told)] if told else []
     lines += ["", "## More than numbers", "", _RICH]
     return "\n".join(lines)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from ratchet.diagnostics import catalogue
+from ratchet.diagnostics.clock import PHASES
 from ratchet.diagnostics.drawing import AMBER, BLUE, COLOURS, GREY, SCALE, SHARES, VIOLET, Figure, between, choice, flat, line, short
 from ratchet.diagnostics.rundata import RunData
 from ratchet.diagnostics.solids import attention_cloud, densities, dynamics, embedding, gradient_flow, loss_path, loss_slice, reward_surface
@@ -248,7 +249,7 @@ def attention_map(run: RunData) -> Figure | None:
 
 def seconds(run: RunData) -> Figure | None:
     """Where the seconds of a step go."""
-    phases = [name for name in run.names("time/") if name.split("/")[1] in ("rollout", "weight_sync", "reward", "training", "diagnostics", "logging")]
+    phases = [f"time/{phase}" for phase in sorted(PHASES, key=lambda phase: (len(phase), phase))]
     traces = []
     for i, name in enumerate(phases):
         steps, values = run.series(name)

@@ -44,7 +44,7 @@ class Initial:
         if self.adapter or self.reference is not None:
             self.plain = plain(trainer.model if self.adapter else self.reference, self.accelerator)
             return
-        if is_split(self.accelerator, trainer.model):
+        if is_split(self.accelerator):
             raise Unavailable(
                 "the weights are split over processes, and a frozen copy cannot be kept (beta above 0 keeps a reference model, LoRA needs none)"
             )
@@ -68,7 +68,7 @@ class Initial:
                     self.copy.to("cpu")
 
 
-def is_split(accelerator: Any, model: Any) -> bool:
+def is_split(accelerator: Any) -> bool:
     """Whether no process holds the whole model: ZeRO-3, or FSDP."""
     if str(accelerator.distributed_type).endswith("FSDP"):
         return True

@@ -14,13 +14,12 @@ from typing import Any
 import torch
 
 from ratchet.diagnostics import attention
-from ratchet.diagnostics.clock import Clock
+from ratchet.diagnostics.clock import PHASES, Clock
 from ratchet.diagnostics.initial import plain
 from ratchet.diagnostics.window import Gathered, Window
 from ratchet.recipe.groups import Diagnostics
 
 _LAYER = re.compile(r"\.(?:layers|h|blocks|block)\.(\d+)\.")
-PHASES = ("rollout", "weight_sync", "reward", "training", "diagnostics", "logging")
 KEPT_DIMENSIONS = 256  # of a hidden state, for the embedding trajectory
 
 
@@ -57,15 +56,14 @@ class Observer:
         """Look at the trainer that was built, before its first step."""
         self.trainer, self.accelerator = trainer, trainer.accelerator
         self.model = plain(trainer.model, self.accelerator)
-        self.deepspeed = trainer.is_deepspeed_enabled
         vllm = getattr(trainer, "vllm_generation", None)
         if vllm is not None:
             vllm.sync_weights = self._timed("weight_sync", vllm.sync_weights)
-        if self.settings.gradients and self.deepspeed:
-            self.leave_out("grad/layer: DeepSpeed has used the gradients up before a callback can see them; grad_norm is of the whole model")
-
-        elif self.settings.gradients and getattr(self.accelerator, "scaler", None) is not None:
-            self.leave_out("grad/layer: with fp16 gradients are scaled until they are clipped; use bf16, or read grad_norm")
+        if self.settings.gradients and trainer.is_deepspeed_enabled:
+            why = "DeepSpeed has used the gradients up before a callback can see them; grad_norm is of the whole model"
+            self.leave_out(f"grad/layer: {why}", "gradients")
+        if self.settings.gradients and getattr(self.accelerator, "scaler", None) is not None:
+            self.leave_out("grad/layer: with fp16 gradients are scaled until they are clipped; use bf16, or read grad_norm", "gradients")
         config = self.model.config.get_text_config() if hasattr(self.model, "config") else None
         for layer, head in self.settings.heat_maps if config is not None and self.settings.attention else ():
             if layer >= config.num_hidden_layers or head >= config.num_attention_heads:
@@ -80,8 +78,10 @@ class Observer:
 
         return timed
 
-    def leave_out(self, why: str) -> None:
-        """Say once what is missing, and why."""
+    def leave_out(self, why: str, kind: str | None = None) -> None:
+        """Say once what is missing, and why; a whole ``kind`` of the settings is switched off with it."""
+        if kind is not None:
+            self.settings = self.settings.without(kind)
         if why not in self.notes:
             self.notes.append(why)
             self.accelerator.print(f"diagnostics: left out: {why}", flush=True)
@@ -106,7 +106,7 @@ class Observer:
 
     def gradients(self, model: Any) -> None:
         """Take the norm of each layer's gradient, before clipping."""
-        if not self.settings.gradients or self.deepspeed or getattr(self.accelerator, "scaler", None) is not None:
+        if not self.settings.gradients:
             return
         groups: dict[str, list[torch.Tensor]] = {}
         for name, parameter in model.named_parameters():
@@ -144,7 +144,7 @@ class Observer:
         found["time/step"] = whole
         memory = [own["memory"] for own in gathered.ranks]
         found |= {"memory/peak_gib": max(memory), "memory/peak_gib_min": min(memory)}
-        found |= {name: total / count for name, (total, count) in gathered.sums.items() if count and "/" in name}
+        found |= {name: total / count for name, (total, count) in gathered.sums.items() if count}
         self.summarise(gathered, found)
         return found
 
@@ -171,8 +171,7 @@ class Observer:
             with self.accelerator.autocast():
                 seen = attention.look(self.model, {"input_ids": ids, "attention_mask": mask}, queries, wanted)
         except attention.CannotProbe as why:
-            self.settings = self.settings.without("attention")
-            self.leave_out(f"attn: {why}")
+            self.leave_out(f"attn: {why}", "attention")
             return
         for layer, value in seen.entropy.items():
             self.window.add_sum(f"attn/entropy_layer/{layer}", value, 1)

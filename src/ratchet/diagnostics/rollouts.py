@@ -39,7 +39,7 @@ class RolloutObserver(Observer):
     def attach(self, trainer: Any) -> None:
         """Also find the letters' tokens, hook the hidden state, and set the initial model aside."""
         super().attach(trainer)
-        split = is_split(self.accelerator, trainer.model)
+        split = is_split(self.accelerator)
         if self.settings.letters and self.task.answers and all(len(answer) == 1 for answer in self.task.answers):
             found = letters.Letters(trainer.processing_class, self.task.answers)
             if split:
@@ -212,8 +212,8 @@ class RolloutObserver(Observer):
 
     def summarise(self, gathered: Gathered, found: dict[str, float]) -> None:
         """Means, spreads and counts over all processes."""
-        for name, key in (("rl/letter_margin", "rl/letter_margin"), ("rl/kl_letter", "rl/kl_letter"), ("rl/kl_sequence", "rl/kl_sequence")):
-            _mean_and_std(found, key, gathered.values.get(name, []))
+        for name in ("rl/letter_margin", "rl/kl_letter", "rl/kl_sequence"):
+            _mean_and_std(found, f"{name}_", gathered.values.get(name, []))
         predicted = gathered.values.get("rl/letter_pred", [])
         if predicted or "rl/letter_found_frac" in found:
             found |= {f"rl/letter_pred_counts/{letter}": float(predicted.count(i)) for i, letter in enumerate(self.letters.letters)}
@@ -242,5 +242,4 @@ class RolloutObserver(Observer):
 def _mean_and_std(found: dict[str, float], key: str, values: Sequence[float]) -> None:
     if values:
         mean = sum(values) / len(values)
-        joint = key if key.endswith("/") else f"{key}_"
-        found |= {f"{joint}mean": mean, f"{joint}std": (sum((v - mean) ** 2 for v in values) / len(values)) ** 0.5}
+        found |= {f"{key}mean": mean, f"{key}std": (sum((v - mean) ** 2 for v in values) / len(values)) ** 0.5}

@@ -160,7 +160,7 @@ class Wandb:
     def log(self, step: int, logs: Mapping[str, Any], rich: Rich, figures: Mapping[str, Figure]) -> None:
         """One row."""
         wandb = self.wandb
-        row: dict[str, Any] = {**named({name: value for name, value in logs.items() if name not in ONCE}), "train/global_step": step}
+        row = _scalars(step, logs)
         self.run.summary.update({f"train/{name}": logs[name] for name in ONCE if name in logs})
         row |= {f"{name}_hist": wandb.Histogram(values) for name, values in rich.histograms.items()}
         drawn = {f"attn/map/layer{m['layer']}_head{m['head']}": heat_map(m) for m in rich.maps}
@@ -172,11 +172,7 @@ class Wandb:
 
     def _log_tables(self, rich: Rich) -> None:
         """Samples and confusion; online each table asks the server, and where that fails no further one is tried."""
-        tables = {}
-        if rich.samples:
-            tables["rl/samples"] = self.wandb.Table(columns=[*SAMPLE_COLUMNS], data=_sample_rows(rich))
-        if rich.confusion:
-            tables["rl/letter_confusion"] = self.wandb.Table(columns=["gold", "answered", "count"], data=_confusion_rows(rich))
+        tables = _tables(rich, self.wandb.Table)
         try:
             if tables:
                 self.run.log(tables, commit=False)
@@ -214,12 +210,8 @@ class Trackio:
     def log(self, step: int, logs: Mapping[str, Any], rich: Rich, figures: Mapping[str, Figure]) -> None:
         """One row; figures stay in the report."""
         trackio = self.trackio
-        row: dict[str, Any] = {**named({name: value for name, value in logs.items() if name not in ONCE}), "train/global_step": step}
+        row = {**_scalars(step, logs), **_tables(rich, trackio.Table)}
         row |= {f"{name}_hist": trackio.Histogram(values) for name, values in rich.histograms.items()}
-        if rich.samples:
-            row["rl/samples"] = trackio.Table(columns=[*SAMPLE_COLUMNS], data=_sample_rows(rich))
-        if rich.confusion:
-            row["rl/letter_confusion"] = trackio.Table(columns=["gold", "answered", "count"], data=_confusion_rows(rich))
         for m in rich.maps:
             rows = [[q, k, w] for q, line in enumerate(m["weights"]) for k, w in enumerate(line) if w > 0.01]
             row[f"attn/map/layer{m['layer']}_head{m['head']}"] = trackio.Table(columns=["query", "key", "weight"], data=rows)
@@ -274,6 +266,21 @@ def _plotly(figure: Figure) -> Any:
     import plotly.graph_objects
 
     return plotly.graph_objects.Figure({"data": figure["data"], "layout": figure["layout"]})
+
+
+def _scalars(step: int, logs: Mapping[str, Any]) -> dict[str, Any]:
+    """One row of scalars with its step; what is said once at the end is left out."""
+    return {**named({name: value for name, value in logs.items() if name not in ONCE}), "train/global_step": step}
+
+
+def _tables(rich: Rich, make: Callable[..., Any]) -> dict[str, Any]:
+    """Samples and confusion as a tracker's own tables."""
+    found = {}
+    if rich.samples:
+        found["rl/samples"] = make(columns=[*SAMPLE_COLUMNS], data=_sample_rows(rich))
+    if rich.confusion:
+        found["rl/letter_confusion"] = make(columns=["gold", "answered", "count"], data=_confusion_rows(rich))
+    return found
 
 
 def _sample_rows(rich: Rich) -> list[list[Any]]:

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any
 
+from ratchet.diagnostics.clock import PHASES
 from ratchet.diagnostics.rundata import SHARE, RunData, fits
 from ratchet.evaluation.statistics import Share, mcnemar
 from ratchet.runtime import duration
-
-PHASES = ("rollout", "weight_sync", "reward", "training", "diagnostics", "logging")
 
 
 @dataclass

@@ -24,18 +24,18 @@ _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inl
 def page(run: RunData) -> str:
     """The whole page about one run."""
     facts = gather(run)
-    drawn = figures(run)
+    drawn, completions = figures(run), _completions(run)
     sections = [
         ("result", "Result", _result(run, facts)),
         ("alarms", "Alarms", _alarms(facts)),
         ("curves", "Curves", _grid(drawn)),
-        ("completions", "Completions", _browser(run)),
+        ("completions", "Completions", _browser(completions)),
         ("audit", "Audit of the reward", _audit(facts)),
         ("time", "Time and cost", _time(facts)),
         ("run", "What was run", _about(run, facts)),
         ("next", "What to type next", "".join(f"<p>{escape(what)}</p><pre>{escape(words)}</pre>" for what, words in facts.commands)),
     ]
-    return _document(run.name, facts.verdict, run.missing, [section for section in sections if section[2]], drawn, _completions(run))
+    return _document(run.name, facts.verdict, run.missing, [section for section in sections if section[2]], drawn, completions)
 
 
 def comparison_page(runs: Sequence[RunData]) -> str:
@@ -150,12 +150,7 @@ def _reading(name: str | None) -> str:
     metric = catalogue.find(name) if name else None
     if metric is None:
         return ""
-    told = [
-        (title, text)
-        for title, text in (("Healthy", metric.healthy), ("Red flag", metric.red_flag), ("Remedy", metric.remedy))
-        if text and text != "see there"
-    ]
-    lines = "".join(f"<p><b>{title}:</b> {escape(text)}.</p>" for title, text in told)
+    lines = "".join(f"<p><b>{heading}:</b> {escape(text)}.</p>" for heading, text in metric.reading())
     return f"<details><summary>how to read it</summary><p><code>{escape(metric.name)}</code>: {escape(metric.formula)}.</p>{lines}</details>"
 
 
@@ -186,8 +181,7 @@ def _shown(entry: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "completion": text + (" [...]" if len(entry["completion"]) > LONGEST else ""), "span": span}
 
 
-def _browser(run: RunData) -> str:
-    found = _completions(run)
+def _browser(found: list[dict[str, Any]] | None) -> str:
     if not found:
         return ""
     sources = list(dict.fromkeys(entry["source"] for entry in found))
