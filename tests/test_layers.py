@@ -16,18 +16,33 @@ ARROWS = {
     "tasks": {"errors", "files"},
     "rewards": {"errors", "tasks"},
     "recipe": {"errors", "tasks", "rewards"},
+    "checkpoints": {"errors", "files", "recipe"},
     "audit": {"errors", "files", "tasks", "rewards", "recipe"},
     "runtime": {"errors", "recipe"},
     "models": {"errors"},
-    "hub": {"tasks", "recipe"},
+    "hub": {"files", "tasks", "recipe"},
     "diagnostics": {"errors", "files", "tasks", "rewards", "recipe"},
     "evaluation": {"errors", "files", "tasks", "recipe", "runtime", "models", "diagnostics"},
     "report": {"errors", "files", "runtime", "diagnostics", "evaluation"},
-    "training": {"errors", "files", "audit", "tasks", "rewards", "recipe", "runtime", "models", "evaluation", "hub", "diagnostics", "report"},
+    "training": {
+        "errors",
+        "files",
+        "audit",
+        "tasks",
+        "rewards",
+        "recipe",
+        "runtime",
+        "models",
+        "evaluation",
+        "hub",
+        "diagnostics",
+        "report",
+        "checkpoints",
+    },
 }
 
 
-@pytest.mark.parametrize("room", ["tasks", "rewards", "recipe", "audit.command"])
+@pytest.mark.parametrize("room", ["tasks", "rewards", "recipe", "audit.command", "checkpoints.resume"])
 def test_a_light_room_imports_no_heavy_library(room):
     code = f"import sys, ratchet.{room}; print(sorted({HEAVY} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

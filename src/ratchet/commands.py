@@ -29,7 +29,7 @@ def split_arguments(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[str |
             path = word
             continue
         key, equals, value = word[2:].partition("=")
-        if not equals and key in ("help", "show-config", "show_config"):
+        if not equals and key.replace("-", "_") in ("help", "show_config", "resume_anyway"):
             value = "true"
         elif not equals:
             value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
@@ -43,32 +43,32 @@ def split_arguments(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[str |
     return path, overrides, found
 
 
-def recipe_from_command_line(trainer: str, usage: str) -> Recipe | None:
-    """The checked recipe that the command line names; None where it only asked for help or the configuration."""
-    path, overrides, own = split_arguments(sys.argv[1:], ("help", "show_config"))
+def recipe_from_command_line(trainer: str, usage: str) -> tuple[Recipe | None, dict[str, str]]:
+    """The checked recipe that the command line names, None where it only asked for help or the configuration; and options."""
+    path, overrides, own = split_arguments(sys.argv[1:], ("help", "show_config", "resume", "resume_anyway"))
     if "help" in own or (path is None and not overrides):
         print(usage.strip())
         if "help" in own:
-            return None
+            return None, own
         raise UserError("name a recipe")
     if path is None:
         raise UserError(f"name a recipe: scripts/{trainer}.py RECIPE.yaml")
     recipe = load_recipe(path, overrides, trainer=trainer)
     if "show_config" in own:
         print(show(recipe))
-        return None
-    return recipe
+        return None, own
+    return recipe, own
 
 
 def _train(trainer: str, usage: str) -> None:
-    recipe = recipe_from_command_line(trainer, usage)
+    recipe, own = recipe_from_command_line(trainer, usage)
     if recipe is None:
         return
     if trainer == "sft":
         from ratchet.training.sft import train
     else:
         from ratchet.training.grpo import train
-    train(recipe)
+    train(recipe, own.get("resume", "latest"), own.get("resume_anyway") == "true")
 
 
 @command

@@ -9,6 +9,16 @@ from functools import wraps
 class UserError(Exception):
     """Something the user can put right: says what is wrong, where, and what to do. Scripts print it and exit with 2."""
 
+    code = 2
+    word = "error"
+
+
+class Stopped(UserError):
+    """A run that ended early and goes on when the same command is typed again. Scripts exit with 75 (EX_TEMPFAIL of sysexits.h)."""
+
+    code = 75
+    word = "stopped"
+
 
 class UserErrors(UserError):
     """Several findings at once, each a whole sentence, so that one attempt shows all of them."""
@@ -20,7 +30,7 @@ class UserErrors(UserError):
 
 
 def command(main: Callable[[], int | None]) -> Callable[[], None]:
-    """Turn ``main`` into a console command: a ``UserError`` becomes text on stderr (rank 0 only) and exit code 2."""
+    """Turn ``main`` into a console command: a ``UserError`` becomes text on stderr (rank 0 only) and its exit code."""
 
     @wraps(main)
     def run() -> None:
@@ -28,8 +38,8 @@ def command(main: Callable[[], int | None]) -> Callable[[], None]:
             code = main()
         except UserError as error:
             if os.environ.get("RANK", "0") == "0":
-                print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(2) from None
+                print(f"{error.word}: {error}", file=sys.stderr, flush=True)
+            raise SystemExit(error.code) from None
         except BrokenPipeError:  # `... --show-config | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 0

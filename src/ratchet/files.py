@@ -29,6 +29,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; None where it is not there or cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
 @contextmanager
 def alone(path: Path, what: str, option: str) -> Iterator[None]:
     """Hold a lock file while the block lasts. The lock goes with the process, however that ends; the file is taken away at the end.

@@ -1,10 +1,10 @@
 """The model card: what a trained model is, from the recipe and what was measured."""
 
-import json
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ratchet.files import read_json
 from ratchet.recipe import Recipe
 from ratchet.tasks.aquarat_rows import HUB_DATASET
 
@@ -117,9 +117,8 @@ def _evaluation(result: dict[str, Any]) -> str:
 
 def _audit(folder: Path) -> str:
     """What cheap answers and hacks earned on training rows before the run, or that nobody asked."""
-    try:
-        found = json.loads((folder / "audit.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    found = read_json(folder / "audit.json")
+    if found is None:
         return "None: supervised fine-tuning has no reward."
     if found["mode"] == "off":
         return "Switched off by the recipe (`audit: off`): nobody looked whether the reward can be cheated."

@@ -26,6 +26,17 @@ class Watch:
         self._rewards: list[float] = []
         self._evaluations: list[tuple[float, float, float, int]] = []  # accuracy, low, high, rewards logged before
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was taken so far, as plain data."""
+        seen = {"runs": dict(self._runs), "said": list(self._said), "golds": list(self._golds), "rewards": list(self._rewards)}
+        return {"raised": dict(self.raised), **seen, "evaluations": list(self._evaluations)}
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.raised, self._runs = dict(found["raised"]), Counter(found["runs"])
+        self._said, self._golds = deque(found["said"], maxlen=ENOUGH), deque(found["golds"], maxlen=ENOUGH)
+        self._rewards, self._evaluations = list(found["rewards"]), list(found["evaluations"])
+
     def answered(self, answers: Sequence[str | None], golds: Sequence[str]) -> None:
         """Take the answers of sampled completions, and the right ones."""
         self._said.extend(answers)

@@ -13,7 +13,7 @@ import ratchet
 from ratchet.audit import ForeignReward, RecipeRewards, Report, audit, load_function
 from ratchet.audit.policies import prompt_text
 from ratchet.errors import UserError
-from ratchet.files import write_json
+from ratchet.files import read_json, write_json
 from ratchet.recipe import Recipe
 from ratchet.rewards import REWARDS, RewardTerm
 from ratchet.tasks.base import Row
@@ -58,7 +58,7 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
         return "off: this recipe does not ask whether its rewards can be cheated"
     sample = capped([row for row in rows if row.get("checkable", True)], recipe.audit.rows, 0)
     kept = _cache() / f"{_fingerprint(recipe, sample)}.json"
-    known = _read(kept)
+    known = read_json(kept)  # None where it was never made, or is torn
     if known is None:
         report = audit_recipe(recipe, sample)
         known = {**report.as_dict(), "text": report.table()}
@@ -95,13 +95,6 @@ def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
         digest.update(json.dumps(row, sort_keys=True, default=str).encode())
         digest.update(prompt_text(recipe.task, row).encode())
     return digest.hexdigest()
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None  # never made, or torn: it is made again
 
 
 def _remember(path: Path, value: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 # Of a step, in the order in which they are shown; together they are its seconds.
-PHASES = ("rollout", "weight_sync", "reward", "training", "diagnostics", "logging")
+PHASES = ("rollout", "weight_sync", "reward", "training", "diagnostics", "logging", "checkpoint")
 
 
 class Clock:

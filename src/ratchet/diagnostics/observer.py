@@ -4,6 +4,7 @@ Everything is read off what training computes anyway, except the probes: every `
 rows go through the model once more for attention, and (GRPO) a few sampled completions through the initial model.
 """
 
+import copy
 import re
 import resource
 import sys
@@ -190,6 +191,21 @@ class Observer:
             draw = torch.Generator().manual_seed(0)
             hidden = hidden @ torch.randn(hidden.shape[1], KEPT_DIMENSIONS, generator=draw) / KEPT_DIMENSIONS**0.5
         self.rich.embeddings = [[float(f"{x:.5g}") for x in vector] for vector in hidden.tolist()]
+
+    # Going on from a checkpoint.
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has gathered for the next log, copied; times are not."""
+        return {
+            "window": self.window.state_dict(),
+            "pending": self.pending,
+            "rich": {name: copy.copy(value) for name, value in vars(self.rich).items()},
+        }
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.window.load_state_dict(found["window"])
+        self.pending, self.rich = found["pending"], Rich(**{name: copy.copy(value) for name, value in found["rich"].items()})
 
     def take_rich(self) -> Rich:
         """What has gathered since the last log and is more than a number."""

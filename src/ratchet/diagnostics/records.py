@@ -98,10 +98,10 @@ def read(folder: Path, name: str) -> tuple[list[dict[str, Any]], int]:
 
 
 def cut(folder: Path, step: int) -> None:
-    """Drop entries later than ``step``, which a run that resumes from there will write again."""
+    """Drop entries later than ``step``, and those of the end of training: a run that goes on from there writes them again."""
     for path in sorted((folder / FOLDER).glob("*.jsonl")):
         entries, _ = read(folder, path.stem)
-        kept = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries if entry["step"] <= step]
+        kept = [json.dumps(entry, ensure_ascii=False) + "\n" for entry in entries if entry["step"] <= step and "train_runtime" not in entry]
         beside = path.with_name(f".{path.name}.{os.getpid()}")
         beside.write_text("".join(kept), encoding="utf-8")
         beside.replace(path)

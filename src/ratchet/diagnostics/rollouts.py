@@ -1,6 +1,7 @@
 """What GRPO adds: rewards and advantages of sampled completions, letters, and the distance from the initial model."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -202,6 +203,17 @@ class RolloutObserver(Observer):
         families = torch.tensor(self.letters.families, device=at.device)
         with torch.no_grad():
             return letters.head_of(model).logits(hidden, families[inputs["letter_family"]])
+
+    # Going on from a checkpoint.
+
+    def state_dict(self) -> dict[str, Any]:
+        """Also the counts, and the completions kept."""
+        return {**super().state_dict(), "counts": copy.deepcopy(self._counts), "kept": list(self._kept)}
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        super().load_state_dict(found)
+        self._counts, self._kept = copy.deepcopy(dict(found["counts"])), list(found["kept"])
 
     # The end of a window.
 

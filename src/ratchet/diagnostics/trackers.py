@@ -6,7 +6,6 @@ transformers' own. Whatever a tracker does not get is in ``diagnostics/`` of the
 """
 
 import importlib
-import json
 import os
 import secrets
 import threading
@@ -17,7 +16,7 @@ from typing import Any
 from ratchet.diagnostics import catalogue
 from ratchet.diagnostics.drawing import SHARES, Figure
 from ratchet.diagnostics.observer import Rich
-from ratchet.files import write_json
+from ratchet.files import read_json, write_json
 
 OURS = ("wandb", "trackio", "tensorboard")
 ONCE = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss", "total_flos")
@@ -98,10 +97,7 @@ class Settings:
 
 
 def _known(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
+    found = read_json(folder / FILE)
     return found if isinstance(found, dict) else {}
 
 

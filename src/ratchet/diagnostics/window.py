@@ -33,6 +33,19 @@ class Window:
         self._values: dict[str, list[tuple[torch.Tensor, torch.Tensor | None]]] = defaultdict(list)
         self._sums: dict[str, list[Any]] = {}
 
+    def state_dict(self) -> dict[str, Any]:
+        """What was collected, copied."""
+        return {
+            "values": {name: list(parts) for name, parts in self._values.items()},
+            "sums": {name: list(known) for name, known in self._sums.items()},
+        }
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self._clear()
+        self._values.update({name: list(parts) for name, parts in found["values"].items()})
+        self._sums.update({name: list(known) for name, known in found["sums"].items()})
+
     def add(self, name: str, values: torch.Tensor, kept: torch.Tensor | None = None) -> None:
         """Take values (n,), all of them or those that the mask ``kept`` (n,) marks."""
         self._values[name].append((values.detach(), kept))

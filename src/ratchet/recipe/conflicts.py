@@ -1,7 +1,6 @@
 """Checks that need several of a recipe's values, or what the launcher set up, at once."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from ratchet.recipe.groups import FINDINGS
@@ -11,9 +10,6 @@ from ratchet.recipe.limits import TRACKERS
 def conflicts(recipe: Any) -> Iterator[str]:
     """What contradicts itself in a recipe, a sentence each, with the place where one key is to blame."""
     place, tree = f"{recipe.path}: ", recipe.tree.value
-    resumed = recipe.values.get("resume_from_checkpoint")
-    if isinstance(resumed, str) and not (Path(resumed) / "trainer_state.json").is_file():
-        yield f"{tree['resume_from_checkpoint'].origin}: resume_from_checkpoint: {resumed} is no checkpoint (a folder with trainer_state.json)"
     named = recipe.values.get("model_name_or_path")
     if not named and recipe.from_scratch is None:
         yield f"{place}model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no from_scratch"

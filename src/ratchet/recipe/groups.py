@@ -9,6 +9,8 @@ curriculum  easy rows first, more as measured accuracy allows (``Curriculum`` be
 diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagnostics: off`` for short)
 tracking    W&B and Trackio: project, group, tags, offline (``Tracking`` below; which trackers is TRL's ``report_to``)
 report      the page about the run that is written at its end (``ReportPage`` below; ``report: off`` for short)
+checkpointing  how checkpoints are kept, and how long a stop may take (``Checkpointing`` below)
+faults      what is done when a reward, a step, a server or a process fails (``Faults`` below)
 evaluation  what is measured before, during and after training (``Evaluation`` below)
 from_scratch  a model with random weights instead of ``model_name_or_path`` (``FromScratch`` below)
 extends     another recipe, on which this one is laid key by key; where it names another task, data and rewards
@@ -173,7 +175,39 @@ class ReportPage:
     """Of the price."""
 
 
+@dataclass(frozen=True)
+class Checkpointing:
+    """How checkpoints are kept. How often they are made, and how many stay, are TRL's ``save_steps`` and ``save_total_limit``."""
+
+    keep_every: int | None = None
+    """Checkpoints whose step is a multiple of it stay whatever ``save_total_limit`` says."""
+    grace: float = 25.0
+    """Seconds that the step under way and its checkpoint may take after SIGTERM or SIGINT (torchrun kills after 30)."""
+    wait_for_space: float = 600.0
+    """Seconds to wait for room on a full disk before the run stops."""
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is done when something fails that is not the run's own."""
+
+    on_reward_error: Literal["stop", "skip"] = "stop"
+    """Whether a completion that a reward fails on stops the run, or is left out of its group."""
+    max_skipped: float = 0.01
+    """Share of all completions so far that may be left out; above it the run stops."""
+    reward_timeout: float = 60.0
+    """Seconds that grading and rewarding one completion may take (in a worker process)."""
+    reward_workers: int | None = None
+    """Worker processes that grade and reward; null: one for a task of one's own, none for Ratchet's tasks, 0: none."""
+    max_bad_steps: int = 3
+    """Steps in a row whose loss or gradient is no finite number, before the run stops."""
+    hang_timeout: float = 1800.0
+    """Seconds without any progress on a process, after which all leave."""
+
+
 GROUPS: dict[str, type] = {
+    "checkpointing": Checkpointing,
+    "faults": Faults,
     "audit": Audit,
     "curriculum": Curriculum,
     "diagnostics": Diagnostics,

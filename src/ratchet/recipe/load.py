@@ -45,7 +45,6 @@ def trl_fields(trainer: str) -> dict[str, Field]:
             found[name] = Field(frozenset(kinds), tuple(allowed) if allowed else None, default)
     found.setdefault("chat_template_path", Field(frozenset({"str", "none"})))
     # TRL declares these with null although null means nothing there.
-    found["resume_from_checkpoint"] = Field(frozenset({"str", "none", "bool"}))
     for name in ("learning_rate", "num_generations", "max_completion_length"):
         if name in found:
             found[name] = Field(found[name].kinds - {"none"}, found[name].choices, found[name].default)
@@ -63,6 +62,8 @@ class Recipe:
     """TRL's, transformers' and peft's keys that are set somewhere."""
     rewards: list[RewardTerm]
     audit: groups.Audit
+    checkpointing: groups.Checkpointing
+    faults: groups.Faults
     curriculum: groups.Curriculum | None
     evaluation: groups.Evaluation
     diagnostics: groups.Diagnostics
@@ -101,7 +102,6 @@ class Recipe:
         """The resolved recipe: one file that can be run as it is."""
         tree = self.tree.plain()
         tree["output_dir"] = str(self.output_dir)
-        tree.pop("resume_from_checkpoint", None)
         return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 

@@ -25,6 +25,23 @@ class StagedSampler(RepeatSampler):
         self.names = names
         self.pools, self.keep, self.stage = pools, keep, 0
         self._left: list[int] = []
+        self._drawn: list[list[int]] = []
+        self._again: list[list[int]] = []
+        self._inside = False
+
+    def go_on(self, epochs: int, inside: bool) -> None:
+        """Begin after so many whole epochs; ``inside`` says whether the next one was begun."""
+        self._inside = inside
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where it stands, with every chunk drawn in this epoch: which stage each came from, accuracy had decided."""
+        return {"stage": self.stage, "left": list(self._left), "drawn": list(self._drawn), "generator": self.generator.get_state()}
+
+    def load_state_dict(self, found: dict[str, Any]) -> None:
+        """Go on from there; the chunks of an epoch that was begun come again first."""
+        self.stage, self._left = found["stage"], list(found["left"])
+        self._again = list(found["drawn"]) if self._inside else []
+        self.generator.set_state(found["generator"])
 
     def advance(self) -> None:
         """Begin the next stage."""
@@ -38,8 +55,10 @@ class StagedSampler(RepeatSampler):
         return self._left.pop()
 
     def __iter__(self) -> Iterator[int]:
-        for _ in range(self.num_samples // self.batch_size):
-            chunk = [self._draw() for _ in range(self.batch_size)]
+        again, self._again, self._drawn = self._again, [], []
+        for i in range(self.num_samples // self.batch_size):
+            chunk = again[i] if i < len(again) else [self._draw() for _ in range(self.batch_size)]
+            self._drawn.append(chunk)
             for _ in range(self.repeat_count):
                 for index in chunk:
                     yield from [index] * self.mini_repeat_count
@@ -83,6 +102,17 @@ class Stages(TrainerCallback):
         self.since = 0
         self._batch = [0.0, 0.0]
         self._measured: deque[tuple[float, float]] = deque()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was measured, and where the sampler stands."""
+        measured = {"since": self.since, "batch": list(self._batch), "measured": [list(part) for part in self._measured]}
+        return {**measured, "sampler": self.sampler.state_dict()}
+
+    def load_state_dict(self, found: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.since, self._batch = found["since"], list(found["batch"])
+        self._measured = deque(tuple(part) for part in found["measured"])
+        self.sampler.load_state_dict(found["sampler"])
 
     @property
     def accuracy(self) -> float:

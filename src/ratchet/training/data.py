@@ -1,5 +1,7 @@
 """Rows to what TRL trains on: prepared once on the main process, read from disk by all."""
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,32 +26,34 @@ class Prepared:
     train: Dataset
     notes: list[str] = field(default_factory=list)
     """What was done to the rows, a sentence each (main process only)."""
+    sha256: str = ""
+    """Over the rows, in order (main process only); the same rows give the same one on any machine."""
     audit: str = ""
     """What the audit of the rewards came to (main process only)."""
 
 
-def prepare(recipe: Recipe, tokenizer: Any, limit: int | None, staging: Path, settle: Callable[[Recipe], None]) -> Prepared:
+def prepare(recipe: Recipe, tokenizer: Any, limit: int | None, staging: Path, settle: Callable[[str], None]) -> Prepared:
     """Load, check and shape the training rows on the main process; every process then reads the same files.
 
     Args:
         limit: longest prompt (GRPO) or prompt and target together (SFT), in tokens; longer rows are dropped.
         staging: where the main process writes them first.
-        settle: called on the main process when all is right; moves ``staging`` into the output folder.
+        settle: called on the main process with the rows' SHA-256 when all is right; moves ``staging`` into the output folder.
     """
     state, folder = PartialState(), recipe.output_dir / "data"
     disable_progress_bars()
-    notes, audited = [], ""
+    notes, sha256, audited = [], "", ""
     if state.is_main_process:
-        notes, audited = _write(recipe, tokenizer, limit, staging / "data")
-        settle(recipe)
+        notes, sha256, audited = _write(recipe, tokenizer, limit, staging / "data")
+        settle(sha256)
     state.wait_for_everyone()
     if state.is_local_main_process and not folder.is_dir():  # a node that does not share the output folder
         _write(recipe, tokenizer, limit, folder)
     state.wait_for_everyone()
-    return Prepared(load_from_disk(str(folder)), notes, audited)
+    return Prepared(load_from_disk(str(folder)), notes, sha256, audited)
 
 
-def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> tuple[list[str], str]:
+def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> tuple[list[str], str, str]:
     task = recipe.task
     print(f"preparing the {train_split(task)} rows of {task.name}", flush=True)
     split = load_split(task)
@@ -70,7 +74,7 @@ def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> t
     if recipe.trainer == "grpo":
         audited = gate(recipe, split.rows, folder.parent)
     Dataset.from_list(kept).save_to_disk(str(folder))
-    return notes, audited
+    return notes, hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest(), audited
 
 
 def _check_curriculum(recipe: Recipe, rows: Sequence[Row]) -> None:

@@ -2,15 +2,16 @@
 
 from typing import Any
 
+from ratchet.checkpoints.resume import LATEST
 from ratchet.recipe import Recipe
 from ratchet.rewards.for_trl import Grader, reward_functions
 from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
 from ratchet.training.run import Run, run
 
 
-def train(recipe: Recipe) -> dict[str, Any]:
+def train(recipe: Recipe, resume: str = LATEST, anyway: bool = False) -> dict[str, Any]:
     """Run the recipe; see ``training.run``."""
-    return run(recipe, make_arguments, build)
+    return run(recipe, make_arguments, build, resume, anyway)
 
 
 def build(prepared: Run) -> Any:

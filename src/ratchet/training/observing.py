@@ -14,7 +14,6 @@ from ratchet.diagnostics.trackers import Trackers
 from ratchet.files import write_json
 from ratchet.runtime import attempt
 from ratchet.training.provenance import about
-from ratchet.training.run import resumes_from
 
 PROBE_TOKENS = 512  # of a fixed row, the last ones
 KEPT = 400  # completions of an evaluation
@@ -38,7 +37,7 @@ def observe(trainer: Any, prepared: Any) -> None:
     trainer.observer = observer
     if main:
         write_json(recipe.output_dir / "run.json", about(trainer, prepared))
-    trackers = Trackers(recipe, recipe.output_dir, bool(resumes_from(recipe))) if main else None
+    trackers = Trackers(recipe, recipe.output_dir, prepared.start.checkpoint is not None) if main else None
     trainer.watching = Watching(trainer, observer, records, recipe.evaluation.after, trackers)
     trainer.add_callback(trainer.watching)
 
@@ -66,7 +65,7 @@ class Watching(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """A run that goes on from a checkpoint writes later entries again."""
         if self.observer is not None:
-            self.observer.begin(float(state.num_input_tokens_seen or 0))
+            self.observer.begin(float(self.trainer._total_train_tokens or state.num_input_tokens_seen or 0))  # SFT's count, GRPO's
         if self.records.folder is not None and state.global_step:
             cut(self.records.folder.parent, state.global_step)
 

@@ -1,6 +1,5 @@
 """``run.json``: what was run, on what, and how to type it again."""
 
-import hashlib
 import os
 import platform
 import shlex
@@ -14,6 +13,7 @@ from typing import Any
 import psutil
 
 import ratchet
+from ratchet.checkpoints.origin import origin
 
 PACKAGES = ("ratchet-recipes", "torch", "trl", "transformers", "accelerate", "peft", "datasets", "deepspeed", "vllm")
 
@@ -28,14 +28,30 @@ def about(trainer: Any, prepared: Any) -> dict[str, Any]:
         "command": command(),
         "launcher": launcher(),
         "processes": trainer.accelerator.num_processes,
-        "distributed": str(trainer.accelerator.distributed_type).rpartition(".")[2],
+        "distributed": _distribution(trainer),
         "commit": commit(),
-        "data": {"rows": len(rows), "sha256": fingerprint(rows), "notes": prepared.data.notes},
+        "origin": origin(prepared.recipe),
+        "data": {"rows": len(rows), "sha256": prepared.data.sha256, "notes": prepared.data.notes},
         "model": {"parameters": sum(n for n, _ in parameters), "trained": sum(n for n, learns in parameters if learns)},
-        "versions": {"python": platform.python_version(), **{name: v for name in PACKAGES if (v := _version(name))}},
+        "versions": versions(),
         "hardware": hardware(),
         "left_out": trainer.observer.notes if trainer.observer is not None else ["everything: diagnostics: off"],
     }
+
+
+def made_from(trainer: Any, prepared: Any) -> dict[str, Any]:
+    """What a checkpoint's manifest says about where it comes from."""
+    about = {"processes": trainer.accelerator.num_processes, "distributed": _distribution(trainer), "versions": versions()}
+    return {"made": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about, "data": prepared.data.sha256, **origin(prepared.recipe)}
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that compute."""
+    return {"python": platform.python_version(), **{name: v for name in PACKAGES if (v := _version(name))}}
+
+
+def _distribution(trainer: Any) -> str:
+    return str(trainer.accelerator.distributed_type).rpartition(".")[2]
 
 
 def command() -> str:
@@ -72,14 +88,6 @@ def commit() -> str | None:
         return git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.SubprocessError):
         return None
-
-
-def fingerprint(rows: Any) -> str:
-    """SHA-256 over the prepared training rows, in order; the same rows give the same one on any machine."""
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(repr(sorted(row.items(), key=lambda item: item[0])).encode())
-    return digest.hexdigest()
 
 
 def hardware() -> dict[str, Any]:

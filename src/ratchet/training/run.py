@@ -22,10 +22,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ratchet.errors import UserError
+from ratchet.checkpoints.resume import LATEST, Start, ask, choose, leave_later_behind
+from ratchet.errors import Stopped, UserError
 from ratchet.files import alone
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
+from ratchet.training.faults import Faults
 
 SCRATCH = "initial_model"  # the folder of a model built from a configuration
 
@@ -47,21 +49,30 @@ class Run:
     """``training.data.Prepared``."""
     alarms: Any
     """``training.watch.Alarms``."""
+    start: Start
+    """What the run goes on from."""
+    faults: Faults
+    """What goes wrong without ending it."""
 
 
-def run(recipe: Recipe, make_arguments: Callable[[Recipe], tuple[Any, Any]], build: BuildTrainer) -> dict[str, Any]:
-    """Carry out a recipe; returns what ``result.json`` holds."""
+def run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, resume: str = LATEST, anyway: bool = False) -> dict[str, Any]:
+    """Carry out a recipe; returns what ``result.json`` holds.
+
+    Args:
+        resume: what it goes on from, and ``anyway``: although something changed (see ``checkpoints.resume``).
+    """
     quiet()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "MASTER_ADDR" not in os.environ:
         raise UserError("the environment variable WORLD_SIZE is set, but no launcher is at work; start with accelerate launch, or unset it")
-    started = time.perf_counter()
+    began = time.perf_counter()
     check_device(recipe)
     folder, main = recipe.output_dir, os.environ.get("RANK", "0") == "0"
     # Two runs on one output folder would mix: the second one is refused, before it touches anything.
     lock = alone(folder.with_name(f".{folder.name}.lock"), f"output_dir: {folder}", "--output_dir") if main else nullcontext()
     with lock:
         try:
-            return _run(recipe, make_arguments, build, started)
+            start = choose(recipe, resume, anyway) if main else Start()
+            return _run(recipe, make_arguments, build, start, began)
         except UserError:
             if main:
                 shutil.rmtree(staging(recipe), ignore_errors=True)
@@ -72,28 +83,47 @@ def run(recipe: Recipe, make_arguments: Callable[[Recipe], tuple[Any, Any]], bui
             raise UserError(f"no space left on the device while writing to {folder}; checkpoints that are whole stay as they are") from None
 
 
-def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, started: float) -> dict[str, Any]:
+def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: Start, began: float) -> dict[str, Any]:
     from accelerate import PartialState
+    from accelerate.utils import broadcast_object_list
 
-    if os.environ.get("RANK", "0") == "0":
+    if os.environ.get("RANK", "0") == "0" and start.finished is None:
         begin(recipe)
-        if recipe.from_scratch:
+        if recipe.from_scratch and not _built(recipe, start):
             _build_from_scratch(recipe)  # before TRL's arguments switch ZeRO-3 on, under which one process cannot build
     arguments, model_arguments = make_arguments(recipe)
     state = PartialState()
-    state.wait_for_everyone()
-    prepared = prepare(recipe, arguments, model_arguments)
+    start = broadcast_object_list([start])[0] if state.num_processes > 1 else start
+    if start.finished is not None:
+        if state.is_main_process:
+            print(
+                f"{recipe.output_dir}: this run is finished ({_outcome(start.finished)}); --resume never runs it anew, and moves this one aside",
+                flush=True,
+            )
+        return start.finished
+    prepared = prepare(recipe, arguments, model_arguments, start)
     if state.is_main_process:
         print(plan(prepared), flush=True)
     trainer = build(prepared)
-    attach(trainer, prepared)
-    trainer.train(resume_from_checkpoint=resumes_from(recipe))
-    trained = time.perf_counter() - started
-    trainer.save_model()
-    trainer.save_state()
-    if recipe.evaluation.after and not _measured_as_saved(trainer):
-        trainer.evaluate()
-    return finish(trainer, prepared, trained)
+    attach(trainer, prepared, began)
+    try:
+        with trainer.stopping.listening():
+            trainer.train(resume_from_checkpoint=None if start.checkpoint is None else str(start.checkpoint.path))
+            trained = trainer.keeper.earlier + time.perf_counter() - began
+            trainer.save_model()
+            trainer.save_state()
+            if recipe.evaluation.after and not _measured_as_saved(trainer):
+                trainer.evaluate()
+            return finish(trainer, prepared, trained)
+    except Stopped:
+        trainer.watching.close()
+        trainer.end()
+        raise
+
+
+def _outcome(result: dict[str, Any]) -> str:
+    accuracy = (result.get("after") or {}).get("accuracy")
+    return f"{result.get('steps')} steps" + ("" if accuracy is None else f", accuracy {accuracy:.3f}")
 
 
 def _measured_as_saved(trainer: Any) -> bool:
@@ -119,10 +149,21 @@ def begin(recipe: Recipe) -> None:
         raise UserError(f"output_dir: {recipe.output_dir} cannot be written ({error.strerror}); name another with --output_dir") from None
 
 
-def settle(recipe: Recipe) -> None:
-    """Turn the staging folder into the output folder; an earlier run there is moved aside, never written over."""
+def settle(recipe: Recipe, start: Start, sha256: str) -> None:
+    """Turn the staging folder into the output folder; an earlier run there is moved aside, never written over.
+
+    Args:
+        sha256: of the training rows.
+
+    Raises:
+        UserError: where the run goes on from a checkpoint of other rows.
+    """
     folder, prepared = recipe.output_dir, staging(recipe)
-    if folder.exists() and not resumes_from(recipe) and any(folder.iterdir()):
+    if start.then and start.then.get("data") != sha256:
+        ask(start, ["data    the training rows are others"])
+    if start.inside(folder):
+        start.notes += leave_later_behind(folder, start.checkpoint)
+    elif folder.exists() and any(folder.iterdir()):
         aside = next(p for i in range(1, 10_000) if not (p := folder.with_name(f"{folder.name}.old-{i}")).exists())
         folder.rename(aside)
         print(f"{folder} holds an earlier run; moved it to {aside}")
@@ -135,29 +176,31 @@ def settle(recipe: Recipe) -> None:
     (folder / "recipe.yaml").write_text(recipe.as_yaml(), encoding="utf-8")
 
 
-def resumes_from(recipe: Recipe) -> Any:
-    """The checkpoint that a run goes on from: a folder, True for the newest, or None."""
-    value = recipe.values.get("resume_from_checkpoint")
-    return {"true": True, "false": None}.get(str(value).lower(), value) if value is not None else None
+def _built(recipe: Recipe, start: Start) -> bool:
+    """Whether the model from a configuration is there already: the run goes on with it."""
+    return start.inside(recipe.output_dir) and (recipe.output_dir / SCRATCH).is_dir()
 
 
-def prepare(recipe: Recipe, arguments: Any, model_arguments: Any) -> Run:
+def prepare(recipe: Recipe, arguments: Any, model_arguments: Any, start: Start) -> Run:
     """Model folder, tokenizer and data, each checked before the next; the weights are not loaded yet."""
     from ratchet.models import check_template, load_tokenizer, locate
     from ratchet.models.load import position_limit
     from ratchet.training.data import prepare as prepare_data
     from ratchet.training.watch import Alarms
 
-    path = str(staging(recipe) / SCRATCH) if recipe.from_scratch else locate(recipe.values["model_name_or_path"])
+    here = recipe.output_dir if _built(recipe, start) else staging(recipe)
+    path = str(here / SCRATCH) if recipe.from_scratch else locate(recipe.values["model_name_or_path"])
     revision = recipe.get("model_revision")
     tokenizer = load_tokenizer(path, revision, bool(recipe.values.get("trust_remote_code")), recipe.values.get("chat_template_path"))
     if recipe.trainer == "sft" and recipe.values.get("eos_token"):
         tokenizer.eos_token = recipe.values["eos_token"]
     check_template(tokenizer)
-    data = prepare_data(recipe, tokenizer, _token_limit(recipe, position_limit(path, revision)), staging(recipe), settle)
+    limit = _token_limit(recipe, position_limit(path, revision))
+    data = prepare_data(recipe, tokenizer, limit, staging(recipe), lambda sha256: settle(recipe, start, sha256))
     if recipe.from_scratch:
         path = str(recipe.output_dir / SCRATCH)
-    return Run(recipe, arguments, model_arguments, path, tokenizer, data, Alarms(recipe.task))
+    faults = Faults(recipe.faults, recipe.output_dir)
+    return Run(recipe, arguments, model_arguments, path, tokenizer, data, Alarms(recipe.task), start, faults)
 
 
 def _build_from_scratch(recipe: Recipe) -> None:
@@ -202,23 +245,33 @@ def plan(prepared: Run) -> str:
         lines.append(f"  each step   {sizes.completions_per_step} rows on {sizes.processes} process{'es' if sizes.processes > 1 else ''}")
     lines.append(f"  steps       {steps}, over {rows} training rows")
     lines.append(f"  output      {recipe.output_dir}")
+    lines += [f"  note        {note}" for note in prepared.start.notes]
+    if prepared.start.checkpoint is not None:
+        lines.append(f"  goes on     after step {prepared.start.checkpoint.step}, from {prepared.start.checkpoint.path}")
     return "\n".join(lines)
 
 
-def attach(trainer: Any, prepared: Run) -> None:
-    """Ratchet's evaluation and progress line in the place of TRL's."""
+def attach(trainer: Any, prepared: Run, began: float) -> None:
+    """Ratchet's checkpoints, evaluation and progress line in the place of TRL's."""
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
     from ratchet.evaluation.evaluate import evaluate, rows_to_evaluate
     from ratchet.evaluation.generate import generator
+    from ratchet.training.keeping import Keeper
     from ratchet.training.observing import observe
     from ratchet.training.progress import ProgressLine
+    from ratchet.training.stopping import Stopping
 
     recipe = prepared.recipe
     settings, task = recipe.evaluation, recipe.task
     trainer.results = []
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
+    trainer.keeper = Keeper(trainer, prepared, began)
+    trainer.stopping = Stopping(recipe.checkpointing.grace, trainer.accelerator)
+    trainer.args.eval_on_start = recipe.evaluation.before and prepared.start.checkpoint is None
+    for callback in (trainer.keeper, trainer.stopping):
+        trainer.add_callback(callback)
     trainer.add_callback(ProgressLine())
     trainer.add_callback(prepared.alarms)
     observe(trainer, prepared)

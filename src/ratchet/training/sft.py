@@ -4,15 +4,16 @@ from typing import Any
 
 from datasets import Dataset
 
+from ratchet.checkpoints.resume import LATEST
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
 from ratchet.training.run import Run, run
 
 
-def train(recipe: Recipe) -> dict[str, Any]:
+def train(recipe: Recipe, resume: str = LATEST, anyway: bool = False) -> dict[str, Any]:
     """Run the recipe; see ``training.run``."""
-    return run(recipe, make_arguments, build)
+    return run(recipe, make_arguments, build, resume, anyway)
 
 
 def build(prepared: Run) -> Any:

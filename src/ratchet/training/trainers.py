@@ -8,9 +8,13 @@ import torch
 from trl import GRPOTrainer, SFTTrainer
 from trl.models.utils import unwrap_model_for_generation
 
+from ratchet.checkpoints.store import SAVING
 from ratchet.diagnostics.observer import Observer
 from ratchet.evaluation.evaluate import Result
 from ratchet.training.curriculum import Stages, staged_sampler
+from ratchet.training.keeping import Keeper
+from ratchet.training.sampling import epoch_sampler
+from ratchet.training.stopping import Stopping
 
 
 class Evaluating:
@@ -85,13 +89,60 @@ class Observed:
             super().log(logs, *args, **kwargs)
 
 
-class RecipeSFTTrainer(Evaluating, Observed, SFTTrainer):
+class Kept:
+    """Mixin: checkpoints are whole or not there, and hold what an exact continuation needs.
+
+    Attributes:
+        keeper: None outside a run; then checkpoints are TRL's.
+        stopping: listens for signals.
+    """
+
+    keeper: Keeper | None = None
+    stopping: Stopping | None = None
+    sampler: Any = None
+
+    def _get_output_dir(self, trial: Any) -> str:
+        if self.keeper is not None and self.keeper.saving:
+            return str(self.keeper.run / SAVING)
+        return super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        if self.keeper is None:
+            super()._save_checkpoint(model, trial)
+            return
+        push, self.args.push_to_hub = self.args.push_to_hub, False  # a checkpoint is pushed from its final place
+        try:
+            with self.timed("checkpoint"):
+                self.keeper.save(lambda: super(Kept, self)._save_checkpoint(model, trial))
+        finally:
+            self.args.push_to_hub = push
+        if push:
+            self._push_from_checkpoint(str(self.keeper.run / f"checkpoint-{self.state.global_step}"))
+        if self.stopping is not None:
+            self.stopping.leave_if_agreed(self.state.global_step)
+
+    def _init_training_state(self, *args: Any, **kwargs: Any) -> tuple[int, int]:
+        epochs, steps = super()._init_training_state(*args, **kwargs)
+        best = self.state.best_global_step
+        if self.keeper is not None and best:  # where it is now, should the run's folder have been moved
+            folder = self.keeper.run / f"checkpoint-{best}"
+            self.state.best_model_checkpoint = str(folder) if folder.is_dir() else None
+        if self.sampler is not None:
+            self.sampler.go_on(epochs, steps > 0)
+        return epochs, steps
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        if self.state.global_step < self.state.max_steps:  # a run that stopped after its last step has none left to train
+            super()._run_epoch(*args, **kwargs)
+
+
+class RecipeSFTTrainer(Evaluating, Kept, Observed, SFTTrainer):
     """Reports the loss on held-out targets and the accuracy of generated answers."""
 
     trl_evaluates = True
 
 
-class RecipeGRPOTrainer(Evaluating, Observed, GRPOTrainer):
+class RecipeGRPOTrainer(Evaluating, Kept, Observed, GRPOTrainer):
     """TRL would evaluate GRPO with sampled completions; a greedy evaluation with an interval replaces it.
 
     Attributes:
@@ -103,10 +154,11 @@ class RecipeGRPOTrainer(Evaluating, Observed, GRPOTrainer):
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         plain = super()._get_train_sampler(dataset)
         if self.stages is None:
-            return plain
-        settings = self.stages.settings
-        self.stages.sampler = staged_sampler(plain, settings, plain.data_source[settings.column])
-        return self.stages.sampler
+            self.sampler = epoch_sampler(plain)
+        else:
+            settings = self.stages.settings
+            self.sampler = self.stages.sampler = staged_sampler(plain, settings, plain.data_source[settings.column])
+        return self.sampler
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add where the curriculum stands."""

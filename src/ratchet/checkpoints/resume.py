@@ -1,0 +1,113 @@
+"""Which checkpoint a run goes on from: the same command, typed again, needs to say nothing about it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ratchet.checkpoints.origin import differences, origin
+from ratchet.checkpoints.store import Checkpoint, checkpoints, newest_whole, recover, set_aside
+from ratchet.errors import UserError
+from ratchet.files import read_json
+from ratchet.recipe import Recipe
+
+LATEST, NEVER, HUB = "latest", "never", "hub"
+
+
+@dataclass
+class Start:
+    """How a run begins."""
+
+    checkpoint: Checkpoint | None = None
+    """None: with the first step."""
+    finished: dict[str, Any] | None = None
+    """``result.json`` of the same run, which has nothing left to do."""
+    anyway: bool = False
+    """Whether it goes on although recipe, data or code differ (``--resume-anyway``)."""
+    notes: list[str] = field(default_factory=list)
+    """What was found, a sentence each."""
+
+    @property
+    def then(self) -> dict[str, Any]:
+        """What the checkpoint was made from."""
+        return {} if self.checkpoint is None else self.checkpoint.manifest
+
+    def inside(self, run: Path) -> bool:
+        """Whether the run in this folder goes on, rather than a new one from another's checkpoint."""
+        return self.checkpoint is not None and self.checkpoint.path.resolve().parent == run.resolve()
+
+
+def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, download: Callable[[Recipe], Path] | None = None) -> Start:
+    """Find what a run goes on from.
+
+    Args:
+        wanted: "latest", "never", "hub", a step, or a checkpoint's folder.
+        download: fetches the last checkpoint from the Hub, for "hub".
+
+    Raises:
+        UserError: for a checkpoint that is not there or not whole, or where recipe or code differ.
+    """
+    run = recipe.output_dir
+    if wanted == NEVER:
+        return Start()
+    if wanted == LATEST:
+        start = _latest(recipe, run)
+    else:
+        path = download(recipe) if wanted == HUB else run / f"checkpoint-{int(wanted)}" if wanted.isdecimal() else Path(wanted)
+        start = Start(_named(path, run))
+        if not start.then:
+            start.notes.append(f"{path} has no manifest: whether it is whole, and what it was made from, cannot be checked")
+    start.anyway = anyway
+    if start.then:
+        ask(start, list(differences(start.then, origin(recipe))))
+    return start
+
+
+def ask(start: Start, found: list[str]) -> None:
+    """Refuse to go on with something else than was begun, unless the user has said so."""
+    if not found:
+        return
+    if start.anyway:
+        start.notes += [f"goes on although it differs: {' '.join(line.split())}" for line in found]
+        return
+    raise UserError(
+        "\n".join(
+            [
+                f"{start.checkpoint.path} is of a run that stopped at step {start.checkpoint.step}, and since then something has changed:",
+                *(f"  {line}" for line in found),
+                "Add --resume-anyway to go on with what is there now, or --resume never to start anew (the earlier run is moved aside)",
+            ]
+        )
+    )
+
+
+def leave_later_behind(run: Path, checkpoint: Checkpoint) -> list[str]:
+    """Set aside what came after the checkpoint that a run goes back to; returns a sentence for each."""
+    later = [c for c in checkpoints(run) if c.step > checkpoint.step]
+    return [f"{c.path.name} is later than the step gone back to; moved it to {set_aside(c.path)}" for c in later]
+
+
+def _latest(recipe: Recipe, run: Path) -> Start:
+    result = read_json(run / "result.json")
+    if isinstance(result, dict):
+        begun = read_json(run / "run.json")
+        then = begun.get("origin") if isinstance(begun, dict) else None
+        same = isinstance(then, dict) and not list(differences(then, origin(recipe)))
+        return Start(finished=result if same else None)
+    notes = list(recover(run))
+    checkpoint, faulty = newest_whole(run)
+    for torn, fault in faulty:
+        notes.append(f"{torn.path.name} is not whole: {fault}; moved it to {set_aside(torn.path)}")
+    return Start(checkpoint, notes=notes)
+
+
+def _named(path: Path, run: Path) -> Checkpoint:
+    state = read_json(path / "trainer_state.json")
+    if not isinstance(state, dict) or not isinstance(state.get("global_step"), int):
+        there = ", ".join(str(c.step) for c in checkpoints(run)) or "none"
+        raise UserError(f"--resume: {path} is no checkpoint (a folder with trainer_state.json); in {run} there are steps: {there}")
+    checkpoint = Checkpoint(path, state["global_step"])
+    fault = checkpoint.fault() if (path / "manifest.json").is_file() else None
+    if fault:
+        raise UserError(f"--resume: {path} is not whole: {fault}. Take another step, or --resume latest for the newest whole one")
+    return checkpoint

@@ -1,0 +1,205 @@
+"""Saves checkpoints whole or not at all, goes on from them exactly, and keeps them from filling the disk."""
+
+import errno
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate.utils import broadcast_object_list, gather_object
+from transformers import TrainerCallback
+
+from ratchet.checkpoints.origin import not_exact
+from ratchet.checkpoints.store import SAVING, checkpoints, publish, rotate, seal
+from ratchet.errors import Stopped, UserError
+from ratchet.runtime import duration
+from ratchet.training import state as states
+from ratchet.training.provenance import made_from
+
+STATE = "ratchet_state_{}.pt"  # of one process
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Keeper(TrainerCallback):
+    """Of one run.
+
+    Args:
+        trainer: that was just built.
+        prepared: the ``Run``.
+        began: ``time.perf_counter()`` at its start.
+    """
+
+    def __init__(self, trainer: Any, prepared: Any, began: float):
+        self.trainer, self.start, self.began = trainer, prepared.start, began
+        self.made_from = made_from(trainer, prepared)
+        self.settings, self.run = prepared.recipe.checkpointing, prepared.recipe.output_dir
+        self.alarms, self.faults = prepared.alarms, prepared.faults
+        self.saving = False
+        """Whether the trainer is to write into the folder of unfinished saves."""
+        self.earlier = 0.0
+        """Seconds spent before this start."""
+        self.size: int | None = None
+        """Bytes of a checkpoint: estimated, then measured."""
+        self._saved: int | None = self.start.checkpoint.step if self.start.inside(self.run) else None
+        self._begun: tuple[Any, Any] | None = None
+
+    @property
+    def accelerator(self) -> Any:
+        """The trainer's."""
+        return self.trainer.accelerator
+
+    # Going on.
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Put back what was saved beside TRL's own; say how much room checkpoints need."""
+        if self.start.checkpoint is not None:
+            self._restore(self.start.checkpoint.path)
+            reasons = list(not_exact(self.start.then, self.made_from)) if self.start.then else []
+            reasons += ["vLLM draws other samples than before"] if getattr(args, "use_vllm", False) else []
+            for reason in reasons:
+                self.accelerator.print(f"not exact: {reason}; the run goes on, with other numbers than without the stop", flush=True)
+        if args.save_strategy != "no":
+            self._announce()
+
+    def _restore(self, folder: Path) -> None:
+        rank, same = self.accelerator.process_index, self.start.then.get("processes") == self.accelerator.num_processes
+        path = folder / STATE.format(rank if same else 0)
+        if not path.is_file():
+            self.accelerator.print(f"not exact: {folder} is TRL's own, without the completions and sums that Ratchet saves", flush=True)
+            return
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        self.earlier = found["seconds"]
+        states.restore_run(self.trainer, found["run"])
+        if same:  # of other processes' completions and sums none can be used
+            states.restore_step(self.trainer, found["step"])
+
+    def _announce(self) -> None:
+        self.size = self.size or self._estimate()
+        free = shutil.disk_usage(self.run).free
+        self.accelerator.print(f"  checkpoints about {_size(self.size)} each, {_size(free)} free", flush=True)
+        if free < self.size:
+            raise UserError(
+                f"{self.run} has {_size(free)} free, and a checkpoint needs about {_size(self.size)}; free {_size(self.size - free)}, name another "
+                "--output_dir, or save less (save_only_model: true, use_peft: true, or save_strategy: no)"
+            )
+
+    def _estimate(self) -> int:
+        """Weights, and AdamW's two moments for each trained one; DeepSpeed keeps a float32 copy besides."""
+        parameters = [(getattr(p, "ds_numel", p.numel()), p.element_size(), p.requires_grad) for p in self.trainer.model.parameters()]
+        adapter = hasattr(self.trainer.model, "peft_config")
+        weights = sum(n * width for n, width, learns in parameters if learns or not adapter)
+        copies = 12 if self.trainer.is_deepspeed_enabled else None
+        return weights + sum(n * (copies or 2 * width) for n, width, learns in parameters if learns)
+
+    # The step that is under way.
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Remember where the step began, so that one that cannot be finished can be taken back."""
+        self._begun = (states.of_step(self.trainer), states.random_states())
+
+    def take_back(self) -> None:
+        """Undo the step under way, whose gradients were not applied, and save. Every process must call this."""
+        if self._begun is None:
+            return
+        states.restore_step(self.trainer, self._begun[0])
+        states.restore_random_states(self._begun[1])
+        self.trainer._save_checkpoint(self.trainer.model, None)
+
+    # Saving.
+
+    def save(self, write: Callable[[], None]) -> None:
+        """Let ``write`` make a checkpoint of the last finished step, and let it count only when it is whole on the disk.
+
+        Raises:
+            Stopped: when the disk stays full.
+        """
+        step, args = self.trainer.state.global_step, self.trainer.args
+        if step == self._saved:
+            return
+        until = time.monotonic() + self.settings.wait_for_space
+        while True:
+            self._wait_for_space(until)
+            errors = self._attempt(write, f"checkpoint-{step}")
+            if not errors:
+                break
+            if not any(full for _, full in errors):
+                raise UserError(f"checkpoint-{step} could not be written: {errors[0][0]}; the checkpoints before it stay as they are")
+            self.accelerator.print(f"no space left while saving checkpoint-{step}; the checkpoints before it stay as they are", flush=True)
+        self._saved = step
+        if self.accelerator.is_main_process:
+            best = self.trainer.state.best_model_checkpoint
+            rotate(self.run, args.save_total_limit, self.settings.keep_every, Path(best) if best else None)
+        self.accelerator.wait_for_everyone()
+
+    def _attempt(self, write: Callable[[], None], name: str) -> list[tuple[str, bool]]:
+        """Write, seal and publish; returns what went wrong on any process, and whether for want of space."""
+        folder, main = self.run / SAVING / name, self.accelerator.is_main_process
+        if self.accelerator.is_local_main_process:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            folder.mkdir(parents=True)
+        self.accelerator.wait_for_everyone()
+        errors = self._everywhere(lambda: self._write(write, folder))
+        if not errors:
+            errors = self._everywhere(lambda: self._publish(folder) if main else None)
+        if not errors:  # a node that does not share the folder has its own part still to move
+            errors = self._everywhere(lambda: self._publish(folder) if self.accelerator.is_local_main_process and folder.is_dir() else None)
+        if main:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+        return errors
+
+    def _write(self, write: Callable[[], None], folder: Path) -> None:
+        trainer = self.trainer
+        self.saving = True
+        try:
+            write()
+        finally:
+            self.saving = False
+        seconds = self.earlier + time.perf_counter() - self.began
+        kept = {"step": states.of_step(trainer), "run": states.of_run(trainer), "seconds": seconds}
+        torch.save(kept, folder / STATE.format(self.accelerator.process_index))
+        state = trainer.state
+        if state.best_model_checkpoint is not None:  # in its final place, not where it is being written
+            state.best_model_checkpoint = str(self.run / Path(state.best_model_checkpoint).name)
+            if trainer.args.should_save:
+                state.save_to_json(folder / "trainer_state.json")
+
+    def _publish(self, folder: Path) -> None:
+        seal(folder, step=self.trainer.state.global_step, **self.made_from)
+        self.size = publish(folder, self.run).size
+
+    def _everywhere(self, act: Callable[[], None]) -> list[tuple[str, bool]]:
+        """Do it here, and hear what went wrong on any process."""
+        wrong = []
+        try:
+            act()
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError of its own
+            full = getattr(error, "errno", None) in FULL or "No space left" in str(error)
+            wrong = [(f"{type(error).__name__}: {error}", full or shutil.disk_usage(self.run).free < (self.size or 0) + 2**20)]
+        return gather_object(wrong) if self.accelerator.num_processes > 1 else wrong
+
+    def _wait_for_space(self, until: float) -> None:
+        """Wait until a checkpoint fits, at most until the time given."""
+        enough = True
+        if self.accelerator.is_main_process:
+            need, told = int(1.02 * (self.size or self._estimate())), 0.0
+            while (free := shutil.disk_usage(self.run).free) < need and (enough := time.monotonic() < until):
+                if time.monotonic() - told > 60:
+                    left = duration(until - time.monotonic())
+                    print(
+                        f"a checkpoint needs {_size(need)}, and {self.run} has {_size(free)} free: free {_size(need - free)}; waiting {left} for it",
+                        flush=True,
+                    )
+                    told = time.monotonic()
+                time.sleep(1)
+        if self.accelerator.num_processes > 1:
+            enough = broadcast_object_list([enough])[0]
+        if not enough:
+            step, last = self.trainer.state.global_step, checkpoints(self.run)
+            kept = f"the last checkpoint is {last[0].path.name}" if last else "there is no checkpoint yet"
+            raise Stopped(f"no space for a checkpoint at step {step}; {kept}. Free some, and type the same command again")
+
+
+def _size(size: float) -> str:
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

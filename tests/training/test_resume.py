@@ -1,0 +1,57 @@
+"""A run that was stopped and goes on computes what it would have computed: weights, optimiser and every logged number, bit for bit."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+WORKER = HERE / "resume_worker.py"
+
+
+def cases() -> list[str]:
+    """The worker's, read without importing what it trains with."""
+    lines = WORKER.read_text(encoding="utf-8").split("CASES:")[1].split("\n}")[0].splitlines()
+    return [line.split('"')[1] for line in lines if line.startswith('    "')]
+
+
+def outcomes(folder: Path, start: list[str], names: list[str]) -> dict[str, dict]:
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([*start, str(WORKER), str(folder), *names], env=env, capture_output=True, text=True, timeout=900)
+    found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"case"')]
+    assert done.returncode == 0, done.stderr[-3000:]
+    return {entry["case"]: entry for entry in found}
+
+
+@pytest.fixture(scope="module")
+def on_one(tmp_path_factory) -> dict[str, dict]:
+    return outcomes(tmp_path_factory.mktemp("one"), [sys.executable], cases())
+
+
+@pytest.fixture(scope="module")
+def on_two(tmp_path_factory, root) -> dict[str, dict]:
+    launch = [
+        sys.executable,
+        "-m",
+        "accelerate.commands.launch",
+        "--main_process_port",
+        "0",
+        "--config_file",
+        str(root / "accelerate_configs/cpu2.yaml"),
+    ]
+    return outcomes(tmp_path_factory.mktemp("two"), launch, ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "sft"])
+
+
+@pytest.mark.parametrize("case", cases())
+def test_a_stopped_run_goes_on_exactly(on_one, case):
+    assert on_one[case]["different"] == []
+    assert on_one[case]["compared"] > 100
+
+
+@pytest.mark.parametrize("case", ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "sft"])
+def test_a_stopped_run_of_two_processes_goes_on_exactly(on_two, case):
+    assert on_two[case]["different"] == []
+    assert on_two[case]["compared"] > 100
