@@ -13,12 +13,12 @@ LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process 2 --con
 
 demo: $(VENV)/installed
 	@echo "Training the embedded tiny model with GRPO (recipes/demo.yaml); it takes some minutes on two cores."
-	$(LAUNCH) scripts/grpo.py recipes/demo.yaml
+	$(LAUNCH) scripts/grpo.py recipes/demo.yaml --resume never
 
 dakota: $(VENV)/installed
 	@echo "Training a tiny model from random weights with SFT (recipes/dakota/demo_sft.yaml), then with GRPO (recipes/dakota/demo.yaml)."
-	$(LAUNCH) scripts/sft.py recipes/dakota/demo_sft.yaml
-	$(LAUNCH) scripts/grpo.py recipes/dakota/demo.yaml
+	$(LAUNCH) scripts/sft.py recipes/dakota/demo_sft.yaml --resume never
+	$(LAUNCH) scripts/grpo.py recipes/dakota/demo.yaml --resume never
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest

@@ -47,6 +47,7 @@ def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, s
     """Train as ``plain`` TRL or as ``ours``; every line but JSON goes to stderr."""
     from trl import GRPOTrainer
 
+    from ratchet.checkpoints.resume import Start
     from ratchet.recipe import load_recipe
     from ratchet.rewards.for_trl import Grader, reward_functions
     from ratchet.runtime import quiet
@@ -60,15 +61,14 @@ def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, s
     begin(recipe)
     arguments, model_arguments = make_arguments(recipe)
     arguments.eval_on_start = False
-    prepared = prepare(recipe, arguments, model_arguments)
+    prepared = prepare(recipe, arguments, model_arguments, Start())
     if kind == "ours":
         trainer = grpo.build(prepared)
-        attach(trainer, prepared)
+        attach(trainer, prepared, time.perf_counter())
     else:
         arguments.model_init_kwargs = model_settings(prepared)
         arguments.reward_weights = [term.weight for term in recipe.rewards]
-        grader = Grader(recipe.task, recipe.get("max_completion_length"))
-        rewards = reward_functions(grader, recipe.rewards)
+        rewards = reward_functions(Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length")))
         trainer = GRPOTrainer(
             prepared.model_path, rewards, arguments, prepared.data.train, processing_class=prepared.tokenizer, **trainer_extras(prepared)
         )

@@ -20,9 +20,9 @@ ARROWS = {
     "audit": {"errors", "files", "tasks", "rewards", "recipe"},
     "runtime": {"errors", "recipe"},
     "models": {"errors"},
-    "hub": {"files", "tasks", "recipe"},
+    "hub": {"errors", "files", "tasks", "recipe"},
     "diagnostics": {"errors", "files", "tasks", "rewards", "recipe"},
-    "evaluation": {"errors", "files", "tasks", "recipe", "runtime", "models", "diagnostics"},
+    "evaluation": {"errors", "files", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
     "report": {"errors", "files", "runtime", "diagnostics", "evaluation"},
     "training": {
         "errors",

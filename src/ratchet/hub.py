@@ -1,9 +1,11 @@
-"""The model card: what a trained model is, from the recipe and what was measured."""
+"""The Hub: the model card, from the recipe and what was measured; and the last checkpoint of a run that was pushed."""
 
+import shutil
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.recipe import Recipe
 from ratchet.tasks.aquarat_rows import HUB_DATASET
@@ -59,6 +61,37 @@ people; it was trained to study rewards, and knows a few forms of one old book. 
 Dakota communities and their own teachers and materials."""
 _KINDS = {"gold": "right", "ignorant": "knows nothing", "hack": "hack"}
 _PACKAGES = ("trl", "transformers", "accelerate", "torch", "peft", "datasets")
+
+
+def last_checkpoint(recipe: Recipe) -> Path:
+    """Fetch what ``hub_strategy: checkpoint`` pushed last, into the run's folder; returns the checkpoint's folder there.
+
+    Raises:
+        UserError: where there is none, or the Hub does not give it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    name, run = recipe.values.get("hub_model_id"), recipe.output_dir
+    if not name:
+        raise UserError("--resume hub needs hub_model_id, the repository that the run was pushed to")
+    place = run / "_from_hub"
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        snapshot_download(name, revision=recipe.get("hub_revision"), allow_patterns=["last-checkpoint/**"], local_dir=place)
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        shutil.rmtree(place, ignore_errors=True)
+        said = " ".join(str(error).split())[:300]
+        raise UserError(f"--resume hub: {name} could not be had from the Hub ({said}); is HF_TOKEN set, and can the Hub be reached?") from None
+    state = read_json(place / "last-checkpoint/trainer_state.json")
+    if not isinstance(state, dict) or not isinstance(state.get("global_step"), int):
+        shutil.rmtree(place, ignore_errors=True)
+        raise UserError(f"--resume hub: {name} has no last-checkpoint/; runs with push_to_hub: true and hub_strategy: checkpoint push one")
+    folder = run / f"checkpoint-{state['global_step']}"
+    if not folder.exists():
+        (place / "last-checkpoint").rename(folder)
+    shutil.rmtree(place, ignore_errors=True)
+    return folder
 
 
 def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any], question: str) -> None:

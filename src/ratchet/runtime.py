@@ -17,6 +17,8 @@ def quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     warnings.filterwarnings("ignore", message=".*(?:is_gradient_checkpointing|lr_scheduler.step|pin_memory).*")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.|transformers\.|trl\.")
+    # TRL would print prompt and completion of a row that is left out, at every step; ``training.faults`` says it once.
+    logging.getLogger("trl.trainer.grpo_trainer").addFilter(lambda record: "All reward functions returned None" not in record.getMessage())
     level = logging.WARNING if os.environ.get("RANK", "0") == "0" else logging.ERROR
     for name in ("transformers", "trl", "datasets", "accelerate", "DeepSpeed", "deepspeed"):
         logging.getLogger(name).setLevel(level)

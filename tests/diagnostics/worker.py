@@ -74,7 +74,7 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
     state.wait_for_everyone()
     task = AquaRat(source="generated", generated=Generated(train=PROMPTS * STEPS * 2))
     rows = [{**row, "prompt": task.messages(row)} for row in task.load("train").rows]
-    grader = Grader(task, 32)
+    grader = Grader(task, [RewardTerm(correctness)], 32)
     arguments = GRPOConfig(
         output_dir=str(folder / "out"), use_cpu=True, bf16=False, activation_checkpointing=False, per_device_train_batch_size=PROMPTS * GROUP // state.num_processes // 2,
         gradient_accumulation_steps=2, num_generations=GROUP, max_completion_length=32, max_steps=STEPS, learning_rate=1e-2, logging_steps=1, temperature=0.7, report_to="none",
@@ -92,7 +92,7 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
     trainer = Keeping(
         model=str(folder / "model"),
         args=arguments,
-        reward_funcs=reward_functions(grader, [RewardTerm(correctness)]),
+        reward_funcs=reward_functions(grader),
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
         rollout_func=given,

@@ -45,7 +45,7 @@ def test_a_recipe_without_a_goal_is_refused():
 
 
 def test_trl_gets_one_named_function_per_term():
-    functions = reward_functions(Grader(AquaRat(source="generated"), 64), [RewardTerm(REWARDS["correctness"]), RewardTerm(REWARDS["answer_format"])])
+    functions = reward_functions(Grader(AquaRat(source="generated"), [RewardTerm(REWARDS["correctness"]), RewardTerm(REWARDS["answer_format"])], 64))
     completions = [[{"role": "assistant", "content": "6 * 7 = 42\nAnswer: C"}], [{"role": "assistant", "content": "Answer: D"}]]
     columns = {name: [value, value] for name, value in ROW.items()}
     called = {
@@ -57,7 +57,7 @@ def test_trl_gets_one_named_function_per_term():
 def test_a_batch_is_graded_once_for_all_functions():
     task, calls = AquaRat(source="generated"), []
     grade, task.grade = task.grade, lambda text, row: calls.append(text) or grade(text, row)
-    functions = reward_functions(Grader(task, 64), [RewardTerm(REWARDS["correctness"]), RewardTerm(REWARDS["answer_format"])])
+    functions = reward_functions(Grader(task, [RewardTerm(REWARDS["correctness"]), RewardTerm(REWARDS["answer_format"])], 64))
     completions = ["Answer: C", "Answer: D"]
     for function in functions:
         function(completions=completions, completion_ids=None, **{name: [value] * 2 for name, value in ROW.items()})
@@ -66,7 +66,7 @@ def test_a_batch_is_graded_once_for_all_functions():
 
 def test_reward_and_evaluation_use_the_same_grade():
     task = AquaRat(source="generated")
-    (function,) = reward_functions(Grader(task, None), [RewardTerm(REWARDS["correctness"])])
+    (function,) = reward_functions(Grader(task, [RewardTerm(REWARDS["correctness"])], None))
     texts = ["Answer: C", "C or D", "The answer is 42.", "Answer: A. Wait, no: C."]
     paid = function(completions=texts, **{name: [value] * len(texts) for name, value in ROW.items()})
     assert paid == [float(task.grade(text, ROW).correct) for text in texts] == [1.0, 0.0, 1.0, 1.0]

@@ -11,7 +11,7 @@ from ratchet.recipe import Recipe
 ROOMS = ("tasks", "rewards", "training", "models")  # whose code decides what is trained on, and how
 # Keys that change nothing that is computed.
 HARMLESS = frozenset(
-    "output_dir run_name report report_to tracking audit checkpointing save_total_limit save_steps save_strategy push_to_hub hub_model_id "
+    "output_dir faults evaluation.show run_name report report_to tracking audit checkpointing save_total_limit save_steps save_strategy push_to_hub hub_model_id "
     "hub_strategy hub_private_repo hub_revision hub_always_push log_completions num_completions_to_print dataloader_num_workers "
     "vllm_server_host vllm_server_port vllm_server_base_url vllm_server_timeout".split()
 )
@@ -39,7 +39,7 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
     """
     before, after = (dict(_flat(found.get("recipe") or {})) for found in (then, now))
     for key in sorted(before.keys() | after.keys()):
-        if key.split(".")[0] not in HARMLESS and before.get(key) != after.get(key):
+        if not {key, key.split(".")[0]} & HARMLESS and before.get(key) != after.get(key):
             yield f"recipe  {key}: {_shown(before, key)}, now {_shown(after, key)}"
     code_then, code_now = then.get("code") or {}, now.get("code") or {}
     for name in sorted(code_then.keys() | code_now.keys()):

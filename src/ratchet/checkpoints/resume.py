@@ -37,7 +37,7 @@ class Start:
         return self.checkpoint is not None and self.checkpoint.path.resolve().parent == run.resolve()
 
 
-def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, download: Callable[[Recipe], Path] | None = None) -> Start:
+def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, *, download: Callable[[Recipe], Path]) -> Start:
     """Find what a run goes on from.
 
     Args:
@@ -52,6 +52,8 @@ def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, download:
         return Start()
     if wanted == LATEST:
         start = _latest(recipe, run)
+    elif wanted == "true":
+        raise UserError("--resume takes latest, never, hub, a step, or a checkpoint's folder")
     else:
         path = download(recipe) if wanted == HUB else run / f"checkpoint-{int(wanted)}" if wanted.isdecimal() else Path(wanted)
         start = Start(_named(path, run))
@@ -73,6 +75,7 @@ def ask(start: Start, found: list[str]) -> None:
     raise UserError(
         "\n".join(
             [
+                *start.notes,
                 f"{start.checkpoint.path} is of a run that stopped at step {start.checkpoint.step}, and since then something has changed:",
                 *(f"  {line}" for line in found),
                 "Add --resume-anyway to go on with what is there now, or --resume never to start anew (the earlier run is moved aside)",
@@ -82,9 +85,9 @@ def ask(start: Start, found: list[str]) -> None:
 
 
 def leave_later_behind(run: Path, checkpoint: Checkpoint) -> list[str]:
-    """Set aside what came after the checkpoint that a run goes back to; returns a sentence for each."""
-    later = [c for c in checkpoints(run) if c.step > checkpoint.step]
-    return [f"{c.path.name} is later than the step gone back to; moved it to {set_aside(c.path)}" for c in later]
+    """Set aside what came after the checkpoint that a run goes back to; returns a sentence about it."""
+    moved = [set_aside(c.path) for c in checkpoints(run) if c.step > checkpoint.step]
+    return [f"moved what came after step {checkpoint.step} to {moved[0].parent}: {', '.join(path.name for path in reversed(moved))}"] if moved else []
 
 
 def _latest(recipe: Recipe, run: Path) -> Start:
@@ -104,8 +107,8 @@ def _latest(recipe: Recipe, run: Path) -> Start:
 def _named(path: Path, run: Path) -> Checkpoint:
     state = read_json(path / "trainer_state.json")
     if not isinstance(state, dict) or not isinstance(state.get("global_step"), int):
-        there = ", ".join(str(c.step) for c in checkpoints(run)) or "none"
-        raise UserError(f"--resume: {path} is no checkpoint (a folder with trainer_state.json); in {run} there are steps: {there}")
+        there = f"{run} has steps {', '.join(str(c.step) for c in checkpoints(run))}" if checkpoints(run) else f"{run} has none"
+        raise UserError(f"--resume: {path} is no checkpoint (a folder with trainer_state.json); {there}")
     checkpoint = Checkpoint(path, state["global_step"])
     fault = checkpoint.fault() if (path / "manifest.json").is_file() else None
     if fault:

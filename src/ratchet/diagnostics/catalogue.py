@@ -46,7 +46,21 @@ def _read() -> tuple[Metric, ...]:
 
 METRICS = _read()
 # All others are TRL's and transformers' names, which go to trackers as transformers renames them (train/loss).
-_OWN = ("rl/", "rollout/", "advantages/", "policy/", "tokens/", "attn/", "grad/", "eval/", "distributed/", "time/", "memory/", "curriculum/")
+_OWN = (
+    "rl/",
+    "rollout/",
+    "advantages/",
+    "policy/",
+    "tokens/",
+    "attn/",
+    "grad/",
+    "eval/",
+    "distributed/",
+    "time/",
+    "memory/",
+    "curriculum/",
+    "faults/",
+)
 
 
 def is_own(name: str) -> bool:

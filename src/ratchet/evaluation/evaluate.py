@@ -9,6 +9,7 @@ from typing import Any
 
 from ratchet.evaluation.statistics import Share, mcnemar, mean_share, pass_at_k, powers_of_two, wilson
 from ratchet.recipe.groups import Evaluation
+from ratchet.rewards.judge import Case, Verdict, judge
 from ratchet.tasks.base import Row, Task
 from ratchet.tasks.reading import capped
 
@@ -44,6 +45,8 @@ class Result:
     choices: Sequence[str]
     seconds: float
     generated_tokens: int
+    failures: Sequence[str] = ()
+    """Rows whose greedy answer the grader failed on, each with the error; they count as wrong."""
 
     @property
     def accuracy(self) -> Share:
@@ -80,6 +83,8 @@ class Result:
             "tokens_per_second": self.generated_tokens / self.seconds if self.seconds else 0.0,
             "seconds": self.seconds,
         }
+        if self.failures:
+            result["failed"] = len(self.failures)
         parts: dict[str, list[float]] = {}
         for a in self.answered:
             for name, value in a.components.items():
@@ -117,6 +122,8 @@ class Result:
         ]
         for k, share in d.get("pass_at_k", {}).items():
             lines.append(f"  pass@{k:<5} {Share(**share)}")
+        if self.failures:
+            lines.append(f"  warning    the grader failed on {len(self.failures)} answers, which count as wrong; {self.failures[0]}")
         if d["components"]:
             shown = (f"{name} {part['mean']:.3f} (n = {part['n']})" for name, part in d["components"].items())
             lines.append("  grade      " + ", ".join(shown))
@@ -139,22 +146,32 @@ def _confusion(confusion: dict[str, dict[str, int]]) -> list[str]:
     return [head, *(f"    {gold:<5}" + "".join(f"{row.get(answer, 0):>7}" for answer in answers) for gold, row in confusion.items())]
 
 
-def evaluate(task: Task, rows: Sequence[Row], settings: Evaluation, max_new_tokens: int, generate: Callable, name: str) -> Result:
+Judges = Callable[[Sequence[Case]], list[Verdict]]
+
+
+def evaluate(
+    task: Task, rows: Sequence[Row], settings: Evaluation, max_new_tokens: int, generate: Callable, name: str, judges: Judges | None = None
+) -> Result:
     """Grade greedy completions of every row, and ``settings.samples`` sampled ones for pass@k.
+
+    A completion that the grader fails on counts as wrong, and ``Result.failed`` says how many there were.
 
     Args:
         generate: maps (conversations, ``Sampling``) to (completions per row, seconds); see
             ``evaluation.generate.generator``.
         name: of the model, for the reader.
+        judges: grades a batch, elsewhere; without it this process does.
     """
     from ratchet.evaluation.generate import Sampling
 
+    judges = judges or (lambda cases: [judge(task, (), case) for case in cases])
     conversations = [task.messages(row) for row in rows]
     greedy, seconds = generate(conversations, Sampling(max_new_tokens, batch_size=settings.batch_size))
     tokens = sum(c.tokens for found in greedy for c in found)
-    answered = []
-    for row, (completion,) in zip(rows, greedy, strict=True):
-        grade = task.grade(completion.text, row)
+    answered, verdicts = [], judges([Case(completion.text, row, rewarded=False) for row, (completion,) in zip(rows, greedy, strict=True)])
+    failures = [f"row {row['id']}: {verdict.failure.error}" for row, verdict in zip(rows, verdicts, strict=True) if verdict.failure]
+    for row, (completion,), verdict in zip(rows, greedy, verdicts, strict=True):
+        grade = verdict.grade
         answered.append(
             Answered(
                 row["id"],
@@ -174,9 +191,9 @@ def evaluate(task: Task, rows: Sequence[Row], settings: Evaluation, max_new_toke
         drawn, more = generate(conversations, sampling)
         seconds += more
         for entry, row, found in zip(answered, rows, drawn, strict=True):
-            entry.samples_correct = [task.grade(c.text, row).correct for c in found]
+            entry.samples_correct = [v.grade.correct for v in judges([Case(c.text, row, rewarded=False) for c in found])]
             tokens += sum(c.tokens for c in found)
-    return Result(name, task.label, settings.split, answered, task.answers, seconds, tokens)
+    return Result(name, task.label, settings.split, answered, task.answers, seconds, tokens, failures)
 
 
 def rows_to_evaluate(task: Task, settings: Evaluation) -> list[Row]:

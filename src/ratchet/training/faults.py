@@ -1,15 +1,27 @@
-"""What went wrong in a run without ending it: counted, logged, and kept in ``faults/`` of its folder."""
+"""What goes wrong in a run through no fault of training: counted, kept in ``faults/`` of its folder, and a reason to stop when it is too much."""
 
-from collections.abc import Mapping
+import json
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import torch
+from accelerate.utils import gather_object
+
+from ratchet.errors import UserError
 from ratchet.recipe.groups import Faults as Settings
+from ratchet.rewards.judge import Case, Verdict
 
 FOLDER = "faults"
 
 
+class Fault(UserError):
+    """Found by all processes alike in the middle of a step: the run goes back to the step's beginning, saves, and stops."""
+
+
 class Faults:
-    """Counts of one run; the same on all processes.
+    """Counts of one run, the same on all processes.
 
     Args:
         folder: the run's.
@@ -17,16 +29,106 @@ class Faults:
 
     def __init__(self, settings: Settings, folder: Path):
         self.settings, self.folder = settings, folder / FOLDER
-        self.graded = self.skipped = 0
+        self.judged = self.skipped = 0
         """Completions that rewards were asked about, and those among them that a reward failed on."""
         self.steps = self.in_a_row = 0
-        """Steps that were left out because their loss or gradient was no finite number, and the latest without a good one between."""
+        """Steps left out because a loss or a gradient was no finite number, and how many the latest were in a row."""
+        self.last = ""
+        """What was said about the latest of them."""
+        self._batches: list[Any] = []
+        self._bad: torch.Tensor | None = None
 
     def state_dict(self) -> dict[str, int]:
         """The counts."""
-        return {"graded": self.graded, "skipped": self.skipped, "steps": self.steps, "in_a_row": self.in_a_row}
+        return {"judged": self.judged, "skipped": self.skipped, "steps": self.steps, "in_a_row": self.in_a_row}
 
     def load_state_dict(self, found: Mapping[str, int]) -> None:
         """Go on counting from there."""
         for name, value in found.items():
             setattr(self, name, value)
+
+    def figures(self) -> dict[str, float]:
+        """For the log, once there is anything to tell."""
+        found = {"faults/skipped_completions": float(self.skipped), "faults/skipped_steps": float(self.steps)}
+        return {name: value for name, value in found.items() if value}
+
+    # Rewards.
+
+    def rewarded(self, accelerator: Any, step: int, cases: Sequence[Case], verdicts: Sequence[Verdict]) -> None:
+        """Take a judged batch; every process must call this.
+
+        Raises:
+            Fault: where a completion could not be judged and the recipe says stop, or too many could not.
+        """
+        here = [(case, verdict.failure) for case, verdict in zip(cases, verdicts, strict=True) if verdict.failure]
+        counts = torch.tensor([float(len(cases)), float(len(here))], device=accelerator.device)
+        if accelerator.num_processes > 1:
+            counts = accelerator.reduce(counts)
+        judged, failing = (int(n) for n in counts.tolist())
+        self.judged += judged
+        if not failing:
+            return
+        entries = [
+            {"step": step, "row": case.row, "completion": case.text, "function": f.function, "error": f.error, "traceback": f.traceback}
+            for case, f in here
+        ]
+        entries = gather_object(entries) if accelerator.num_processes > 1 else entries
+        path = self.folder / "rewards.jsonl"
+        if accelerator.is_main_process:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps({**entry, "time": time.time()}, ensure_ascii=False, default=str) + "\n" for entry in entries)
+        first = entries[0]
+        what = f"{first['function']} failed on row {first['row'].get('id', '?')} in step {step + 1}: {first['error']}"
+        if self.settings.on_reward_error == "stop":
+            raise Fault(
+                f"{what}\n{failing} of {judged} completions could not be judged; rows, completions and tracebacks are in {path}. Mend the function, and "
+                "type the same command with --resume-anyway; faults: {on_reward_error: skip} leaves such completions out"
+            )
+        self.skipped += failing
+        accelerator.print(f"warning: {what}; left {failing} of {judged} completions out ({self.skipped} of {self.judged} so far)", flush=True)
+        if self.skipped > self.settings.max_skipped * max(self.judged, 1000):
+            raise Fault(
+                f"{self.skipped} of {self.judged} completions could not be judged, more than faults.max_skipped: {self.settings.max_skipped:g} allows; "
+                f"rows, completions and tracebacks are in {path}"
+            )
+
+    # Steps.
+
+    def micro_batch(self, loss: torch.Tensor, batch: Any) -> torch.Tensor:
+        """Take a micro-batch's loss, and what it was computed from; returns the loss, 0 where it is no finite number."""
+        bad = ~torch.isfinite(loss.detach())
+        self._bad = bad if self._bad is None else self._bad | bad
+        self._batches.append(batch)
+        return torch.where(bad, torch.zeros_like(loss), loss)
+
+    def step_is_bad(self, accelerator: Any, step: int, grad_norm: Any) -> bool:
+        """Whether the step's loss or gradient is no finite number on any process; every process must call this.
+
+        Raises:
+            Fault: after too many in a row.
+        """
+        bad, self._bad = self._bad, None
+        batches, self._batches = self._batches, []
+        flag = torch.zeros((), device=accelerator.device) if bad is None else bad.float().reshape(())
+        if grad_norm is not None:
+            norm = torch.as_tensor(grad_norm, device=accelerator.device, dtype=torch.float32).reshape(())
+            flag = flag + (~torch.isfinite(norm)).float()
+        if accelerator.num_processes > 1:
+            flag = accelerator.reduce(flag)
+        if not flag.item():
+            self.in_a_row = 0
+            return False
+        self.steps += 1
+        self.in_a_row += 1
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"step-{step + 1:06d}-process-{accelerator.process_index}.pt"
+        torch.save(batches, path)
+        self.last = f"loss or gradient of step {step + 1} is no finite number; its batch is kept in {path}"
+        accelerator.print(f"warning: {self.last}, and the step is left out", flush=True)
+        if self.in_a_row >= self.settings.max_bad_steps:
+            raise Fault(
+                f"loss or gradient of {self.in_a_row} steps in a row was no finite number (the last was step {step + 1}); their batches are in {self.folder}. "
+                "The weights are still good: lower learning_rate, set max_grad_norm: 1.0, or use bf16 instead of fp16, and go on with --resume-anyway"
+            )
+        return True

@@ -6,6 +6,7 @@ from ratchet.checkpoints.resume import LATEST
 from ratchet.recipe import Recipe
 from ratchet.rewards.for_trl import Grader, reward_functions
 from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
+from ratchet.training.judges import judges
 from ratchet.training.run import Run, run
 
 
@@ -22,11 +23,12 @@ def build(prepared: Run) -> Any:
     recipe, arguments = prepared.recipe, prepared.arguments
     arguments.model_init_kwargs = model_settings(prepared)
     arguments.reward_weights = [term.weight for term in recipe.rewards]
-    grader = Grader(recipe.task, recipe.get("max_completion_length"))
+    workers = judges(recipe)
+    grader = Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length"), judges=workers)
     trainer = RecipeGRPOTrainer(
         model=prepared.model_path,
         args=arguments,
-        reward_funcs=reward_functions(grader, recipe.rewards),
+        reward_funcs=reward_functions(grader),
         train_dataset=prepared.data.train,
         eval_dataset=prepared.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,
         processing_class=prepared.tokenizer,
@@ -37,5 +39,6 @@ def build(prepared: Run) -> Any:
         trainer.stages = Stages(recipe.curriculum, trainer.accelerator)
         trainer.add_callback(trainer.stages)
         listeners.append(trainer.stages.saw)
-    trainer.listeners = grader.listeners = listeners
+    trainer.grader, trainer.judges, trainer.listeners = grader, workers, listeners
+    grader.listeners = listeners
     return trainer

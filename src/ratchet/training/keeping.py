@@ -101,11 +101,12 @@ class Keeper(TrainerCallback):
 
     def take_back(self) -> None:
         """Undo the step under way, whose gradients were not applied, and save. Every process must call this."""
-        if self._begun is None:
+        if self._begun is None or self.trainer.state.global_step == 0:  # nothing was learned yet
             return
         states.restore_step(self.trainer, self._begun[0])
         states.restore_random_states(self._begun[1])
         self.trainer._save_checkpoint(self.trainer.model, None)
+        self.accelerator.print(f"went back to the end of step {self.trainer.state.global_step} and saved it", flush=True)
 
     # Saving.
 

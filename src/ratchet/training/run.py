@@ -25,9 +25,10 @@ from typing import Any
 from ratchet.checkpoints.resume import LATEST, Start, ask, choose, leave_later_behind
 from ratchet.errors import Stopped, UserError
 from ratchet.files import alone
+from ratchet.hub import last_checkpoint
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
-from ratchet.training.faults import Faults
+from ratchet.training.faults import Fault, Faults
 
 SCRATCH = "initial_model"  # the folder of a model built from a configuration
 
@@ -61,17 +62,19 @@ def run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, resume: s
     Args:
         resume: what it goes on from, and ``anyway``: although something changed (see ``checkpoints.resume``).
     """
-    quiet()
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "MASTER_ADDR" not in os.environ:
         raise UserError("the environment variable WORLD_SIZE is set, but no launcher is at work; start with accelerate launch, or unset it")
     began = time.perf_counter()
-    check_device(recipe)
     folder, main = recipe.output_dir, os.environ.get("RANK", "0") == "0"
     # Two runs on one output folder would mix: the second one is refused, before it touches anything.
     lock = alone(folder.with_name(f".{folder.name}.lock"), f"output_dir: {folder}", "--output_dir") if main else nullcontext()
     with lock:
         try:
-            start = choose(recipe, resume, anyway) if main else Start()
+            start = choose(recipe, resume, anyway, download=last_checkpoint) if main else Start()
+            if start.finished is not None and recipe.processes == 1:
+                return _nothing_to_do(recipe, start.finished)
+            quiet()
+            check_device(recipe)
             return _run(recipe, make_arguments, build, start, began)
         except UserError:
             if main:
@@ -95,12 +98,7 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
     state = PartialState()
     start = broadcast_object_list([start])[0] if state.num_processes > 1 else start
     if start.finished is not None:
-        if state.is_main_process:
-            print(
-                f"{recipe.output_dir}: this run is finished ({_outcome(start.finished)}); --resume never runs it anew, and moves this one aside",
-                flush=True,
-            )
-        return start.finished
+        return _nothing_to_do(recipe, start.finished)
     prepared = prepare(recipe, arguments, model_arguments, start)
     if state.is_main_process:
         print(plan(prepared), flush=True)
@@ -115,15 +113,25 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
             if recipe.evaluation.after and not _measured_as_saved(trainer):
                 trainer.evaluate()
             return finish(trainer, prepared, trained)
-    except Stopped:
+    except (Fault, Stopped) as error:  # known to all processes
+        if isinstance(error, Fault):
+            trainer.keeper.take_back()
         trainer.watching.close()
         trainer.end()
         raise
+    finally:
+        if trainer.judges is not None:
+            trainer.judges.close()
 
 
-def _outcome(result: dict[str, Any]) -> str:
-    accuracy = (result.get("after") or {}).get("accuracy")
-    return f"{result.get('steps')} steps" + ("" if accuracy is None else f", accuracy {accuracy:.3f}")
+def _nothing_to_do(recipe: Recipe, result: dict[str, Any]) -> dict[str, Any]:
+    if os.environ.get("RANK", "0") == "0":
+        accuracy = (result.get("after") or {}).get("accuracy")
+        reached = "" if accuracy is None else f", accuracy {accuracy:.3f}"
+        print(
+            f"{recipe.output_dir}: this run is finished ({result.get('steps')} steps{reached}); --resume never runs it anew, and moves this one aside"
+        )
+    return result
 
 
 def _measured_as_saved(trainer: Any) -> bool:
@@ -267,6 +275,7 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
     trainer.results = []
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
+    trainer.faults = prepared.faults
     trainer.keeper = Keeper(trainer, prepared, began)
     trainer.stopping = Stopping(recipe.checkpointing.grace, trainer.accelerator)
     trainer.args.eval_on_start = recipe.evaluation.before and prepared.start.checkpoint is None
@@ -282,7 +291,7 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
 
     def measure(model: Any) -> Any:
         generate = generator(model, prepared.tokenizer, recipe.values.get("chat_template_kwargs"), "evaluating")
-        return evaluate(task, rows, settings, recipe.answer_limit, generate, name)
+        return evaluate(task, rows, settings, recipe.answer_limit, generate, name, trainer.judges)
 
     trainer.measure = measure
 

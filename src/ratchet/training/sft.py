@@ -8,6 +8,7 @@ from ratchet.checkpoints.resume import LATEST
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
+from ratchet.training.judges import judges
 from ratchet.training.run import Run, run
 
 
@@ -31,6 +32,7 @@ def build(prepared: Run) -> Any:
         processing_class=prepared.tokenizer,
         **trainer_extras(prepared),
     )
+    trainer.judges = judges(recipe)  # for evaluations
     _check_targets(trainer.train_dataset)
     return trainer
 

@@ -10,8 +10,12 @@ from trl.models.utils import unwrap_model_for_generation
 
 from ratchet.checkpoints.store import SAVING
 from ratchet.diagnostics.observer import Observer
+from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result
+from ratchet.rewards.for_trl import Grader
 from ratchet.training.curriculum import Stages, staged_sampler
+from ratchet.training.faults import Faults
+from ratchet.training.judges import Judges
 from ratchet.training.keeping import Keeper
 from ratchet.training.sampling import epoch_sampler
 from ratchet.training.stopping import Stopping
@@ -41,6 +45,10 @@ class Evaluating:
         with self.timed("evaluation"), unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
             result = self.measure(model)
         self.results.append((self.state.global_step, result))
+        if result.failures:
+            self.accelerator.print(
+                f"warning: the grader failed on {len(result.failures)} of {len(result.answered)} held-out answers, which count as wrong; {result.failures[0]}"
+            )
         figures = result.figures()
         self._log_evaluation({f"eval/{name}": value for name, value in figures.items()})
         own = {f"{metric_key_prefix}_{name}": value for name, value in figures.items()}
@@ -131,25 +139,74 @@ class Kept:
             self.sampler.go_on(epochs, steps > 0)
         return epochs, steps
 
+    def _issue_warnings_after_load(self, load_result: Any) -> None:
+        tied = getattr(self.accelerator.unwrap_model(self.model), "all_tied_weights_keys", None) or {}
+        for name in tied:  # saved once, under the name they are tied to
+            if name in load_result.missing_keys:
+                load_result.missing_keys.remove(name)
+        super()._issue_warnings_after_load(load_result)
+
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
         if self.state.global_step < self.state.max_steps:  # a run that stopped after its last step has none left to train
             super()._run_epoch(*args, **kwargs)
 
 
-class RecipeSFTTrainer(Evaluating, Kept, Observed, SFTTrainer):
+class Guarded:
+    """Mixin: a step whose loss or gradient is no finite number changes nothing, and a completion that no reward can judge neither.
+
+    Attributes:
+        faults: None outside a run; then everything is as in TRL.
+        judges: worker processes for rewards, where there are any.
+    """
+
+    faults: Faults | None = None
+    judges: Judges | None = None
+
+    @property
+    def _watches_steps(self) -> bool:
+        # fp16 scales gradients until they overflow, and has its own way to leave such a step out.
+        return self.faults is not None and getattr(self.accelerator, "scaler", None) is None
+
+    def training_step(self, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss = super().training_step(model, inputs, *args, **kwargs)
+        return self.faults.micro_batch(loss, self._seen(inputs)) if self._watches_steps else loss
+
+    def _seen(self, inputs: Any) -> Any:
+        """What the loss was computed from."""
+        return inputs
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        if not self._watches_steps or not self.faults.step_is_bad(self.accelerator, self.state.global_step, norm):
+            return norm
+        if self.is_deepspeed_enabled:
+            raise UserError(f"{self.faults.last}; DeepSpeed has applied it already. The same command goes on from the last checkpoint before it")
+        self.optimizer.zero_grad(set_to_none=True)  # an optimiser leaves parameters without a gradient as they are
+        return None
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Add what was left out so far."""
+        if self.faults is not None and "loss" in logs:
+            logs = {**logs, **self.faults.figures()}
+        super().log(logs, *args, **kwargs)
+
+
+class RecipeSFTTrainer(Evaluating, Kept, Guarded, Observed, SFTTrainer):
     """Reports the loss on held-out targets and the accuracy of generated answers."""
 
     trl_evaluates = True
 
 
-class RecipeGRPOTrainer(Evaluating, Kept, Observed, GRPOTrainer):
+class RecipeGRPOTrainer(Evaluating, Kept, Guarded, Observed, GRPOTrainer):
     """TRL would evaluate GRPO with sampled completions; a greedy evaluation with an interval replaces it.
 
     Attributes:
         stages: the recipe's curriculum, None without one.
+        grader: judges completions for all reward functions.
     """
 
     stages: Stages | None = None
+    grader: Grader | None = None
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         plain = super()._get_train_sampler(dataset)
@@ -177,7 +234,13 @@ class RecipeGRPOTrainer(Evaluating, Kept, Observed, GRPOTrainer):
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
         with self.timed("reward"):
-            return super()._calculate_rewards(*args, **kwargs)
+            rewards = super()._calculate_rewards(*args, **kwargs)
+        if self.faults is not None:
+            self.faults.rewarded(self.accelerator, self.state.global_step, self.grader.cases, self.grader.verdicts)
+        return rewards
+
+    def _seen(self, inputs: Any) -> Any:
+        return self._buffered_inputs[(self._step - 1) % self.args.steps_per_generation]
 
     def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
         found = super()._get_per_token_logps_and_entropies(*args, **kwargs)

@@ -1,0 +1,73 @@
+"""One completion's grade and rewards, or what went wrong in getting them: code of the user's own may do anything."""
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+from ratchet.rewards import RewardTerm, Sample
+from ratchet.tasks.base import Grade, Row, Task
+
+UNGRADED = Grade(False, None)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a completion could not be judged."""
+
+    function: str
+    """What was called: "grade", or "rewards.<name>"."""
+    error: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A completion's grade and its unweighted rewards, one per term; where there is a failure, neither means anything."""
+
+    grade: Grade
+    rewards: tuple[float, ...]
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A completion to be judged."""
+
+    text: str
+    row: Row
+    tokens: int | None = None
+    limit: int | None = None
+    rewarded: bool = True
+    """Whether rewards are wanted too; an evaluation wants the grade alone."""
+
+
+def judge(task: Task, terms: Sequence[RewardTerm], case: Case) -> Verdict:
+    """Grade a completion and reward it; whatever goes wrong is a ``Failure``, never an exception."""
+    called = "grade"
+    try:
+        grade = task.grade(case.text, case.row)
+        if not isinstance(grade, Grade):
+            return failed(terms, called, f"it must return a Grade, it returns {_shown(grade)}")
+        sample, rewards = Sample(case.text, case.row, grade, case.tokens, case.limit), []
+        for term in terms if case.rewarded else ():
+            called = f"rewards.{term.name}"
+            value = term(sample)
+            if not hasattr(value, "__float__"):
+                return failed(terms, called, f"it must return a number, it returns {_shown(value)}")
+            rewards.append(float(value))
+            if not isfinite(rewards[-1]):
+                return failed(terms, called, f"it must return a finite number, it returns {rewards[-1]}")
+    except Exception as error:  # whatever the user's own code raises
+        return failed(terms, called, f"{type(error).__name__}: {error}", traceback.format_exc())
+    return Verdict(grade, tuple(rewards))
+
+
+def failed(terms: Sequence[RewardTerm], function: str, error: str, trace: str = "") -> Verdict:
+    """The verdict on a completion that could not be judged."""
+    return Verdict(UNGRADED, (float("nan"),) * len(terms), Failure(function, error, trace))
+
+
+def _shown(value: Any) -> str:
+    return f"{type(value).__name__} {value!r:.80}"
