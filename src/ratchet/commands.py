@@ -73,13 +73,15 @@ def _train(trainer: str, usage: str) -> None:
 
 @command
 def sft() -> None:
-    """Usage: sft.py RECIPE.yaml [--key value ...] [--show-config]: supervised fine-tuning on a task's targets."""
+    """Usage: sft.py RECIPE.yaml [--key value ...] [--show-config] [--resume latest|never|hub|STEP|FOLDER] [--resume-anyway]:
+    supervised fine-tuning on a task's targets. A run that was stopped goes on by itself."""
     _train("sft", sft.__doc__)
 
 
 @command
 def grpo() -> None:
-    """Usage: grpo.py RECIPE.yaml [--key value ...] [--show-config]: GRPO with a task's rewards."""
+    """Usage: grpo.py RECIPE.yaml [--key value ...] [--show-config] [--resume latest|never|hub|STEP|FOLDER] [--resume-anyway]:
+    GRPO with a task's rewards. A run that was stopped goes on by itself."""
     _train("grpo", grpo.__doc__)
 
 
@@ -189,6 +191,30 @@ def report() -> None:
         measure(given.run)
     page = compare([given.run, *given.compare], given.output) if given.compare else write(given.run, given.output)
     print(f"written to {page}")
+
+
+@command
+def checkpoints() -> int:
+    """List a run's checkpoints, check that every file is what was saved (exit code 1 if one is not), or delete old ones."""
+    parser = argparse.ArgumentParser(prog="checkpoints.py", description=checkpoints.__doc__)
+    parser.add_argument("what", choices=("list", "verify", "prune"))
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's output_dir")
+    parser.add_argument("--keep", type=int, default=1, metavar="N", help="prune: the newest N stay (1), and always the best and the newest whole one")
+    parser.add_argument("--keep-every", type=int, metavar="STEPS", help="prune: those whose step is a multiple of it stay too")
+    given = parser.parse_args()
+    if given.keep < 1 or (given.keep_every is not None and given.keep_every < 1):
+        raise UserError("--keep and --keep-every take numbers from 1 on")
+    from ratchet.checkpoints import command as page
+
+    if given.what == "list":
+        print(page.table(given.run))
+    elif given.what == "verify":
+        text, whole = page.verify(given.run)
+        print(text)
+        return int(not whole)
+    else:
+        print(page.prune(given.run, given.keep, given.keep_every))
+    return 0
 
 
 @command

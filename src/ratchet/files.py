@@ -37,6 +37,14 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def size_text(size: float) -> str:
+    """
+    >>> size_text(11 * 2**20), size_text(3.2 * 2**30)
+    ('11.0 MiB', '3.2 GiB')
+    """
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+
+
 @contextmanager
 def alone(path: Path, what: str, option: str) -> Iterator[None]:
     """Hold a lock file while the block lasts. The lock goes with the process, however that ends; the file is taken away at the end.

@@ -90,3 +90,68 @@ def test_the_processes_that_judge_die_with_the_run(tmp_path, odd, root):
         run.kill()
     assert workers
     assert psutil.wait_procs(workers, timeout=10)[1] == []
+
+
+def test_a_step_without_a_finite_loss_changes_nothing_and_several_stop_the_run(script, tmp_path):
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    small = ("--report", "off", "--evaluation.max_rows", "4", "--from_scratch.config.tie_word_embeddings", "false")
+    script("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--output_dir", "first", *small)
+    weights = load_file(tmp_path / "first/model.safetensors")
+    weights["model.embed_tokens.weight"][token_of(tmp_path / "first", "books")] = torch.nan  # as in a broken checkpoint: one word is no number
+    save_file(weights, tmp_path / "first/model.safetensors", {"format": "pt"})
+    words = ("--model_name_or_path", "first", "--from_scratch", "null", "--report", "off", "--evaluation.after", "false", "--output_dir", "out")
+    done = script(
+        "scripts/sft.py",
+        "recipes/debug/sft.yaml",
+        *words,
+        "--logging_steps",
+        "1",
+        "--per_device_train_batch_size",
+        "2",
+        "--max_steps",
+        "40",
+        "--faults.max_bad_steps",
+        "30",
+    )
+    log = [json.loads(line) for line in (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()]
+    skipped = max(entry.get("faults/skipped_steps", 0) for entry in log)
+    assert 0 < skipped < 40 and done.stdout.count("is no finite number") == skipped
+    trained = load_file(tmp_path / "out/model.safetensors")
+    assert all(torch.isfinite(value).all() for name, value in trained.items() if name != "model.embed_tokens.weight")
+    assert not torch.equal(trained["lm_head.weight"], weights["lm_head.weight"])
+    assert len(list((tmp_path / "out/faults").glob("step-*.pt"))) == skipped
+    kept = torch.load(sorted((tmp_path / "out/faults").glob("step-*.pt"))[0], weights_only=True)
+    assert (kept[0]["input_ids"] == token_of(tmp_path / "first", "books")).any()
+    stopped = script("scripts/sft.py", "recipes/debug/sft.yaml", *words, "--per_device_train_batch_size", "64", "--resume", "never", code=2)
+    assert "of 3 steps in a row was no finite number" in stopped.stderr and "Traceback" not in stopped.stderr
+
+
+def token_of(folder: Path, word: str) -> int:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)(f" {word}", add_special_tokens=False)["input_ids"][-1]
+
+
+def test_a_process_that_hangs_ends_with_the_reason_and_its_stack(script, tmp_path, odd):
+    words = ("--data.fault", "sleep", "--faults.reward_workers", "0", "--faults.hang_timeout", "4")
+    done = script("scripts/grpo.py", odd, *words, code=75)
+    assert "stopped: process 0 made no progress for" in done.stderr and "odd_task.py:" in done.stderr
+    assert "time.sleep(3600)" in (tmp_path / "out/faults/hang-process-0.txt").read_text()
+
+
+def test_without_enough_memory_the_knobs_of_this_recipe_are_named(tmp_path, root):
+    # An address space that the process, once it has everything loaded, cannot grow in.
+    limited = (
+        "import resource, sys, psutil; from ratchet.training import run; real = run.attach\n"
+        "def attach(*a):\n    real(*a); now = psutil.Process().memory_info().vms; resource.setrlimit(resource.RLIMIT_AS, (now + 2**27,) * 2)\n"
+        "run.attach = attach; from ratchet.commands import grpo; sys.argv = ['grpo.py', *sys.argv[1:]]; grpo()"
+    )
+    words = [str(root / "recipes/debug/grpo.yaml"), "--per_device_train_batch_size", "4096", "--num_generations", "2048", "--output_dir", "out"]
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    done = subprocess.run([sys.executable, "-c", limited, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr[-2000:]
+    assert "error: out of memory" in done.stderr and "Traceback" not in done.stderr
+    assert "per_device_train_batch_size: 2048 with gradient_accumulation_steps: 2 (now 4096 and 1)" in done.stderr
+    assert "num_generations below 2048" in done.stderr

@@ -201,8 +201,8 @@ class Faults:
     """Worker processes that grade and reward; null: one for a task of one's own, none for Ratchet's tasks, 0: none."""
     max_bad_steps: int = 3
     """Steps in a row whose loss or gradient is no finite number, before the run stops."""
-    hang_timeout: float = 1800.0
-    """Seconds without any progress on a process, after which all leave."""
+    hang_timeout: float = 900.0
+    """Seconds without a pass through the model, after which a process leaves (a vLLM generation must fit in)."""
 
 
 GROUPS: dict[str, type] = {

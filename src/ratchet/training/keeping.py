@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 from ratchet.checkpoints.origin import not_exact
 from ratchet.checkpoints.store import SAVING, checkpoints, publish, rotate, seal
 from ratchet.errors import Stopped, UserError
+from ratchet.files import size_text
 from ratchet.runtime import duration
 from ratchet.training import state as states
 from ratchet.training.provenance import made_from
@@ -78,10 +79,10 @@ class Keeper(TrainerCallback):
     def _announce(self) -> None:
         self.size = self.size or self._estimate()
         free = shutil.disk_usage(self.run).free
-        self.accelerator.print(f"  checkpoints about {_size(self.size)} each, {_size(free)} free", flush=True)
+        self.accelerator.print(f"  checkpoints about {size_text(self.size)} each, {size_text(free)} free", flush=True)
         if free < self.size:
             raise UserError(
-                f"{self.run} has {_size(free)} free, and a checkpoint needs about {_size(self.size)}; free {_size(self.size - free)}, name another "
+                f"{self.run} has {size_text(free)} free, and a checkpoint needs about {size_text(self.size)}; free {size_text(self.size - free)}, name another "
                 "--output_dir, or save less (save_only_model: true, use_peft: true, or save_strategy: no)"
             )
 
@@ -167,7 +168,7 @@ class Keeper(TrainerCallback):
                 state.save_to_json(folder / "trainer_state.json")
 
     def _publish(self, folder: Path) -> None:
-        seal(folder, step=self.trainer.state.global_step, **self.made_from)
+        seal(folder, step=self.trainer.state.global_step, made=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **self.made_from)
         self.size = publish(folder, self.run).size
 
     def _everywhere(self, act: Callable[[], None]) -> list[tuple[str, bool]]:
@@ -189,7 +190,7 @@ class Keeper(TrainerCallback):
                 if time.monotonic() - told > 60:
                     left = duration(until - time.monotonic())
                     print(
-                        f"a checkpoint needs {_size(need)}, and {self.run} has {_size(free)} free: free {_size(need - free)}; waiting {left} for it",
+                        f"a checkpoint needs {size_text(need)}, and {self.run} has {size_text(free)} free: free {size_text(need - free)}; waiting {left} for it",
                         flush=True,
                     )
                     told = time.monotonic()
@@ -200,7 +201,3 @@ class Keeper(TrainerCallback):
             step, last = self.trainer.state.global_step, checkpoints(self.run)
             kept = f"the last checkpoint is {last[0].path.name}" if last else "there is no checkpoint yet"
             raise Stopped(f"no space for a checkpoint at step {step}; {kept}. Free some, and type the same command again")
-
-
-def _size(size: float) -> str:
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"

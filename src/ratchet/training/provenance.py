@@ -42,7 +42,7 @@ def about(trainer: Any, prepared: Any) -> dict[str, Any]:
 def made_from(trainer: Any, prepared: Any) -> dict[str, Any]:
     """What a checkpoint's manifest says about where it comes from."""
     about = {"processes": trainer.accelerator.num_processes, "distributed": _distribution(trainer), "versions": versions()}
-    return {"made": time.strftime("%Y-%m-%dT%H:%M:%S%z"), **about, "data": prepared.data.sha256, **origin(prepared.recipe)}
+    return {**about, "data": prepared.data.sha256, **origin(prepared.recipe)}
 
 
 def versions() -> dict[str, str]:

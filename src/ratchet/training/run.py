@@ -15,6 +15,7 @@ Everything that can be known to be wrong is found before the model is loaded; wh
 import errno
 import os
 import shutil
+import sys
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -29,6 +30,8 @@ from ratchet.hub import last_checkpoint
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
 from ratchet.training.faults import Fault, Faults
+from ratchet.training.heartbeat import Heartbeat
+from ratchet.training.memory import advice, is_out_of_memory
 
 SCRATCH = "initial_model"  # the folder of a model built from a configuration
 
@@ -80,6 +83,12 @@ def run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, resume: s
             if main:
                 shutil.rmtree(staging(recipe), ignore_errors=True)
             raise
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if not main:  # the only one to know, perhaps
+                print(f"process {os.environ['RANK']}: {advice(recipe, error)}", file=sys.stderr, flush=True)
+            raise UserError(advice(recipe, error)) from None
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
@@ -105,7 +114,7 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
     trainer = build(prepared)
     attach(trainer, prepared, began)
     try:
-        with trainer.stopping.listening():
+        with trainer.stopping.listening(), Heartbeat(recipe.faults.hang_timeout, trainer.faults.folder, trainer.accelerator).watching(trainer.model):
             trainer.train(resume_from_checkpoint=None if start.checkpoint is None else str(start.checkpoint.path))
             trained = trainer.keeper.earlier + time.perf_counter() - began
             trainer.save_model()
