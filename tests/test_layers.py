@@ -23,6 +23,7 @@ ARROWS = {
     "hub": {"errors", "files", "tasks", "recipe"},
     "diagnostics": {"errors", "files", "tasks", "rewards", "recipe"},
     "evaluation": {"errors", "files", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
+    "torture": {"errors", "checkpoints", "tasks", "training"},
     "report": {"errors", "files", "runtime", "diagnostics", "evaluation"},
     "training": {
         "errors",

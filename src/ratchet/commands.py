@@ -218,6 +218,26 @@ def checkpoints() -> int:
 
 
 @command
+def torture() -> int:
+    """Hurt real training runs in every way that is known here, let them go on, and compare them with one that was left alone;
+    exit code 1 if a number differs. Needs a CPU, and root for the full disk."""
+    parser = argparse.ArgumentParser(prog="torture.py", description=torture.__doc__)
+    parser.add_argument("folder", type=Path, help="an empty folder, where the runs are made; those that went wrong stay there")
+    parser.add_argument("--kills", type=int, default=50, help="rounds of SIGKILL at a random moment (50)")
+    parser.add_argument("--rounds", type=int, default=20, help="rounds of every other fault (20)")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], choices=(1, 2))
+    parser.add_argument("--faults", nargs="+", default=[], metavar="NAME", help="only these")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    if given.folder.exists() and any(given.folder.iterdir()):
+        raise UserError(f"{given.folder} is not empty; name another")
+    from ratchet.torture.command import run
+
+    root = Path(sys.argv[0]).resolve().parents[1]
+    return int(not run(root, given.folder.resolve(), given.kills, given.rounds, given.processes, given.faults, given.seed))
+
+
+@command
 def install_tiny() -> None:
     """Usage: install_tiny.py FOLDER: put a trained tiny model into the package."""
     path, overrides, options = split_arguments(sys.argv[1:], ("help",))

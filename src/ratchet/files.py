@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, folders that one process has to itself, and Python files of the user's own."""
 
+import errno
 import fcntl
 import importlib.util
 import json
@@ -14,6 +15,8 @@ from types import ModuleType
 from typing import Any
 
 from ratchet.errors import UserError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)  # what a disk without room says
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
@@ -255,29 +254,3 @@ def test_a_disk_without_room_for_one_checkpoint_is_found_before_the_first_step(t
     run = Running(tmp_path, on_disk(small_disk))
     assert run.ends() == 2
     assert "and a checkpoint needs about" in run.text() and "/14" not in run.text()
-
-
-@pytest.mark.parametrize("start", [[sys.executable], TWO], ids=["one process", "two processes"])
-def test_a_run_that_is_killed_again_and_again_ends_as_if_it_had_not_been(tmp_path, start):
-    words = [*start, *GRPO[1:], "--per_device_train_batch_size", "8" if start is TWO else "16", "--save_steps", "1", "--max_steps", "8"]
-    draw = random.Random(0)
-    for _ in range(2):
-        run = Running(tmp_path, words)
-        run.wait_for("/8")
-        time.sleep(draw.uniform(0, 0.6))
-        os.killpg(run.process.pid, signal.SIGKILL)
-        run.process.wait()
-        for orphan in () if start is not TWO else _of_folder(tmp_path):
-            orphan.kill()
-            orphan.wait()
-    last = Running(tmp_path, words)
-    assert last.ends() == 0, last.text()[-2000:]
-    whole = Running(tmp_path, [*words, "--output_dir", "whole"])
-    assert whole.ends() == 0
-    assert (tmp_path / "out/model.safetensors").read_bytes() == (tmp_path / "whole/model.safetensors").read_bytes()
-
-
-def _of_folder(folder: Path) -> list:
-    import psutil
-
-    return [p for p in psutil.process_iter(["cwd", "cmdline"]) if p.info["cwd"] == str(folder) and p.pid != os.getpid()]

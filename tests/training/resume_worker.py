@@ -12,13 +12,12 @@ import signal
 import sys
 from pathlib import Path
 
-import torch
 from accelerate import PartialState
-from safetensors.torch import load_file
 from transformers import Trainer
 
 from ratchet.errors import Stopped
 from ratchet.recipe import load_recipe
+from ratchet.torture.compare import differences
 from ratchet.training import grpo, sft
 from ratchet.training.stopping import Stopping
 
@@ -43,7 +42,6 @@ CASES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "sft-epochs": ("sft", "--data.generated.train 48 --gradient_accumulation_steps 2 --per_device_train_batch_size 8", (4, 6)),
     "sft-lora": ("sft", LORA, (3,)),
 }
-TIMES = ("time/", "memory/", "step_time", "runtime", "per_second", "total_flos", "profiling", "seconds")
 
 
 def carry_out(trainer: str, folder: Path, options: str) -> None:
@@ -74,49 +72,12 @@ def interrupted(trainer: str, folder: Path, options: str, steps: tuple[int, ...]
     carry_out(trainer, folder, options)
 
 
-def logged(folder: Path) -> list[dict]:
-    """Every number that was logged, but for times; and the rest of the run's record."""
-    history = json.loads((folder / "trainer_state.json").read_text())["log_history"]
-    for path in sorted((folder / "diagnostics").glob("*.jsonl")):
-        history += [{"file": path.stem, **json.loads(line)} for line in path.read_text().splitlines()]
-    history.append({"file": "result", **json.loads((folder / "result.json").read_text())})
-    return [without_times(entry) for entry in history]
-
-
-def without_times(value):
-    """A value without the entries that clocks and memory decide."""
-    if isinstance(value, dict):
-        return {k: without_times(v) for k, v in value.items() if k != "time" and not any(word in k for word in TIMES)}
-    return value
-
-
-def differences(one: Path, other: Path) -> tuple[list[str], int]:
-    """What is not the same in two runs' folders, and how many numbers were compared."""
-    found = []
-    weights = next(path.name for path in sorted(one.glob("*.safetensors")))
-    first, second = load_file(one / weights), load_file(other / weights)
-    found += [f"weights {name}" for name in first if not torch.equal(first[name], second[name])]
-    entries, others = logged(one), logged(other)
-    if len(entries) != len(others):
-        found.append(f"{len(entries)} logs, {len(others)} logs")
-    for a, b in zip(entries, others, strict=False):
-        found += [
-            f"{a.get('file', 'state')} step {a.get('step')} {key}: {a.get(key)} {b.get(key)}"
-            for key in a.keys() | b.keys()
-            if a.get(key) != b.get(key)
-        ]
-    optimisers = [torch.load(folder / "optimizer_at_end.pt", weights_only=True)["state"] for folder in (one, other)]
-    found += [f"optimiser {i}" for i in optimisers[0] if any(not torch.equal(optimisers[0][i][k], optimisers[1][i][k]) for k in optimisers[0][i])]
-    return [text[:300] for text in found], sum(len(entry) for entry in entries)
-
-
 def prepare_trainers() -> None:
-    """Have every trainer leave its optimiser's last state beside its model, and the process group as it is, for the next run."""
+    """Have every trainer leave its optimiser's last state in a checkpoint, and the process group as it is, for the next run."""
     plain = Trainer._finalize_training
 
     def finalize(self, *args, **kwargs):
-        if self.accelerator.is_main_process:
-            torch.save(self.optimizer.state_dict(), Path(self.args.output_dir) / "optimizer_at_end.pt")
+        self._save_checkpoint(self.model, None)
         return plain(self, *args, **kwargs)
 
     Trainer._finalize_training = finalize

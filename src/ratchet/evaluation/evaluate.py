@@ -168,7 +168,10 @@ def evaluate(
     conversations = [task.messages(row) for row in rows]
     greedy, seconds = generate(conversations, Sampling(max_new_tokens, batch_size=settings.batch_size))
     tokens = sum(c.tokens for found in greedy for c in found)
-    answered, verdicts = [], judges([Case(completion.text, row, rewarded=False) for row, (completion,) in zip(rows, greedy, strict=True)])
+    cases = [Case(completion.text, row, rewarded=False) for row, (completion,) in zip(rows, greedy, strict=True)]
+    # A grader that failed by chance (its process was killed, its time was up on a busy machine) is asked once more.
+    verdicts = [verdict if verdict.failure is None else judges([case])[0] for case, verdict in zip(cases, judges(cases), strict=True)]
+    answered = []
     failures = [f"row {row['id']}: {verdict.failure.error}" for row, verdict in zip(rows, verdicts, strict=True) if verdict.failure]
     for row, (completion,), verdict in zip(rows, greedy, verdicts, strict=True):
         grade = verdict.grade

@@ -1,6 +1,5 @@
 """Saves checkpoints whole or not at all, goes on from them exactly, and keeps them from filling the disk."""
 
-import errno
 import shutil
 import time
 from collections.abc import Callable
@@ -14,13 +13,12 @@ from transformers import TrainerCallback
 from ratchet.checkpoints.origin import not_exact
 from ratchet.checkpoints.store import SAVING, checkpoints, publish, rotate, seal
 from ratchet.errors import Stopped, UserError
-from ratchet.files import size_text
+from ratchet.files import FULL, size_text
 from ratchet.runtime import duration
 from ratchet.training import state as states
 from ratchet.training.provenance import made_from
 
 STATE = "ratchet_state_{}.pt"  # of one process
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Keeper(TrainerCallback):

@@ -12,7 +12,6 @@ Everything that can be known to be wrong is found before the model is loaded; wh
     report.html     the page about the run, and report.md
 """
 
-import errno
 import os
 import shutil
 import sys
@@ -25,7 +24,7 @@ from typing import Any
 
 from ratchet.checkpoints.resume import LATEST, Start, ask, choose, leave_later_behind
 from ratchet.errors import Stopped, UserError
-from ratchet.files import alone
+from ratchet.files import FULL, alone
 from ratchet.hub import last_checkpoint
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
@@ -90,9 +89,9 @@ def run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, resume: s
                 print(f"process {os.environ['RANK']}: {advice(recipe, error)}", file=sys.stderr, flush=True)
             raise UserError(advice(recipe, error)) from None
         except OSError as error:
-            if error.errno != errno.ENOSPC:
+            if error.errno not in FULL:
                 raise
-            raise UserError(f"no space left on the device while writing to {folder}; checkpoints that are whole stay as they are") from None
+            raise Stopped(f"no space left while writing to {folder}; free some, and the same command goes on from the newest checkpoint") from None
 
 
 def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: Start, began: float) -> dict[str, Any]:

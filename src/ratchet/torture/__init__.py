@@ -1,0 +1,1 @@
+"""Real training processes, hurt again and again: does every run end as if nothing had happened?"""

@@ -1,0 +1,192 @@
+"""The faults: each strikes a running training, and is over when the training has ended, or goes on unharmed."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from ratchet.checkpoints.store import SAVING, checkpoints
+from ratchet.torture.processes import Training
+
+TRIGGER, TRIGGER_NAN = "FAULT", "FAULT-nan"
+RESUMABLE = 75
+
+# A task that misbehaves once when told to: graded in a worker process, like any task of a user's own.
+TASK = f'''
+import os, time
+from dataclasses import dataclass
+from pathlib import Path
+from ratchet.tasks.aquarat import AquaRat
+
+@dataclass
+class Torture(AquaRat):
+    """Word problems, graded as always but for the one completion after which the file {TRIGGER} is there."""
+    name = "torture"
+
+    def grade(self, completion, row):
+        try:
+            os.rename("{TRIGGER}", "{TRIGGER}.taken")
+        except OSError:
+            return super().grade(completion, row)
+        what = Path("{TRIGGER}.taken").read_text()
+        if what == "raise":
+            raise RuntimeError("on purpose")
+        if what == "exit":
+            os._exit(3)
+        while what == "hang":
+            time.sleep(1)
+        return super().grade(completion, row)
+'''
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind.
+
+    ``strike`` is called some random moment after a step; it returns False where the training was quicker.
+    """
+
+    name: str
+    strike: Callable[[Training, Path, Random], bool]
+    codes: tuple[int, ...]
+    """Exit codes that a training may end with."""
+    processes: tuple[int, ...] = (1, 2)
+    small_disk: bool = False
+    """Whether the run's folder must lie on a file system of its own."""
+
+
+def _kill(training: Training, run: Path, draw: Random) -> bool:
+    training.send(signal.SIGKILL)
+    return True
+
+
+def _kill_while_saving(training: Training, run: Path, draw: Random) -> bool:
+    if not training.wait_until(lambda: any((run / SAVING).glob("checkpoint-*"))):
+        return False
+    time.sleep(draw.uniform(0, 0.08))
+    return _kill(training, run, draw)
+
+
+def _kill_one(training: Training, run: Path, draw: Random) -> bool:
+    training.send(signal.SIGKILL, [draw.randrange(len(training.pids))])
+    return True
+
+
+def _stop_one(training: Training, run: Path, draw: Random) -> bool:
+    """A process that hangs for ever: the others leave, and it is killed, as by a launcher."""
+    training.send(signal.SIGSTOP, [draw.randrange(len(training.pids))])
+    return True
+
+
+def _signal(number: int) -> Callable[[Training, Path, Random], bool]:
+    def strike(training: Training, run: Path, draw: Random) -> bool:
+        training.send(number)
+        return True
+
+    return strike
+
+
+def _signal_twice(training: Training, run: Path, draw: Random) -> bool:
+    training.send(signal.SIGTERM)
+    time.sleep(1.05 + draw.uniform(0, 0.1))
+    training.send(signal.SIGTERM)
+    return True
+
+
+def _tear(training: Training, run: Path, draw: Random) -> bool:
+    """Killed, and the newest checkpoint damaged besides: cut, overwritten or without one of its files."""
+    if not training.wait_until(lambda: len(checkpoints(run)) > 1):
+        return False
+    training.send(signal.SIGKILL)
+    training.wait(30)
+    files = sorted(path for path in checkpoints(run)[0].path.rglob("*") if path.is_file())
+    path, size = (chosen := draw.choice(files)), chosen.stat().st_size
+    how = draw.choice(("cut", "flip", "remove"))
+    if how == "remove":
+        path.unlink()
+    elif how == "cut":
+        os.truncate(path, draw.randrange(size) if size else 0)
+    else:
+        with path.open("r+b") as file:
+            file.seek(draw.randrange(size))
+            byte = file.read(1)
+            file.seek(-1, 1)
+            file.write(bytes([byte[0] ^ 255]))
+    return True
+
+
+def _in_process(what: str, name: str = TRIGGER) -> Callable[[Training, Path, Random], bool]:
+    """Something that the run's own code does when it finds a file."""
+
+    def strike(training: Training, run: Path, draw: Random) -> bool:
+        trigger = training.folder / name
+        beside = trigger.with_suffix(".new")
+        beside.write_text(what)
+        beside.rename(trigger)
+        struck = training.wait_until(lambda: not trigger.exists())
+        trigger.unlink(missing_ok=True)
+        return struck
+
+    return strike
+
+
+def _fill(training: Training, run: Path, draw: Random) -> bool:
+    """Somebody else fills the disk until the run has given up, and then takes the file away."""
+    ballast = run.parent / "ballast"
+    try:
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(2**18))
+        return training.wait(60) != 0
+    finally:
+        ballast.unlink()
+
+
+def poison() -> None:
+    """In a training process: spoil loss and gradients of one step, when told to."""
+    from ratchet.training.trainers import Guarded
+
+    plain = Guarded.training_step
+
+    def training_step(self, model, inputs, *args, **kwargs):
+        loss = plain(self, model, inputs, *args, **kwargs)
+        with contextlib.suppress(OSError):
+            os.rename(TRIGGER_NAN, f"{TRIGGER_NAN}.taken")
+            for parameter in model.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.fill_(float("nan"))
+        return loss
+
+    Guarded.training_step = training_step
+
+
+def _second(training: Training, run: Path, draw: Random) -> bool:
+    """The same command again, while the first runs: refused, and the first is not disturbed."""
+    other = training.again()
+    code = other.wait(60)
+    if code is None or code == 0 or "is in use by process" not in other.text():
+        other.send(signal.SIGKILL)
+        raise AssertionError(f"a second run was not refused: {code}")
+    return True
+
+
+FAULTS: tuple[Fault, ...] = (
+    Fault("SIGKILL", _kill, (-9,)),
+    Fault("SIGKILL while saving", _kill_while_saving, (-9,)),
+    Fault("killed, newest checkpoint damaged", _tear, (-9,)),
+    Fault("SIGTERM", _signal(signal.SIGTERM), (RESUMABLE,)),
+    Fault("SIGINT", _signal(signal.SIGINT), (RESUMABLE,)),
+    Fault("SIGTERM twice", _signal_twice, (RESUMABLE,)),
+    Fault("reward raises", _in_process("raise"), (2,)),
+    Fault("reward hangs", _in_process("hang"), (2,)),
+    Fault("reward's process dies", _in_process("exit"), (2,)),
+    Fault("loss is no number", _in_process("nan", TRIGGER_NAN), (2,)),
+    Fault("disk full", _fill, (RESUMABLE,), small_disk=True),
+    Fault("second run on the folder", _second, (0,)),
+    Fault("one process killed", _kill_one, (-9,), (2,)),
+    Fault("one process hangs", _stop_one, (RESUMABLE, -9), (2,)),
+)

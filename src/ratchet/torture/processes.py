@@ -1,0 +1,133 @@
+"""Training processes that start fast: forked from one that has imported everything, so that hundreds of starts can be afforded.
+
+Each is a process of its own with its own session, runs the script as a person does, and can be killed like any other. With
+several, this process is the launcher: it sets the environment as torchrun does, and when one dies it ends the others.
+"""
+
+import contextlib
+import os
+import re
+import runpy
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+_STEP = re.compile(r"^step +(\d+)/\d+ ", re.MULTILINE)
+
+
+class Training:
+    """One start of a run.
+
+    Args:
+        folder: where it runs; its output is appended to ``console`` there.
+        words: script and arguments.
+        processes: how many.
+        prepare: called in each of them before the script.
+    """
+
+    def __init__(self, folder: Path, words: Sequence[str], processes: int, prepare: Callable[[], None], console: str = "console.txt"):
+        self.folder, self.words, self.prepare = folder, words, prepare
+        self.console = folder / console
+        self.console.touch()
+        self.begins = self.console.stat().st_size
+        self.started = time.monotonic()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        several = {
+            "WORLD_SIZE": str(processes),
+            "LOCAL_WORLD_SIZE": str(processes),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": port,
+            "ACCELERATE_USE_CPU": "true",
+        }
+        self.codes: dict[int, int | None] = {}
+        for rank in range(processes):
+            environ = {**several, "RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else {}
+            sys.stdout.flush()
+            pid = os.fork()
+            if pid == 0:
+                self._become(folder, list(words), environ, prepare)
+            self.codes[pid] = None
+
+    def _become(self, folder: Path, words: list[str], environ: dict[str, str], prepare: Callable[[], None]) -> None:
+        code = 1
+        try:
+            os.setsid()
+            os.chdir(folder)
+            handle = os.open(self.console.name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            os.dup2(handle, 1)
+            os.dup2(handle, 2)
+            os.environ.update(environ)
+            sys.argv = words
+            prepare()
+            runpy.run_path(words[0], run_name="__main__")
+        except SystemExit as left:
+            code = left.code if isinstance(left.code, int) else 1
+        except BaseException:  # as the interpreter would
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(Exception):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def again(self) -> "Training":
+        """The same command once more, by one process, beside this one."""
+        return Training(self.folder, self.words, 1, self.prepare, "second.txt")
+
+    @property
+    def pids(self) -> list[int]:
+        """Of the processes, by rank."""
+        return list(self.codes)
+
+    def text(self) -> str:
+        """What it printed so far."""
+        with self.console.open(encoding="utf-8", errors="replace") as file:
+            file.seek(self.begins)
+            return file.read()
+
+    def step(self) -> int:
+        """The last step that it printed, 0 before the first."""
+        found = _STEP.findall(self.text())
+        return int(found[-1]) if found else 0
+
+    def running(self) -> bool:
+        """Whether any process is; where one has died the others are told to end, as launchers do."""
+        for pid in [pid for pid, code in self.codes.items() if code is None]:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self.codes[pid] = os.waitstatus_to_exitcode(status)
+        left = [pid for pid, code in self.codes.items() if code is None]
+        if left and len(left) < len(self.codes) and any(code for code in self.codes.values()):
+            self.send(signal.SIGKILL)
+        return bool(left)
+
+    def wait(self, seconds: float) -> int | None:
+        """The exit code of the process that ended worst; None where it goes on."""
+        until = time.monotonic() + seconds
+        while self.running():
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.01)
+        return max(self.codes.values(), key=lambda code: (code != 0, abs(code)))
+
+    def wait_until(self, happened: Callable[[], bool], seconds: float = 120) -> bool:
+        """Wait until something is so; False where the run ends before, or time does."""
+        until = time.monotonic() + seconds
+        while not happened():
+            if not self.running() or time.monotonic() > until:
+                return happened()
+            time.sleep(0.005)
+        return True
+
+    def send(self, number: int, ranks: Sequence[int] | None = None) -> None:
+        """Send a signal to all processes, or to those of some ranks."""
+        for rank, pid in enumerate(self.pids):
+            if self.codes[pid] is None and (ranks is None or rank in ranks):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
