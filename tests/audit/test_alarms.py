@@ -81,3 +81,15 @@ def test_a_loss_that_is_no_number_is_an_alarm_also_without_a_reward():
     (alarm,) = watch.logged(4, {"loss": float("nan"), "grad_norm": float("inf")})
     assert alarm.startswith("alarm not-finite: loss and grad_norm are no finite number at step 4")
     assert watch.logged(5, {"loss": float("nan")}) == []
+
+
+def test_a_sampler_with_other_weights_is_said_once():
+    assert names(fed(Watch(), 3, **{"sampling/sampling_logp_difference/mean": 1.5})) == ["sampler-disagrees"]
+    assert fed(Watch(), 3, **{"sampling/sampling_logp_difference/mean": 0.02}) == []
+
+
+def test_alarms_go_on_from_where_they_were():
+    first, second = Watch("ABCDE"), Watch("ABCDE")
+    assert fed(first, PATIENCE - 1, reward=0.0, reward_std=0.0) == []
+    second.load_state_dict(first.state_dict())
+    assert names(fed(second, 1, reward=0.0, reward_std=0.0)) == ["reward-flat-at-zero"]

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 PATIENCE = 10  # logged steps in a row before a steady state counts
+MISMATCH = 0.1  # mean |log-probability of the sampler - of the trainer|; kernels and bf16 explain some hundredths
 ENOUGH = 200  # answers before their distribution counts
 
 
@@ -44,7 +45,7 @@ class Watch:
 
     def logged(self, step: int, logs: Mapping[str, Any]) -> list[str]:
         """Take what TRL logs for a training step; returns new alarms."""
-        found = self._not_finite(step, logs)
+        found = self._not_finite(step, logs) + self._other_weights(step, logs)
         reward = logs.get("reward")
         if not isinstance(reward, (int, float)):
             return found
@@ -98,6 +99,18 @@ class Watch:
             f"{' and '.join(broken)} {'is' if len(broken) == 1 else 'are'} no finite number at step {step}",
             "the learning rate is too high, the precision too low, or a row holds what no number can be made of",
             "stop: the weights are lost. Start again from an earlier checkpoint with a lower learning_rate, a longer warmup_steps, max_grad_norm: 1.0, or bf16",
+        )
+
+    def _other_weights(self, step: int, logs: Mapping[str, Any]) -> list[str]:
+        apart = logs.get("sampling/sampling_logp_difference/mean")
+        if not isinstance(apart, (int, float)) or apart <= MISMATCH:
+            return []
+        return self._raise(
+            "sampler-disagrees",
+            f"the sampler's log-probabilities are {apart:.3f} away from the trainer's on average (step {step})",
+            "vLLM samples with other weights than those that are trained (a server that was started anew, or another model), or with another "
+            "precision or chat template",
+            "restart the server with the recipe's model and dtype; if the figure stays, set vllm_importance_sampling_correction: true or lower num_iterations",
         )
 
     def _for_long(self, name: str, now: bool) -> bool:

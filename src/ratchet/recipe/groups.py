@@ -201,6 +201,14 @@ class Faults:
     """Worker processes that grade and reward; null: one for a task of one's own, none for Ratchet's tasks, 0: none."""
     max_bad_steps: int = 3
     """Steps in a row whose loss or gradient is no finite number, before the run stops."""
+    server_timeout: float = 600.0
+    """Seconds that one request to a vLLM server may take: a whole generation."""
+    server_wait: float = 900.0
+    """Seconds to wait for a vLLM server that went away in mid-run."""
+    server_log: str | None = None
+    """Its log, whose end is shown when it does not come up or back."""
+    upload_wait: float = 120.0
+    """Seconds at the end of a run in which the Hub is still tried; then the command that uploads what is left is printed."""
     hang_timeout: float = 900.0
     """Seconds without a pass through the model, after which a process leaves (a vLLM generation must fit in)."""
 

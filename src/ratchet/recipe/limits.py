@@ -98,10 +98,10 @@ POSITIVE = frozenset(
     "learning_rate per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps num_train_epochs "
     "max_completion_length max_length temperature lora_r lora_alpha steps_per_generation generation_batch_size num_iterations adam_epsilon "
     "vllm_gpu_memory_utilization vllm_max_model_length vllm_tensor_parallel_size save_total_limit logging_steps save_steps eval_steps "
-    "max_new_tokens vocab_size repetition_penalty epsilon batch_size max_rows rows every queries window max_train max_validation max_test train validation test keep_every reward_timeout max_bad_steps hang_timeout".split()
+    "max_new_tokens vocab_size repetition_penalty epsilon batch_size max_rows rows every queries window max_train max_validation max_test train validation test keep_every reward_timeout max_bad_steps hang_timeout server_timeout".split()
 )
 NOT_NEGATIVE = frozenset(
-    "beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples show overlap_ngram price_per_hour grace wait_for_space reward_workers".split()
+    "beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples show overlap_ngram price_per_hour grace wait_for_space reward_workers server_wait upload_wait".split()
 )
 AT_MOST_ONE = frozenset(
     "top_p min_p lora_dropout vllm_gpu_memory_utilization adam_beta1 adam_beta2 guess_share wrong_share lookup_share careless_share margin hack hack_correct gold faulty_rows max_skipped".split()

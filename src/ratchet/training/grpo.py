@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from accelerate import PartialState
+
 from ratchet.checkpoints.resume import LATEST
 from ratchet.recipe import Recipe
 from ratchet.rewards.for_trl import Grader, reward_functions
 from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
 from ratchet.training.judges import judges
 from ratchet.training.run import Run, run
+from ratchet.training.server import Server, wait_until_ready
 
 
 def train(recipe: Recipe, resume: str = LATEST, anyway: bool = False) -> dict[str, Any]:
@@ -23,7 +26,9 @@ def build(prepared: Run) -> Any:
     recipe, arguments = prepared.recipe, prepared.arguments
     arguments.model_init_kwargs = model_settings(prepared)
     arguments.reward_weights = [term.weight for term in recipe.rewards]
-    workers = judges(recipe)
+    workers, served = judges(recipe), recipe.get("use_vllm") and recipe.get("vllm_mode") == "server"
+    if served and PartialState().is_main_process:
+        wait_until_ready(recipe)
     grader = Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length"), judges=workers)
     trainer = RecipeGRPOTrainer(
         model=prepared.model_path,
@@ -34,6 +39,8 @@ def build(prepared: Run) -> Any:
         processing_class=prepared.tokenizer,
         **trainer_extras(prepared),
     )
+    if served:
+        trainer.server = Server(trainer, recipe)
     listeners = [prepared.alarms.saw]
     if recipe.curriculum is not None:
         trainer.stages = Stages(recipe.curriculum, trainer.accelerator)

@@ -112,8 +112,11 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
         print(plan(prepared), flush=True)
     trainer = build(prepared)
     attach(trainer, prepared, began)
+    heartbeat = Heartbeat(recipe.faults.hang_timeout, trainer.faults.folder, trainer.accelerator)
+    if trainer.server is not None:
+        trainer.server.beat = heartbeat.beat
     try:
-        with trainer.stopping.listening(), Heartbeat(recipe.faults.hang_timeout, trainer.faults.folder, trainer.accelerator).watching(trainer.model):
+        with trainer.stopping.listening(), heartbeat.watching(trainer.model):
             trainer.train(resume_from_checkpoint=None if start.checkpoint is None else str(start.checkpoint.path))
             trained = trainer.keeper.earlier + time.perf_counter() - began
             trainer.save_model()
@@ -130,6 +133,18 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
     finally:
         if trainer.judges is not None:
             trainer.judges.close()
+
+
+def _push(trainer: Any, folder: Path) -> None:
+    """Push the finished model, and say what could not be."""
+    from ratchet.training.uploads import Upload
+
+    trainer.uploads.add(Upload(folder, f"after {trainer.state.global_step} steps"))
+    left = trainer.uploads.close()
+    if not left:
+        print(f"pushed to {trainer.uploads.name}", flush=True)
+    for command in left:
+        print(f"warning: not everything could be pushed to the Hub; when it can be reached, type\n  {command}", flush=True)
 
 
 def _nothing_to_do(recipe: Recipe, result: dict[str, Any]) -> dict[str, Any]:
@@ -277,6 +292,7 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
     from ratchet.training.observing import observe
     from ratchet.training.progress import ProgressLine
     from ratchet.training.stopping import Stopping
+    from ratchet.training.uploads import Uploads
 
     recipe = prepared.recipe
     settings, task = recipe.evaluation, recipe.task
@@ -285,6 +301,8 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
     trainer.remove_callback(ProgressCallback)
     trainer.faults = prepared.faults
     trainer.keeper = Keeper(trainer, prepared, began)
+    if recipe.get("push_to_hub") and trainer.accelerator.is_main_process:
+        trainer.uploads = Uploads(recipe)
     trainer.stopping = Stopping(recipe.checkpointing.grace, trainer.accelerator)
     trainer.args.eval_on_start = recipe.evaluation.before and prepared.start.checkpoint is None
     for callback in (trainer.keeper, trainer.stopping):
@@ -321,6 +339,8 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
         write_json(folder / "result.json", result)
         page = attempt("the report", lambda: write(folder)) if prepared.recipe.report.mode == "on" else None
         print(summary(trainer.results, prepared.recipe, result, page), flush=True)
+        if trainer.uploads is not None:
+            _push(trainer, folder)
     trainer.accelerator.wait_for_everyone()
     trainer.end()
     return result

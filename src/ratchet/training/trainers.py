@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from ratchet.training.judges import Judges
 from ratchet.training.keeping import Keeper
 from ratchet.training.sampling import epoch_sampler
 from ratchet.training.stopping import Stopping
+from ratchet.training.uploads import Upload, Uploads
 
 
 class Evaluating:
@@ -103,11 +105,29 @@ class Kept:
     Attributes:
         keeper: None outside a run; then checkpoints are TRL's.
         stopping: listens for signals.
+        uploads: pushes to the Hub (main process).
     """
 
     keeper: Keeper | None = None
     stopping: Stopping | None = None
+    uploads: Uploads | None = None
     sampler: Any = None
+
+    def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
+        """Ask nothing of the Hub before training: ``uploads`` makes the repository when it uploads the first time."""
+        self.hub_model_id = self.args.hub_model_id or Path(self.args.output_dir).absolute().name
+        self.push_in_progress = None
+
+    def push_to_hub(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: ``save_model`` would push in the foreground here, and end a run that is trained if the Hub fails."""
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        strategy = str(getattr(self.args.hub_strategy, "value", self.args.hub_strategy))
+        if self.uploads is None or strategy == "end":
+            return
+        folder, message = Path(checkpoint_folder), f"step {self.state.global_step}"
+        named = {"checkpoint": "last-checkpoint", "all_checkpoints": folder.name}.get(strategy)
+        self.uploads.add(Upload(folder, message), *([Upload(folder, f"{message}, to go on from", named)] if named else []))
 
     def _get_output_dir(self, trial: Any) -> str:
         if self.keeper is not None and self.keeper.saving:
@@ -157,10 +177,12 @@ class Guarded:
     Attributes:
         faults: None outside a run; then everything is as in TRL.
         judges: worker processes for rewards, where there are any.
+        server: stands before a vLLM server, where there is one.
     """
 
     faults: Faults | None = None
     judges: Judges | None = None
+    server: Any = None
 
     @property
     def _watches_steps(self) -> bool:
