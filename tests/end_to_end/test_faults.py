@@ -129,7 +129,7 @@ def test_a_mistyped_command_leaves_an_earlier_run_where_it_is(script, tmp_path):
 
 
 def test_a_checkpoint_that_is_none(script):
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--resume_from_checkpoint", "outputs/nope", says="outputs/nope is no checkpoint")
+    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--resume", "outputs/nope", says="outputs/nope is no checkpoint")
 
 
 def test_a_number_of_processes_without_a_launcher(script):

@@ -151,19 +151,21 @@ def run(root: Path, place: Path, kills: int, rounds: int, processes: Sequence[in
     unknown = set(names) - {fault.name for fault in FAULTS}
     if unknown:
         raise UserError(f"--faults: there is no fault {', '.join(sorted(unknown))}; there are {', '.join(fault.name for fault in FAULTS)}")
-    print("| fault | processes | injected | resumed | numbers identical | seconds lost, median (most) |\n|---|---|---|---|---|---|", flush=True)
-    well = True
+    benches = []
     for count in processes:
-        folder = place / f"{count}-processes"
-        folder.mkdir(parents=True)
-        bench = Bench(root, folder, count, Random(seed))
-        for fault in chosen:
-            if count not in fault.processes:
-                continue
-            tally = bench.torture(fault, kills if fault.name == "SIGKILL" else rounds)
-            lost = f"{statistics.median(tally.lost):.1f} ({max(tally.lost):.1f})" if tally.lost else ""
-            print(f"| {fault.name} | {count} | {tally.injected} | {tally.resumed} | {tally.identical} | {lost} |", flush=True)
-            for text in tally.wrong:
-                print(f"different: {text}", file=sys.stderr, flush=True)
-            well &= tally.injected == tally.resumed == tally.identical
+        (place / f"{count}-processes").mkdir(parents=True)
+        benches.append(Bench(root, place / f"{count}-processes", count, Random(seed)))
+    on = " + ".join({1: "one process", 2: "two"}[count] for count in processes)
+    print(f"| fault ({on}) | injected | resumed | numbers identical | seconds lost, median (most) |\n|---|---|---|---|---|", flush=True)
+    well = True
+    for fault in chosen:
+        tallies = [bench.torture(fault, kills if fault.name == "SIGKILL" else rounds) for bench in benches if bench.processes in fault.processes]
+        if not tallies:
+            continue
+        counts = [" + ".join(str(getattr(tally, name)) for tally in tallies) for name in ("injected", "resumed", "identical")]
+        lost = [f"{statistics.median(tally.lost):.1f} ({max(tally.lost):.1f})" for tally in tallies if tally.lost]
+        print(f"| {' | '.join([fault.name, *counts, ', '.join(lost)])} |", flush=True)
+        for text in (text for tally in tallies for text in tally.wrong):
+            print(f"different: {text}", file=sys.stderr, flush=True)
+        well &= all(tally.injected == tally.resumed == tally.identical for tally in tallies)
     return well

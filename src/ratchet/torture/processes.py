@@ -13,10 +13,43 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 _STEP = re.compile(r"^step +(\d+)/\d+ ", re.MULTILINE)
+
+
+def become(
+    folder: Path, words: Sequence[str], environ: Mapping[str, str], stdout: Path, stderr: Path, prepare: Callable[[], None] = lambda: None
+) -> None:
+    """Be a process that runs a script, as if it had just been started; does not return.
+
+    Args:
+        words: the script and its arguments.
+        prepare: called before it.
+    """
+    code = 1
+    try:
+        os.setsid()
+        os.chdir(folder)
+        for number, path in ((1, stdout), (2, stderr)):
+            os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
+        os.environ.clear()
+        os.environ.update(environ)
+        sys.argv = list(words)
+        sys.path[0] = str(Path(words[0]).parent)
+        prepare()
+        runpy.run_path(words[0], run_name="__main__")
+        code = 0
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
+    except BaseException:  # as the interpreter would
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
 
 
 class Training:
@@ -51,30 +84,8 @@ class Training:
             sys.stdout.flush()
             pid = os.fork()
             if pid == 0:
-                self._become(folder, list(words), environ, prepare)
+                become(folder, words, {**os.environ, **environ}, self.console, self.console, prepare)
             self.codes[pid] = None
-
-    def _become(self, folder: Path, words: list[str], environ: dict[str, str], prepare: Callable[[], None]) -> None:
-        code = 1
-        try:
-            os.setsid()
-            os.chdir(folder)
-            handle = os.open(self.console.name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-            os.dup2(handle, 1)
-            os.dup2(handle, 2)
-            os.environ.update(environ)
-            sys.argv = words
-            prepare()
-            runpy.run_path(words[0], run_name="__main__")
-        except SystemExit as left:
-            code = left.code if isinstance(left.code, int) else 1
-        except BaseException:  # as the interpreter would
-            traceback.print_exc()
-        finally:
-            with contextlib.suppress(Exception):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(code)
 
     def again(self) -> "Training":
         """The same command once more, by one process, beside this one."""

@@ -110,7 +110,9 @@ class _Worker:
         """Kill it with everything it started; returns how it had ended."""
         if self.process is None:
             return "not started"
-        code = self.process.poll()
+        code = None
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it has just closed its end, perhaps, and is about to end
+            code = self.process.wait(0.2)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
