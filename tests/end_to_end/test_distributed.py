@@ -74,6 +74,17 @@ def test_fsdp2_trains_and_saves_a_model_that_loads(script, tmp_path):
     check_saved(tmp_path / "out", adapter=False, script=script)
 
 
+@pytest.mark.slow
+def test_fsdp2_goes_on_from_a_checkpoint_exactly(script, tmp_path):
+    words = (str(HERE / "fsdp_on_cpu.py"), "sft", "recipes/debug/sft.yaml", "--use_cpu", "false", "--bf16", "false", "--report", "off", *QUICK)
+    words += ("--max_steps", "4", "--save_strategy", "steps", "--save_steps", "2")
+    how = {"launch": "fsdp2", "processes": 2, "options": ("--mixed_precision", "no"), "ACCELERATE_TORCH_DEVICE": "cpu"}
+    script(*words, **how)
+    whole = (tmp_path / "out/model.safetensors").read_bytes()
+    assert "after step 2" in script(*words, "--resume", "2", **how).stdout
+    assert (tmp_path / "out/model.safetensors").read_bytes() == whole
+
+
 def test_an_evaluation_gives_the_same_numbers_on_one_process_and_on_two(script, tmp_path):
     words = ("scripts/evaluate.py", "recipes/debug/grpo.yaml", "--evaluation.samples", "4", "--evaluation.batch_size", "16")
     script(*words, "--output", "one.json", "--completions", "one.jsonl")

@@ -125,6 +125,15 @@ def test_another_version_is_said_and_goes_on(stopped, tmp_path):
     assert code == 0 and "not exact: trl 1.15.0 then, " in said
 
 
+def test_a_checkpoint_of_the_model_alone_is_said_and_goes_on(tmp_path):
+    first = Running(tmp_path, [*GRPO, "--save_only_model", "true"])
+    first.wait_for("step     3/14")
+    first.process.send_signal(signal.SIGTERM)
+    assert first.ends() == 75
+    again = Running(tmp_path, [*GRPO, "--save_only_model", "true"])
+    assert again.ends() == 0 and "not exact: the checkpoint holds no optimiser" in again.text()
+
+
 def test_another_number_of_processes_is_said_and_goes_on(stopped, tmp_path):
     shutil.copytree(stopped / "out", tmp_path / "out")
     run = Running(tmp_path, [*TWO, *GRPO[1:], "--per_device_train_batch_size", "8", "--resume-anyway"])

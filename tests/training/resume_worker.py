@@ -42,6 +42,8 @@ CASES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "sft-epochs": ("sft", "--data.generated.train 48 --gradient_accumulation_steps 2 --per_device_train_batch_size 8", (4, 6)),
     "sft-lora": ("sft", LORA, (3,)),
 }
+# Under an accelerate configuration of DeepSpeed.
+CASES_OF_DEEPSPEED = {"deepspeed": ("grpo", "--bf16 true --steps_per_generation 4 --per_device_train_batch_size 8", (3,))}
 
 
 def carry_out(trainer: str, folder: Path, options: str) -> None:
@@ -88,7 +90,7 @@ if __name__ == "__main__":
     prepare_trainers()
     place = Path(sys.argv[1])
     for name in sys.argv[2:] or CASES:
-        trainer, options, steps = CASES[name]
+        trainer, options, steps = {**CASES, **CASES_OF_DEEPSPEED}[name]
         folder, whole = place / name, place / f"{name}-whole"
         carry_out(trainer, folder, options)
         if PartialState().is_main_process:

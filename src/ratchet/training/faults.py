@@ -112,7 +112,8 @@ class Faults:
         batches, self._batches = self._batches, []
         flag = torch.zeros((), device=accelerator.device) if bad is None else bad.float().reshape(())
         if grad_norm is not None:
-            norm = torch.as_tensor(grad_norm, device=accelerator.device, dtype=torch.float32).reshape(())
+            whole = grad_norm.full_tensor() if hasattr(grad_norm, "full_tensor") else grad_norm  # FSDP2's is spread over processes
+            norm = torch.as_tensor(whole, device=accelerator.device, dtype=torch.float32).reshape(())
             flag = flag + (~torch.isfinite(norm)).float()
         if accelerator.num_processes > 1:
             flag = accelerator.reduce(flag)

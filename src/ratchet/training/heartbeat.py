@@ -24,12 +24,22 @@ class Heartbeat:
 
     def __init__(self, timeout: float, folder: Path, accelerator: Any):
         self.timeout, self.folder, self.accelerator = timeout, folder, accelerator
-        self._last = time.monotonic()
+        self._last, self._resting = time.monotonic(), False
         self._ended = threading.Event()
 
     def beat(self, *ignored: Any) -> None:
         """Something was done."""
         self._last = time.monotonic()
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Expect no beat while the block lasts: a checkpoint may wait long for room."""
+        self._resting = True
+        try:
+            yield
+        finally:
+            self._resting = False
+            self.beat()
 
     @contextmanager
     def watching(self, model: Any) -> Iterator[None]:
@@ -46,7 +56,7 @@ class Heartbeat:
     def _watch(self) -> None:
         while not self._ended.wait(min(5.0, self.timeout / 4)):
             silent = time.monotonic() - self._last
-            if silent > self.timeout:
+            if silent > self.timeout and not self._resting:
                 self._leave(silent)
 
     def _leave(self, silent: float) -> None:

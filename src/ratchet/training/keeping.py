@@ -56,6 +56,9 @@ class Keeper(TrainerCallback):
         if self.start.checkpoint is not None:
             self._restore(self.start.checkpoint.path)
             reasons = list(not_exact(self.start.then, self.made_from)) if self.start.then else []
+            folder = self.start.checkpoint.path
+            if not any(folder.glob("optimizer*")) and not any(folder.glob("global_step*")):
+                reasons.append("the checkpoint holds no optimiser (save_only_model)")
             reasons += ["vLLM draws other samples than before"] if getattr(args, "use_vllm", False) else []
             for reason in reasons:
                 self.accelerator.print(f"not exact: {reason}; the run goes on, with other numbers than without the stop", flush=True)

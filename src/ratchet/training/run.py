@@ -112,7 +112,7 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
         print(plan(prepared), flush=True)
     trainer = build(prepared)
     attach(trainer, prepared, began)
-    heartbeat = Heartbeat(recipe.faults.hang_timeout, trainer.faults.folder, trainer.accelerator)
+    heartbeat = trainer.heartbeat = Heartbeat(recipe.faults.hang_timeout, trainer.faults.folder, trainer.accelerator)
     if trainer.server is not None:
         trainer.server.beat = heartbeat.beat
     try:

@@ -16,6 +16,7 @@ from ratchet.evaluation.evaluate import Result
 from ratchet.rewards.for_trl import Grader
 from ratchet.training.curriculum import Stages, staged_sampler
 from ratchet.training.faults import Faults
+from ratchet.training.heartbeat import Heartbeat
 from ratchet.training.judges import Judges
 from ratchet.training.keeping import Keeper
 from ratchet.training.sampling import epoch_sampler
@@ -106,11 +107,13 @@ class Kept:
         keeper: None outside a run; then checkpoints are TRL's.
         stopping: listens for signals.
         uploads: pushes to the Hub (main process).
+        heartbeat: notices when nothing happens any more.
     """
 
     keeper: Keeper | None = None
     stopping: Stopping | None = None
     uploads: Uploads | None = None
+    heartbeat: Heartbeat | None = None
     sampler: Any = None
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
@@ -140,7 +143,7 @@ class Kept:
             return
         push, self.args.push_to_hub = self.args.push_to_hub, False  # a checkpoint is pushed from its final place
         try:
-            with self.timed("checkpoint"):
+            with self.timed("checkpoint"), nullcontext() if self.heartbeat is None else self.heartbeat.resting():
                 self.keeper.save(lambda: super(Kept, self)._save_checkpoint(model, trial))
         finally:
             self.args.push_to_hub = push
