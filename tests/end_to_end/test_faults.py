@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -173,3 +174,49 @@ def test_a_second_run_on_the_same_folder_is_refused_and_harms_nothing(script, tm
             first.kill()
     script("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--output_dir", "out")  # a killed run leaves no lock
     assert not list(tmp_path.glob(".out.*"))
+
+
+@pytest.mark.parametrize("key", ["trust_remote_code: true", "model_init_kwargs: {trust_remote_code: true}"])
+def test_a_recipe_cannot_decide_that_code_from_elsewhere_runs(script, tmp_path, key):
+    (tmp_path / "mine.yaml").write_text(f"extends: {ROOT}/recipes/debug/grpo.yaml\n{key}\n")
+    refused(script, "scripts/grpo.py", "mine.yaml", says="mine.yaml:2: trust_remote_code runs code that comes with a model")
+
+
+def test_a_checkpoint_of_another_run_that_holds_pickles_is_refused(script, tmp_path):
+    (tmp_path / "theirs/global_step3").mkdir(parents=True)
+    (tmp_path / "theirs/trainer_state.json").write_text('{"global_step": 3}')
+    refused(
+        script,
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--resume",
+        "theirs",
+        says="holds global_step3, which DeepSpeed and FSDP read as pickles",
+    )
+
+
+class Run:
+    """Pickled code."""
+
+    command = ""
+
+    def __reduce__(self):
+        return (os.system, (self.command,))
+
+
+def test_pickles_in_the_place_of_tensors_do_not_run(script, tmp_path):
+    import torch
+
+    Run.command = f"touch {tmp_path}/ran"
+
+    words = ("--max_steps", "2", "--save_strategy", "steps", "--save_steps", "1", "--report", "off", "--evaluation.max_rows", "4")
+    script("scripts/grpo.py", "recipes/debug/grpo.yaml", *words, "--output_dir", "out")
+    for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "ratchet_state_0.pt", "training_args.bin"):
+        folder = tmp_path / f"theirs-{name}"
+        shutil.copytree(tmp_path / "out/checkpoint-1", folder)
+        (folder / "manifest.json").unlink()
+        torch.save(Run(), folder / name)
+        harmless = name == "training_args.bin"  # nothing reads it
+        done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", *words, "--output_dir", "new", "--resume", folder.name, code=0 if harmless else 2)
+        assert not (tmp_path / "ran").exists() and "Traceback" not in done.stderr, name
+        assert harmless or f"{folder.name} cannot be loaded (UnpicklingError" in done.stderr

@@ -57,6 +57,11 @@ def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, *, downlo
     else:
         path = download(recipe) if wanted == HUB else run / f"checkpoint-{int(wanted)}" if wanted.isdecimal() else Path(wanted)
         start = Start(_named(path, run))
+        if not start.inside(run) and not anyway and (pickles := _pickles(path)):
+            raise UserError(
+                f"--resume: {path} is of another run and holds {pickles}, which DeepSpeed and FSDP read as pickles: these run any code they hold. "
+                "Add --resume-anyway if you trust where it comes from"
+            )
         if not start.then:
             start.notes.append(f"{path} has no manifest: whether it is whole, and what it was made from, cannot be checked")
     start.anyway = anyway
@@ -102,6 +107,15 @@ def _latest(recipe: Recipe, run: Path) -> Start:
     for torn, fault in faulty:
         notes.append(f"{torn.path.name} is not whole: {fault}; moved it to {set_aside(torn.path)}")
     return Start(checkpoint, notes=notes)
+
+
+def _pickles(folder: Path) -> str:
+    found = [
+        p
+        for p in (*folder.glob("global_step*"), *folder.glob("*.bin"), *folder.glob("pytorch_model_fsdp*"), *folder.glob("optimizer_*"))
+        if p.name != "training_args.bin"
+    ]
+    return ", ".join(sorted({path.name for path in found}))
 
 
 def _named(path: Path, run: Path) -> Checkpoint:

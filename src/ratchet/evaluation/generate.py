@@ -14,6 +14,8 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
+from ratchet.models import PlainText
+
 
 @dataclass(frozen=True)
 class Completion:
@@ -112,9 +114,11 @@ def _completion(tokenizer: Any, ids: list[int], ends: set[int | None]) -> Comple
 def generator(model: Any, tokenizer: Any, template_arguments: dict[str, Any] | None = None, title: str = "") -> Callable:
     """What ``evaluation.evaluate`` calls: conversations and a ``Sampling`` to completions."""
 
+    plain = PlainText(tokenizer)
+
     def generate(conversations: Sequence[Sequence[dict[str, str]]], sampling: Sampling) -> tuple[list[list[Completion]], float]:
         prompts = [
-            tokenizer.apply_chat_template(list(messages), tokenize=False, add_generation_prompt=True, **(template_arguments or {}))
+            tokenizer.apply_chat_template(plain(messages), tokenize=False, add_generation_prompt=True, **(template_arguments or {}))
             for messages in conversations
         ]
         return complete(model, tokenizer, prompts, sampling, title)

@@ -10,6 +10,8 @@ from ratchet.recipe.limits import TRACKERS
 def conflicts(recipe: Any) -> Iterator[str]:
     """What contradicts itself in a recipe, a sentence each, with the place where one key is to blame."""
     place, tree = f"{recipe.path}: ", recipe.tree.value
+    for node in _trusting(tree):
+        yield f"{node.origin}: trust_remote_code runs code that comes with a model; a recipe cannot decide that, --trust_remote_code true on the command line can"
     named = recipe.values.get("model_name_or_path")
     if not named and recipe.from_scratch is None:
         yield f"{place}model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no from_scratch"
@@ -24,6 +26,15 @@ def conflicts(recipe: Any) -> Iterator[str]:
     if recipe.trainer == "grpo" and recipe.get("use_vllm") and recipe.get("use_cpu"):
         yield f"{place}use_vllm needs a GPU, and use_cpu is set"
     yield from (f"{place}{text}" for text in _own_groups(recipe))
+
+
+def _trusting(tree: Mapping[str, Any]) -> Iterator[Any]:
+    """Where a file says that code from elsewhere may run."""
+    settings = getattr(tree.get("model_init_kwargs"), "value", None)
+    for keys in (tree, settings if isinstance(settings, dict) else {}):
+        node = keys.get("trust_remote_code")
+        if node is not None and node.value and not node.origin.startswith(("--", "environment")):
+            yield node
 
 
 def _own_groups(recipe: Any) -> Iterator[str]:

@@ -102,6 +102,7 @@ class Recipe:
         """The resolved recipe: one file that can be run as it is."""
         tree = self.tree.plain()
         tree["output_dir"] = str(self.output_dir)
+        tree.pop("trust_remote_code", None)  # for the command line to say
         return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
 
 

@@ -12,6 +12,7 @@ from datasets import Dataset, disable_progress_bars, load_from_disk
 
 from ratchet.audit.gate import gate
 from ratchet.errors import UserError
+from ratchet.models import PlainText
 from ratchet.recipe import Recipe
 from ratchet.recipe.arithmetic import too_few_rows
 from ratchet.rewards import rehearse
@@ -59,10 +60,15 @@ def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> t
     split = load_split(task)
     notes, audited = list(split.notes), ""
     rehearse(task, recipe.rewards, split.rows)
+    plain = PlainText(tokenizer)
     if recipe.trainer == "grpo":
-        rows = [{**_columns(row), "prompt": task.messages(row)} for row in split.rows]
+        rows = [{**_columns(row), "prompt": plain(task.messages(row))} for row in split.rows]
     else:
-        rows = [{"prompt": task.messages(row), "completion": [{"role": "assistant", "content": task.target(row)}]} for row in split.rows]
+        rows = [
+            {"prompt": plain(task.messages(row)), "completion": plain([{"role": "assistant", "content": task.target(row)}])} for row in split.rows
+        ]
+    if plain.count:
+        notes.append(f"{plain.count} texts spell one of the tokenizer's special tokens; an invisible character in it keeps them text")
     kept = [row for row, length in zip(rows, _lengths(rows, tokenizer, recipe), strict=True) if limit is None or length <= limit]
     if len(kept) < len(rows):
         notes.append(f"dropped {len(rows) - len(kept)} of {len(rows)} training rows that are longer than {limit} tokens")

@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,27 @@ from ratchet.errors import Stopped, UserError
 from ratchet.files import FULL, size_text
 from ratchet.runtime import duration
 from ratchet.training import state as states
+from ratchet.training.memory import is_out_of_memory
 from ratchet.training.provenance import made_from
 
 STATE = "ratchet_state_{}.pt"  # of one process
+
+
+@contextmanager
+def reading(folder: Path | str | None) -> Iterator[None]:
+    """Say what is wrong with a checkpoint that cannot be loaded (pickled code is never run), instead of a traceback."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # whatever torch, safetensors and DeepSpeed raise
+        if folder is None or is_out_of_memory(error):
+            raise
+        said = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"{folder} cannot be loaded ({type(error).__name__}: {said}). Take another with --resume STEP, or start anew with --resume never; "
+            "under DeepSpeed it wants the number of processes that it was saved with"
+        ) from error
 
 
 class Keeper(TrainerCallback):
@@ -71,11 +90,12 @@ class Keeper(TrainerCallback):
         if not path.is_file():
             self.accelerator.print(f"not exact: {folder} is TRL's own, without the completions and sums that Ratchet saves", flush=True)
             return
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        self.earlier = found["seconds"]
-        states.restore_run(self.trainer, found["run"])
-        if same:  # of other processes' completions and sums none can be used
-            states.restore_step(self.trainer, found["step"])
+        with reading(folder):
+            found = torch.load(path, map_location="cpu", weights_only=True)
+            self.earlier = found["seconds"]
+            states.restore_run(self.trainer, found["run"])
+            if same:  # of other processes' completions and sums none can be used
+                states.restore_step(self.trainer, found["step"])
 
     def _announce(self) -> None:
         self.size = self.size or self._estimate()

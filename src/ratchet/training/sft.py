@@ -6,6 +6,7 @@ from datasets import Dataset
 
 from ratchet.checkpoints.resume import LATEST
 from ratchet.errors import UserError
+from ratchet.models import PlainText
 from ratchet.recipe import Recipe
 from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
 from ratchet.training.judges import judges
@@ -28,7 +29,7 @@ def build(prepared: Run) -> Any:
         model=prepared.model_path,
         args=arguments,
         train_dataset=prepared.data.train,
-        eval_dataset=_held_out(recipe),
+        eval_dataset=_held_out(recipe, PlainText(prepared.tokenizer)),
         processing_class=prepared.tokenizer,
         **trainer_extras(prepared),
     )
@@ -37,7 +38,7 @@ def build(prepared: Run) -> Any:
     return trainer
 
 
-def _held_out(recipe: Recipe) -> Dataset | None:
+def _held_out(recipe: Recipe, plain: PlainText) -> Dataset | None:
     """Targets of the evaluated rows, for the held-out loss, where the recipe evaluates during training."""
     if recipe.get("eval_strategy") == "no":
         return None
@@ -45,7 +46,9 @@ def _held_out(recipe: Recipe) -> Dataset | None:
 
     task = recipe.task
     rows = rows_to_evaluate(task, recipe.evaluation)
-    return Dataset.from_list([{"prompt": task.messages(row), "completion": [{"role": "assistant", "content": task.target(row)}]} for row in rows])
+    return Dataset.from_list(
+        [{"prompt": plain(task.messages(row)), "completion": plain([{"role": "assistant", "content": task.target(row)}])} for row in rows]
+    )
 
 
 def _check_targets(dataset: Any) -> None:

@@ -18,7 +18,7 @@ from ratchet.training.curriculum import Stages, staged_sampler
 from ratchet.training.faults import Faults
 from ratchet.training.heartbeat import Heartbeat
 from ratchet.training.judges import Judges
-from ratchet.training.keeping import Keeper
+from ratchet.training.keeping import Keeper, reading
 from ratchet.training.sampling import epoch_sampler
 from ratchet.training.stopping import Stopping
 from ratchet.training.uploads import Upload, Uploads
@@ -161,6 +161,18 @@ class Kept:
         if self.sampler is not None:
             self.sampler.go_on(epochs, steps > 0)
         return epochs, steps
+
+    def _prepare_for_training(self, max_steps: int, train_dataloader: Any, resume_from_checkpoint: str | None) -> Any:
+        with reading(resume_from_checkpoint):
+            return super()._prepare_for_training(max_steps, train_dataloader, resume_from_checkpoint)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        with reading(resume_from_checkpoint):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        with reading(checkpoint):
+            super()._load_rng_state(checkpoint)
 
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         tied = getattr(self.accelerator.unwrap_model(self.model), "all_tied_weights_keys", None) or {}
