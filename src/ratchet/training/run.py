@@ -83,6 +83,11 @@ def run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, resume: s
                 shutil.rmtree(staging(recipe), ignore_errors=True)
             raise
         except (RuntimeError, MemoryError) as error:
+            if "probability tensor contains" in str(error):
+                raise UserError(
+                    f"the model's probabilities are no finite numbers, so nothing can be sampled: its weights are broken, or learning_rate "
+                    f"{recipe.get('learning_rate')} was too high. Go back with --resume STEP (scripts/checkpoints.py list {folder}), or take another model"
+                ) from None
             if not is_out_of_memory(error):
                 raise
             if not main:  # the only one to know, perhaps
