@@ -76,7 +76,7 @@ class Faults:
         path = self.folder / "rewards.jsonl"
         if accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
-            with path.open("a", encoding="utf-8") as file:
+            with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(json.dumps({**entry, "time": time.time()}, ensure_ascii=False, default=str) + "\n" for entry in entries)
         first = entries[0]
         what = f"{first['function']} failed on row {first['row'].get('id', '?')} in step {step + 1}: {first['error']}"
