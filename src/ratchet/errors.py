@@ -1,6 +1,7 @@
 """The one exception that reaches a person as a sentence instead of a traceback."""
 
 import os
+import select
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -29,6 +30,21 @@ class UserErrors(UserError):
         super().__init__("\n".join([*lines, *self.findings]))
 
 
+def reader_left() -> bool:
+    """Whether nobody reads standard output any more; from then on it goes nowhere."""
+    try:
+        sys.stdout.flush()
+        os.write(sys.stdout.fileno(), b"")
+        poll = select.poll()
+        poll.register(sys.stdout.fileno(), select.POLLOUT)
+        gone = any(event & select.POLLERR for _, event in poll.poll(0))
+    except (OSError, ValueError):
+        gone = True
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
+
+
 def command(main: Callable[[], int | None]) -> Callable[[], None]:
     """Turn ``main`` into a console command: a ``UserError`` becomes text on stderr (rank 0 only) and its exit code."""
 
@@ -41,7 +57,8 @@ def command(main: Callable[[], int | None]) -> Callable[[], None]:
                 print(f"{error.word}: {error}", file=sys.stderr, flush=True)
             raise SystemExit(error.code) from None
         except BrokenPipeError:  # `... --show-config | head`
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            if not reader_left():
+                raise
             code = 0
         except KeyboardInterrupt:
             raise SystemExit(130) from None

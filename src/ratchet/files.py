@@ -48,6 +48,24 @@ def size_text(size: float) -> str:
     return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
 
 
+def lock_of(folder: Path) -> Path:
+    """The lock file of a run's folder, the same whatever links lead there."""
+    folder = folder.resolve()
+    return folder.with_name(f".{folder.name}.lock")
+
+
+def in_use(folder: Path) -> bool:
+    """Whether a process holds a run's folder."""
+    try:
+        with lock_of(folder).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 @contextmanager
 def alone(path: Path, what: str, option: str) -> Iterator[None]:
     """Hold a lock file while the block lasts. The lock goes with the process, however that ends; the file is taken away at the end.

@@ -2,16 +2,18 @@
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ratchet.errors import UserError
+from ratchet.errors import UserError, reader_left
 from ratchet.recipe import Recipe
 
 
 def quiet() -> None:
     """Warnings of libraries about themselves are kept away; those about the run stay. Other ranks say nothing."""
+    sys.stdout = sys.stdout if isinstance(sys.stdout, Patient) else Patient(sys.stdout)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -26,6 +28,31 @@ def quiet() -> None:
 
     transformers.utils.logging.disable_progress_bar()
     transformers.utils.logging.set_verbosity(level)
+
+
+class Patient:
+    """Standard output that outlives its reader (``| head``, a lost connection): a run that trains goes on without one."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or not."""
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            reader_left()
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or not."""
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            reader_left()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def check_device(recipe: Recipe) -> None:

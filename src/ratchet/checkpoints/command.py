@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ratchet.checkpoints.store import ASIDE, SAVING, Checkpoint, checkpoints, newest_whole, remove, superfluous
 from ratchet.errors import UserError
-from ratchet.files import alone, read_json, size_text
+from ratchet.files import alone, lock_of, read_json, size_text
 
 
 def table(run: Path) -> str:
@@ -45,7 +45,7 @@ def prune(run: Path, keep: int, keep_every: int | None) -> str:
     Raises:
         UserError: while the run goes on.
     """
-    with alone(run.with_name(f".{run.name}.lock"), f"{run}", "another RUN_DIR"):
+    with alone(lock_of(run), f"{run}", "RUN_DIR"):
         found = _found(run)
         newest, _ = newest_whole(run)
         doomed = [c for c in superfluous(run, keep, keep_every, Path(_best(found) or "-")) if c != newest]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.checkpoints.origin import differences, origin
-from ratchet.checkpoints.store import Checkpoint, checkpoints, newest_whole, recover, set_aside
+from ratchet.checkpoints.store import ASIDE, Checkpoint, checkpoints, newest_whole, recover, set_aside
 from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.recipe import Recipe
@@ -51,12 +51,12 @@ def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, *, downlo
     if wanted == NEVER:
         return Start()
     if wanted == LATEST:
-        start = _latest(recipe, run)
+        start = _latest(recipe, run, anyway)
     elif wanted == "true":
         raise UserError("--resume takes latest, never, hub, a step, or a checkpoint's folder")
     else:
         path = download(recipe) if wanted == HUB else run / f"checkpoint-{int(wanted)}" if wanted.isdecimal() else Path(wanted)
-        start = Start(_named(path, run))
+        start = Start(_named(_taken_back(path, run), run))
         if not start.inside(run) and not anyway and (pickles := _pickles(path)):
             raise UserError(
                 f"--resume: {path} is of another run and holds {pickles}, which DeepSpeed and FSDP read as pickles: these run any code they hold. "
@@ -95,18 +95,31 @@ def leave_later_behind(run: Path, checkpoint: Checkpoint) -> list[str]:
     return [f"moved what came after step {checkpoint.step} to {moved[0].parent}: {', '.join(path.name for path in reversed(moved))}"] if moved else []
 
 
-def _latest(recipe: Recipe, run: Path) -> Start:
+def _latest(recipe: Recipe, run: Path, anyway: bool) -> Start:
     result = read_json(run / "result.json")
     if isinstance(result, dict):
         begun = read_json(run / "run.json")
         then = begun.get("origin") if isinstance(begun, dict) else None
-        same = isinstance(then, dict) and not list(differences(then, origin(recipe)))
-        return Start(finished=result if same else None)
+        same = isinstance(then, dict) and not list(
+            differences({**then, "code": None}, {**origin(recipe), "code": None})
+        )  # newer code finishes nothing anew
+        if same or not anyway:
+            return Start(finished=result if same else None)
     notes = list(recover(run))
     checkpoint, faulty = newest_whole(run)
     for torn, fault in faulty:
         notes.append(f"{torn.path.name} is not whole: {fault}; moved it to {set_aside(torn.path)}")
     return Start(checkpoint, notes=notes)
+
+
+def _taken_back(path: Path, run: Path) -> Path:
+    """A checkpoint that was set aside in this run, in its place again."""
+    if path.resolve().parent != (run / ASIDE).resolve() or not path.is_dir():
+        return path
+    place = run / path.name.split(".")[0]
+    if place.exists():
+        raise UserError(f"--resume: {place} is there too; take that one, or move it away first")
+    return path.rename(place)
 
 
 def _pickles(folder: Path) -> str:

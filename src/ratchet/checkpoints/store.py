@@ -103,7 +103,8 @@ def recover(run: Path) -> Iterator[str]:
             yield f"{folder.name} had been written whole when the run ended, and counts"
         else:
             yield f"the save of {folder.name} was not finished when the run ended; took it away"
-    shutil.rmtree(run / SAVING, ignore_errors=True)
+    for folder in (run / SAVING, *run.glob("_deleting-checkpoint-*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def newest_whole(run: Path) -> tuple[Checkpoint | None, list[tuple[Checkpoint, str]]]:

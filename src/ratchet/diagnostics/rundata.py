@@ -1,6 +1,5 @@
 """A run's folder, read for figures and the report: whatever is there, and a sentence for whatever is not."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +9,8 @@ import yaml
 
 from ratchet.diagnostics.records import FOLDER, parsed, read
 from ratchet.errors import UserError
+from ratchet.files import in_use
 
-RUNNING = 600  # seconds since the last line after which a run without a result counts as stopped
 # What TRL logs of the same, for runs without diagnostics.
 _INSTEAD = {
     "rollout/mean_reward": "reward",
@@ -114,8 +113,7 @@ class RunData:
         """finished, running, or stopped."""
         if self.result:
             return "finished"
-        last = self.log[-1].get("time") if self.log else None
-        return "running" if isinstance(last, (int, float)) and time.time() - last < RUNNING else "stopped"
+        return "running" if in_use(self.folder) else "stopped"
 
     @property
     def step(self) -> int:

@@ -10,6 +10,8 @@ from ratchet.recipe.limits import TRACKERS
 def conflicts(recipe: Any) -> Iterator[str]:
     """What contradicts itself in a recipe, a sentence each, with the place where one key is to blame."""
     place, tree = f"{recipe.path}: ", recipe.tree.value
+    if not recipe.output_dir.name or recipe.output_dir.name == "..":
+        yield f"{place}output_dir: {recipe.values['output_dir']!r} names no folder of its own; write outputs/NAME"
     for node in _trusting(tree):
         yield f"{node.origin}: trust_remote_code runs code that comes with a model; a recipe cannot decide that, --trust_remote_code true on the command line can"
     named = recipe.values.get("model_name_or_path")

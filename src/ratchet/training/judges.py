@@ -13,13 +13,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from multiprocessing import Pipe, connection
 from pathlib import Path
 
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe, load_recipe
-from ratchet.rewards.judge import Case, Verdict, failed, judge
+from ratchet.rewards.judge import UNGRADED, Case, Verdict, failed, judge
 
 START = 120.0  # seconds that a worker may take to come up
 
@@ -41,6 +41,8 @@ class Judges:
 
     def __init__(self, recipe: Recipe, count: int):
         self.recipe, self.timeout = recipe, recipe.faults.reward_timeout
+        self.beat: Callable[[], None] = lambda: None
+        """Called whenever a completion was judged, so that slow judging does not look like a hang."""
         self._workers = [_Worker(recipe.output_dir / "recipe.yaml") for _ in range(count)]
 
     def __call__(self, cases: Sequence[Case]) -> list[Verdict]:
@@ -52,7 +54,9 @@ class Judges:
             for worker in self._workers:
                 if worker not in busy and waiting:
                     index = waiting.pop()
-                    worker.give(cases[index])
+                    if not worker.give(cases[index]):  # it died between two cases: a new one takes this one
+                        worker.end()
+                        worker.give(cases[index])
                     busy[worker] = (index, time.monotonic() + self.timeout)
             until = min(deadline for _, deadline in busy.values())
             ready = connection.wait([worker.pipe for worker in busy], max(0.0, until - time.monotonic()))
@@ -65,7 +69,17 @@ class Judges:
                 else:
                     continue
                 del busy[worker]
+                self.beat()
+                if verdicts[index].failure is not None and self.recipe.faults.on_reward_error == "stop" and cases[index].rewarded:
+                    return self._given_up(verdicts, busy)
         return verdicts
+
+    def _given_up(self, verdicts: list[Verdict | None], busy: Iterable["_Worker"]) -> list[Verdict]:
+        """The run stops, whatever the others are: they are not waited for."""
+        for worker in busy:
+            worker.end()
+        nothing = Verdict(UNGRADED, (0.0,) * len(self.recipe.rewards))
+        return [nothing if verdict is None else verdict for verdict in verdicts]
 
     def _failed(self, error: str) -> Verdict:
         return failed(self.recipe.rewards, "grade or rewards", error)
@@ -84,11 +98,15 @@ class _Worker:
         self.process: subprocess.Popen | None = None
         self.pipe: connection.Connection | None = None
 
-    def give(self, case: Case) -> None:
-        """Send a case, to a new process where there is none."""
+    def give(self, case: Case) -> bool:
+        """Send a case, to a new process where there is none; False where the process had died."""
         if self.process is None:
             self._start()
-        self.pipe.send_bytes(pickle.dumps(case))
+        try:
+            self.pipe.send_bytes(pickle.dumps(case))
+        except OSError:
+            return False
+        return True
 
     def _start(self) -> None:
         self.pipe, theirs = Pipe()

@@ -12,7 +12,7 @@ from accelerate.utils import broadcast_object_list, gather_object
 from transformers import TrainerCallback
 
 from ratchet.checkpoints.origin import not_exact
-from ratchet.checkpoints.store import SAVING, checkpoints, publish, rotate, seal
+from ratchet.checkpoints.store import SAVING, checkpoints, publish, remove, rotate, seal
 from ratchet.errors import Stopped, UserError
 from ratchet.files import FULL, size_text
 from ratchet.runtime import duration
@@ -131,6 +131,20 @@ class Keeper(TrainerCallback):
         self.accelerator.print(f"went back to the end of step {self.trainer.state.global_step} and saved it", flush=True)
 
     # Saving.
+
+    def save_before_evaluation(self) -> None:
+        """Of a run that saves nothing by itself: its last step, so that a signal in the evaluation does not cost all of it."""
+        args, state = self.trainer.args, self.trainer.state
+        last = args.save_strategy == "no" and state.global_step >= state.max_steps and state.global_step != self._saved
+        room = [shutil.disk_usage(self.run).free > 1.1 * (self.size or self._estimate())]
+        if last and (broadcast_object_list(room)[0] if self.accelerator.num_processes > 1 else room[0]):
+            self.trainer._save_checkpoint(self.trainer.model, None)
+
+    def tidy(self) -> None:
+        """The run is finished: of one that asked for no checkpoints, those that stops have made are not needed any more."""
+        if self.trainer.args.save_strategy == "no" and self.accelerator.is_main_process:
+            for checkpoint in checkpoints(self.run):
+                remove(checkpoint)
 
     def save(self, write: Callable[[], None]) -> None:
         """Let ``write`` make a checkpoint of the last finished step, and let it count only when it is whole on the disk.

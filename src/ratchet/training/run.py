@@ -24,7 +24,7 @@ from typing import Any
 
 from ratchet.checkpoints.resume import LATEST, Start, ask, choose, leave_later_behind
 from ratchet.errors import Stopped, UserError
-from ratchet.files import FULL, alone
+from ratchet.files import FULL, alone, lock_of
 from ratchet.hub import last_checkpoint
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
@@ -69,7 +69,7 @@ def run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, resume: s
     began = time.perf_counter()
     folder, main = recipe.output_dir, os.environ.get("RANK", "0") == "0"
     # Two runs on one output folder would mix: the second one is refused, before it touches anything.
-    lock = alone(folder.with_name(f".{folder.name}.lock"), f"output_dir: {folder}", "--output_dir") if main else nullcontext()
+    lock = alone(lock_of(folder), f"output_dir: {folder}", "--output_dir") if main else nullcontext()
     with lock:
         try:
             start = choose(recipe, resume, anyway, download=last_checkpoint) if main else Start()
@@ -120,6 +120,8 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
     heartbeat = trainer.heartbeat = Heartbeat(recipe.faults.hang_timeout, trainer.faults.folder, trainer.accelerator)
     if trainer.server is not None:
         trainer.server.beat = heartbeat.beat
+    if trainer.judges is not None:
+        trainer.judges.beat = heartbeat.beat
     try:
         with trainer.stopping.listening(), heartbeat.watching(trainer.model):
             trainer.train(resume_from_checkpoint=None if start.checkpoint is None else str(start.checkpoint.path))
@@ -346,6 +348,7 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
         print(summary(trainer.results, prepared.recipe, result, page), flush=True)
         if trainer.uploads is not None:
             _push(trainer, folder)
+    trainer.keeper.tidy()
     trainer.accelerator.wait_for_everyone()
     trainer.end()
     return result

@@ -73,8 +73,10 @@ class Stopping(TrainerCallback):
         if self.accelerator.num_processes > 1:
             flag = torch.tensor([float(heard)], device=self.accelerator.device)
             heard = self.accelerator.reduce(flag).item() > 0
-        if heard and state.global_step < state.max_steps:  # after the last step there is only the rest to do
+        if heard:
             self.agreed = control.should_save = True
+            if state.global_step >= state.max_steps:  # an evaluation may take long, and the next start makes it
+                control.should_evaluate = False
         return control
 
     def leave_if_agreed(self, step: int) -> None:

@@ -45,6 +45,8 @@ class Evaluating:
             metrics = super().evaluate(eval_dataset, ignore_keys, metric_key_prefix)
         if self.measure is None:
             return metrics
+        if self.is_in_train and getattr(self, "keeper", None) is not None:
+            self.keeper.save_before_evaluation()
         with self.timed("evaluation"), unwrap_model_for_generation(self.model_wrapped, self.accelerator) as model:
             result = self.measure(model)
         self.results.append((self.state.global_step, result))
@@ -157,7 +159,12 @@ class Kept:
         best = self.state.best_global_step
         if self.keeper is not None and best:  # where it is now, should the run's folder have been moved
             folder = self.keeper.run / f"checkpoint-{best}"
-            self.state.best_model_checkpoint = str(folder) if folder.is_dir() else None
+            if folder.is_dir():
+                self.state.best_model_checkpoint = str(folder)
+            elif self.state.best_model_checkpoint is None and self.args.load_best_model_at_end:
+                self.accelerator.print(
+                    f"the best checkpoint so far (step {best}) is gone: the last model is taken unless a better one comes", flush=True
+                )
         if self.sampler is not None:
             self.sampler.go_on(epochs, steps > 0)
         return epochs, steps
