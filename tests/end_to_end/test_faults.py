@@ -176,10 +176,12 @@ def test_a_second_run_on_the_same_folder_is_refused_and_harms_nothing(script, tm
     assert not list(tmp_path.glob(".out.*"))
 
 
-@pytest.mark.parametrize("key", ["trust_remote_code: true", "model_init_kwargs: {trust_remote_code: true}"])
+@pytest.mark.parametrize(
+    "key", ["trust_remote_code: true", "model_init_kwargs: {trust_remote_code: true}", "model_init_kwargs: {weights_only: false}"]
+)
 def test_a_recipe_cannot_decide_that_code_from_elsewhere_runs(script, tmp_path, key):
     (tmp_path / "mine.yaml").write_text(f"extends: {ROOT}/recipes/debug/grpo.yaml\n{key}\n")
-    refused(script, "scripts/grpo.py", "mine.yaml", says="mine.yaml:2: trust_remote_code runs code that comes with a model")
+    refused(script, "scripts/grpo.py", "mine.yaml", says=f"mine.yaml:2: {key.split('{')[-1].rstrip('}')} runs code that comes with a model")
 
 
 def test_a_checkpoint_of_another_run_that_holds_pickles_is_refused(script, tmp_path):

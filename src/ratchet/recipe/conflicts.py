@@ -1,6 +1,7 @@
 """Checks that need several of a recipe's values, or what the launcher set up, at once."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from ratchet.recipe.groups import FINDINGS
@@ -10,10 +11,11 @@ from ratchet.recipe.limits import TRACKERS
 def conflicts(recipe: Any) -> Iterator[str]:
     """What contradicts itself in a recipe, a sentence each, with the place where one key is to blame."""
     place, tree = f"{recipe.path}: ", recipe.tree.value
-    if not recipe.output_dir.name or recipe.output_dir.name == "..":
-        yield f"{place}output_dir: {recipe.values['output_dir']!r} names no folder of its own; write outputs/NAME"
-    for node in _trusting(tree):
-        yield f"{node.origin}: trust_remote_code runs code that comes with a model; a recipe cannot decide that, --trust_remote_code true on the command line can"
+    folder = recipe.values.get("output_dir")
+    if isinstance(folder, str) and Path(folder).name in ("", ".."):
+        yield f"{place}output_dir: {folder!r} names no folder of its own; write outputs/NAME"
+    for name, node in _trusting(tree):
+        yield f"{node.origin}: {name} runs code that comes with a model; a recipe cannot decide that, the command line can (--trust_remote_code true)"
     named = recipe.values.get("model_name_or_path")
     if not named and recipe.from_scratch is None:
         yield f"{place}model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no from_scratch"
@@ -30,13 +32,14 @@ def conflicts(recipe: Any) -> Iterator[str]:
     yield from (f"{place}{text}" for text in _own_groups(recipe))
 
 
-def _trusting(tree: Mapping[str, Any]) -> Iterator[Any]:
-    """Where a file says that code from elsewhere may run."""
+def _trusting(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What in a file says that code from elsewhere may run."""
     settings = getattr(tree.get("model_init_kwargs"), "value", None)
     for keys in (tree, settings if isinstance(settings, dict) else {}):
-        node = keys.get("trust_remote_code")
-        if node is not None and node.value and not node.origin.startswith(("--", "environment")):
-            yield node
+        for name, runs in (("trust_remote_code", True), ("weights_only", False)):
+            node = keys.get(name)
+            if node is not None and bool(node.value) == runs and not node.origin.startswith(("--", "environment")):
+                yield f"{name}: {str(runs).lower()}", node
 
 
 def _own_groups(recipe: Any) -> Iterator[str]:
