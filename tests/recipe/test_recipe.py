@@ -236,3 +236,29 @@ def test_wrong_values_of_what_is_watched_and_reported_are_named(tmp_path, values
 def test_a_word_stands_for_the_mode_of_a_group(tmp_path, name, mode):
     found = getattr(load_recipe(write(tmp_path, **{name: mode}), environ={}), name)
     assert found.mode == ("off" if mode == "off" else "on")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("a: " + "[" * 30_000, "nested more than 50 levels deep"), ("a: &a [x]\nb: [*a, *a]\n", "is a YAML alias")],
+    ids=["deep", "alias"],
+)
+def test_yaml_that_would_crash_or_grow_is_refused_before_it_is_built(tmp_path, text, says):
+    (tmp_path / "odd.yaml").write_text(text)
+    with pytest.raises(UserError, match=says):
+        load_recipe(tmp_path / "odd.yaml", environ={})
+
+
+def test_trusting_a_model_is_not_for_recipes_however_it_is_written(tmp_path):
+    debug = Path(__file__).resolve().parents[2] / "recipes/debug/grpo.yaml"
+    (tmp_path / "environment.yaml").write_text(f"extends: {debug}\nmodel_init_kwargs: '{{\"trust_remote_code\": true}}'\n")
+    with pytest.raises(UserError, match="model_init_kwargs as text"):
+        load_recipe(tmp_path / "environment.yaml", environ={})
+    assert load_recipe(debug, [("trust_remote_code", "true")], environ={}).values["trust_remote_code"] is True
+
+
+def test_a_password_in_an_address_is_a_secret(tmp_path):
+    debug = Path(__file__).resolve().parents[2] / "recipes/debug/grpo.yaml"
+    with pytest.raises(UserError, match="looks like a secret") as refused:
+        load_recipe(debug, [("vllm_server_base_url", "http://user:hunter2@host:8000")], environ={})
+    assert "hunter2" not in str(refused.value)

@@ -132,3 +132,12 @@ def test_the_format_component_wants_the_answer_line_last():
 
 def test_conversational_completions_are_graded_like_texts():
     assert grade([{"role": "assistant", "content": "Answer: C"}], GOOD).correct
+
+
+@pytest.mark.parametrize("odd", [b'{"question": "\\ud800"}', b"9" * 5000, b"[" * 100_000])
+def test_a_line_that_python_cannot_take_is_named_or_dropped(tmp_path, odd):
+    row = b'{"question": "1 + 1?", "options": ["A)1", "B)2", "C)3", "D)4", "E)5"], "rationale": "1 + 1 = 2", "correct": "B"}\n'
+    (tmp_path / "dev.json").write_bytes(b"\xef\xbb\xbf" + row + odd + b"\n")
+    with pytest.raises(UserError, match=r"dev\.json:2"):
+        AquaRat(source=str(tmp_path)).load("validation")
+    assert len(AquaRat(source=str(tmp_path), bad_rows="drop").load("validation").rows) == 1

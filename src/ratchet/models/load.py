@@ -105,7 +105,7 @@ def position_limit(path: str, revision: str = "main") -> int | None:
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(path, revision=revision).get_text_config()
+        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False).get_text_config()
     except (OSError, ValueError, KeyError) as error:
         raise UserError(_not_loaded("model", path, error)) from None
     return getattr(config, "max_position_embeddings", None)
@@ -127,10 +127,10 @@ def load_for_evaluation(path: str, dtype: str, device: str, revision: str = "mai
             from peft import PeftModel
 
             base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
-            model = AutoModelForCausalLM.from_pretrained(locate(base), dtype=dtype)
+            model = AutoModelForCausalLM.from_pretrained(locate(base), dtype=dtype, trust_remote_code=False)
             model = PeftModel.from_pretrained(model, path).merge_and_unload()
         else:
-            model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, revision=revision)
+            model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, revision=revision, trust_remote_code=False)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise UserError(_not_loaded("model", path, error)) from None
     return model.to(torch.device(device)).eval()

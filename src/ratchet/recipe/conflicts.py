@@ -1,5 +1,6 @@
 """Checks that need several of a recipe's values, or what the launcher set up, at once."""
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -34,12 +35,20 @@ def conflicts(recipe: Any) -> Iterator[str]:
 
 def _trusting(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """What in a file says that code from elsewhere may run."""
-    settings = getattr(tree.get("model_init_kwargs"), "value", None)
+    inits = tree.get("model_init_kwargs")
+    if inits is not None and isinstance(inits.value, str) and not _said_by_user(inits):
+        yield "model_init_kwargs as text, which TRL parses and may be a trust_remote_code that", inits
+    settings = getattr(inits, "value", None)
     for keys in (tree, settings if isinstance(settings, dict) else {}):
         for name, runs in (("trust_remote_code", True), ("weights_only", False)):
             node = keys.get(name)
-            if node is not None and bool(node.value) == runs and not node.origin.startswith(("--", "environment")):
+            if node is not None and bool(node.value) == runs and not _said_by_user(node):
                 yield f"{name}: {str(runs).lower()}", node
+
+
+def _said_by_user(node: Any) -> bool:
+    """Whether a value is the command line's or the environment's: only what a file says has a line."""
+    return re.search(r":\d+$", node.origin) is None
 
 
 def _own_groups(recipe: Any) -> Iterator[str]:

@@ -16,6 +16,7 @@ from ratchet.errors import UserError, UserErrors
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+")
 ENVIRONMENT = "RATCHET_"
+DEEPEST = 50
 NOT_KEYS = {"RATCHET_DATA_DIR"}  # the folder of data that the tests read
 
 
@@ -94,6 +95,7 @@ def _text(path: Path) -> str:
 def parse(text: str, where: str, line_numbers: bool = True) -> Node:
     """Parse YAML into nodes whose origin is ``where``, with the line where there are lines."""
     try:
+        _check_shape(text, where, line_numbers)
         tree = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -102,16 +104,29 @@ def parse(text: str, where: str, line_numbers: bool = True) -> Node:
     if tree is None:
         return Node(None, where)
     duplicates: list[str] = []
-    node = _convert(tree, where, line_numbers, duplicates, 0)
+    node = _convert(tree, where, line_numbers, duplicates)
     if duplicates:
         raise UserErrors(duplicates)
     return node
 
 
-def _convert(tree: yaml.Node, where: str, lines: bool, duplicates: list[str], depth: int) -> Node:
+def _check_shape(text: str, where: str, lines: bool) -> None:
+    """Refuse depth that the YAML library would crash on, and aliases, with which a few bytes become gigabytes."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        origin = f"{where}:{event.start_mark.line + 1}" if lines else where
+        if isinstance(event, (yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+            depth += 1
+            if depth > DEEPEST:
+                raise UserError(f"{origin}: nested more than {DEEPEST} levels deep")
+        elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
+            raise UserError(f"{origin}: *{event.anchor} is a YAML alias; write the value out, or put what recipes share into one that they extend")
+
+
+def _convert(tree: yaml.Node, where: str, lines: bool, duplicates: list[str]) -> Node:
     origin = f"{where}:{tree.start_mark.line + 1}" if lines else where
-    if depth > 50:
-        raise UserError(f"{origin}: nested more than 50 levels deep")
     if isinstance(tree, yaml.MappingNode):
         found: dict[str, Node] = {}
         for key, value in tree.value:
@@ -121,11 +136,11 @@ def _convert(tree: yaml.Node, where: str, lines: bool, duplicates: list[str], de
                 raise UserError(f"{place}: a key is a plain word (to build on another recipe use extends)")
             if name in found:
                 duplicates.append(f"{place}: {name} is given twice, first at {found[name].origin}")
-            child = _convert(value, where, lines, duplicates, depth + 1)
+            child = _convert(value, where, lines, duplicates)
             found[name] = Node(child.value, place, child.text, child.quoted)
         return Node(found, origin)
     if isinstance(tree, yaml.SequenceNode):
-        return Node([_convert(item, where, lines, duplicates, depth + 1) for item in tree.value], origin)
+        return Node([_convert(item, where, lines, duplicates) for item in tree.value], origin)
     return Node(_scalar(tree, origin), origin, tree.value, quoted=tree.style in tuple("'\"|>"))
 
 

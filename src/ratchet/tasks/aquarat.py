@@ -66,6 +66,9 @@ def grade(completion: str | Sequence[Message], row: Row) -> Grade:
     )
 
 
+ARGUING = 50  # closing lines of a rationale that may argue for another letter
+
+
 @dataclass
 class Generated:
     """How many problems are made, and how (``data.source: generated``; see ``tasks.word_problems``)."""
@@ -158,7 +161,9 @@ class AquaRat(Task):
         """The rationale without its own closing letter, then the answer line."""
         ending = f"Answer: {row['correct']}"
         lines = without_closing_letter(row["rationale"]).split("\n")
-        while any(lines):
+        for _ in range(ARGUING):
+            if not any(lines):
+                break
             text = "\n".join([*lines, ending])
             if read_answer(text, row["options"]) == row["correct"]:
                 return text

@@ -2,12 +2,15 @@
 
 import json
 import random
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError, UserErrors
 from ratchet.tasks.base import Row
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Any]]:
@@ -20,11 +23,18 @@ def read_lines(path: Path) -> Iterator[tuple[str, Any]]:
 
 def _parse(line: bytes) -> Any:
     try:
-        return json.loads(line.decode("utf-8"))
+        value = json.loads(line.decode("utf-8-sig"))
+        if _SURROGATE.search(line):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError:
+        return ValueError("half of a surrogate pair, which is no character")
     except UnicodeDecodeError as error:
         return ValueError(f"not UTF-8 (byte {error.start})")
     except json.JSONDecodeError as error:
         return ValueError(f"not JSON: {error.msg} at character {error.pos + 1}")
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+        return ValueError(f"not to be read: {str(error)[:100]}")
 
 
 def read_hub(dataset: str, revision: str | None, split: str, instead: str, configuration: str | None = None) -> Iterator[tuple[str, Any]]:
