@@ -22,7 +22,7 @@ from ratchet.training import grpo, sft
 from ratchet.training.stopping import Stopping
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMON = "--report off --evaluation.after true --evaluation.max_rows 8 --max_steps 8 --save_strategy no --diagnostics.every 3 --logging_steps 3"
+COMMON = "--report off --evaluation.after true --evaluation.max_rows 8 --max_steps 8 --save_strategy steps --save_steps 1000 --diagnostics.every 3 --logging_steps 3"
 LORA = "--use_peft true --lora_target_modules [all-linear] --lora_r 4"
 STAGES = "--curriculum.column correct --curriculum.window 16 --curriculum.max_steps 2" + "".join(f" --curriculum.stages.{c} 0.5" for c in "ABCDE")
 # name -> trainer, options, the steps in the middle of which the run is interrupted
