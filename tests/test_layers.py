@@ -20,7 +20,7 @@ ARROWS = {
     "audit": {"errors", "files", "tasks", "rewards", "recipe"},
     "runtime": {"errors", "recipe"},
     "models": {"errors"},
-    "hub": {"errors", "files", "tasks", "recipe"},
+    "hub": {"errors", "files", "tasks", "recipe", "checkpoints"},
     "diagnostics": {"errors", "files", "tasks", "rewards", "recipe"},
     "evaluation": {"errors", "files", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
     "torture": {"errors", "checkpoints", "tasks", "training"},

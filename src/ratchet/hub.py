@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ratchet.checkpoints.store import step_of
 from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.recipe import Recipe
@@ -83,11 +84,11 @@ def last_checkpoint(recipe: Recipe) -> Path:
         shutil.rmtree(place, ignore_errors=True)
         said = " ".join(str(error).split())[:300]
         raise UserError(f"--resume hub: {name} could not be had from the Hub ({said}); is HF_TOKEN set, and can the Hub be reached?") from None
-    state = read_json(place / "last-checkpoint/trainer_state.json")
-    if not isinstance(state, dict) or not isinstance(state.get("global_step"), int):
+    step = step_of(place / "last-checkpoint")
+    if step is None:
         shutil.rmtree(place, ignore_errors=True)
         raise UserError(f"--resume hub: {name} has no last-checkpoint/; runs with push_to_hub: true and hub_strategy: checkpoint push one")
-    folder = run / f"checkpoint-{state['global_step']}"
+    folder = run / f"checkpoint-{step}"
     if not folder.exists():
         (place / "last-checkpoint").rename(folder)
     shutil.rmtree(place, ignore_errors=True)

@@ -94,34 +94,31 @@ def test_another_recipe_goes_on_when_told_so(stopped, tmp_path):
     assert code == 0 and "goes on although it differs: recipe learning_rate" in said
 
 
-def test_other_rows_are_asked_about(stopped, tmp_path):
-    def other_rows(out: Path) -> None:
-        for path in out.glob("checkpoint-*/manifest.json"):
-            path.write_text(json.dumps({**json.loads(path.read_text()), "data": "other"}))
+def as_if(**changes):
+    """Make the checkpoints say that they were made from something else; of a mapping the entries given."""
 
-    code, said = gone_on(stopped, tmp_path, harm=other_rows)
+    def rewrite(out: Path) -> None:
+        for path in out.glob("checkpoint-*/manifest.json"):
+            manifest = json.loads(path.read_text())
+            for key, value in changes.items():
+                manifest[key] = {**manifest[key], **value} if isinstance(value, dict) else value
+            path.write_text(json.dumps(manifest))
+
+    return rewrite
+
+
+def test_other_rows_are_asked_about(stopped, tmp_path):
+    code, said = gone_on(stopped, tmp_path, harm=as_if(data="other"))
     assert code == 2 and "data    the training rows are others" in said
 
 
 def test_other_code_is_named(stopped, tmp_path):
-    def other_code(out: Path) -> None:
-        for path in out.glob("checkpoint-*/manifest.json"):
-            manifest = json.loads(path.read_text())
-            manifest["code"]["tasks/aquarat.py"] = "0"
-            path.write_text(json.dumps(manifest))
-
-    code, said = gone_on(stopped, tmp_path, harm=other_code)
+    code, said = gone_on(stopped, tmp_path, harm=as_if(code={"tasks/aquarat.py": "0"}))
     assert code == 2 and "code    tasks/aquarat.py was changed" in said
 
 
 def test_another_version_is_said_and_goes_on(stopped, tmp_path):
-    def other_version(out: Path) -> None:
-        for path in out.glob("checkpoint-*/manifest.json"):
-            manifest = json.loads(path.read_text())
-            manifest["versions"]["trl"] = "1.15.0"
-            path.write_text(json.dumps(manifest))
-
-    code, said = gone_on(stopped, tmp_path, harm=other_version)
+    code, said = gone_on(stopped, tmp_path, harm=as_if(versions={"trl": "1.15.0"}))
     assert code == 0 and "not exact: trl 1.15.0 then, " in said
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.checkpoints.origin import differences, origin
-from ratchet.checkpoints.store import ASIDE, Checkpoint, checkpoints, newest_whole, recover, set_aside
+from ratchet.checkpoints.store import ASIDE, MANIFEST, Checkpoint, checkpoints, newest_whole, recover, set_aside, step_of
 from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.recipe import Recipe
@@ -132,12 +132,12 @@ def _pickles(folder: Path) -> str:
 
 
 def _named(path: Path, run: Path) -> Checkpoint:
-    state = read_json(path / "trainer_state.json")
-    if not isinstance(state, dict) or not isinstance(state.get("global_step"), int):
+    step = step_of(path)
+    if step is None:
         there = f"{run} has steps {', '.join(str(c.step) for c in checkpoints(run))}" if checkpoints(run) else f"{run} has none"
         raise UserError(f"--resume: {path} is no checkpoint (a folder with trainer_state.json); {there}")
-    checkpoint = Checkpoint(path, state["global_step"])
-    fault = checkpoint.fault() if (path / "manifest.json").is_file() else None
+    checkpoint = Checkpoint(path, step)
+    fault = checkpoint.fault() if (path / MANIFEST).is_file() else None
     if fault:
         raise UserError(f"--resume: {path} is not whole: {fault}. Take another step, or --resume latest for the newest whole one")
     return checkpoint

@@ -68,6 +68,13 @@ def checkpoints(run: Path) -> list[Checkpoint]:
     return sorted(found, key=lambda checkpoint: -checkpoint.step)
 
 
+def step_of(folder: Path) -> int | None:
+    """The step that a checkpoint was made after; None where the folder is no checkpoint."""
+    state = read_json(folder / "trainer_state.json")
+    step = state.get("global_step") if isinstance(state, dict) else None
+    return step if isinstance(step, int) else None
+
+
 def seal(folder: Path, **about: Any) -> None:
     """Bring every file to the disk, and write the manifest with ``about`` in it."""
     files = _files(folder)

@@ -154,7 +154,7 @@ def evaluate(
 ) -> Result:
     """Grade greedy completions of every row, and ``settings.samples`` sampled ones for pass@k.
 
-    A completion that the grader fails on counts as wrong, and ``Result.failed`` says how many there were.
+    A completion that the grader fails on counts as wrong, and ``Result.failures`` names them.
 
     Args:
         generate: maps (conversations, ``Sampling``) to (completions per row, seconds); see

@@ -10,10 +10,11 @@ from pathlib import Path
 from random import Random
 
 from ratchet.checkpoints.store import SAVING, checkpoints
+from ratchet.errors import Stopped
 from ratchet.torture.processes import Training
 
 TRIGGER, TRIGGER_NAN = "FAULT", "FAULT-nan"
-RESUMABLE = 75
+RESUMABLE = Stopped.code
 
 # A task that misbehaves once when told to: graded in a worker process, like any task of a user's own.
 TASK = f'''

@@ -62,9 +62,7 @@ class Faults:
         """
         here = [(case, verdict.failure) for case, verdict in zip(cases, verdicts, strict=True) if verdict.failure]
         counts = torch.tensor([float(len(cases)), float(len(here))], device=accelerator.device)
-        if accelerator.num_processes > 1:
-            counts = accelerator.reduce(counts)
-        judged, failing = (int(n) for n in counts.tolist())
+        judged, failing = (int(n) for n in accelerator.reduce(counts).tolist())
         self.judged += judged
         if not failing:
             return
@@ -72,7 +70,7 @@ class Faults:
             {"step": step, "row": case.row, "completion": case.text, "function": f.function, "error": f.error, "traceback": f.traceback}
             for case, f in here
         ]
-        entries = gather_object(entries) if accelerator.num_processes > 1 else entries
+        entries = gather_object(entries)
         path = self.folder / "rewards.jsonl"
         if accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -115,9 +113,7 @@ class Faults:
             whole = grad_norm.full_tensor() if hasattr(grad_norm, "full_tensor") else grad_norm  # FSDP2's is spread over processes
             norm = torch.as_tensor(whole, device=accelerator.device, dtype=torch.float32).reshape(())
             flag = flag + (~torch.isfinite(norm)).float()
-        if accelerator.num_processes > 1:
-            flag = accelerator.reduce(flag)
-        if not flag.item():
+        if not accelerator.reduce(flag).item():
             self.in_a_row = 0
             return False
         self.steps += 1

@@ -53,7 +53,7 @@ class Keeper(TrainerCallback):
         self.trainer, self.start, self.began = trainer, prepared.start, began
         self.made_from = made_from(trainer, prepared)
         self.settings, self.run = prepared.recipe.checkpointing, prepared.recipe.output_dir
-        self.alarms, self.faults = prepared.alarms, prepared.faults
+        self.alarms = prepared.alarms
         self.saving = False
         """Whether the trainer is to write into the folder of unfinished saves."""
         self.earlier = 0.0
@@ -135,9 +135,10 @@ class Keeper(TrainerCallback):
     def save_before_evaluation(self) -> None:
         """Of a run that saves nothing by itself: its last step, so that a signal in the evaluation does not cost all of it."""
         args, state = self.trainer.args, self.trainer.state
-        last = args.save_strategy == "no" and state.global_step >= state.max_steps and state.global_step != self._saved
-        room = [shutil.disk_usage(self.run).free > 1.1 * (self.size or self._estimate())]
-        if last and (broadcast_object_list(room)[0] if self.accelerator.num_processes > 1 else room[0]):
+        if args.save_strategy != "no" or state.global_step < state.max_steps or state.global_step == self._saved:
+            return
+        room = shutil.disk_usage(self.run).free > 1.1 * (self.size or self._estimate())
+        if broadcast_object_list([room])[0]:
             self.trainer._save_checkpoint(self.trainer.model, None)
 
     def tidy(self) -> None:
@@ -214,7 +215,7 @@ class Keeper(TrainerCallback):
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError of its own
             full = getattr(error, "errno", None) in FULL or "No space left" in str(error)
             wrong = [(f"{type(error).__name__}: {error}", full or shutil.disk_usage(self.run).free < (self.size or 0) + 2**20)]
-        return gather_object(wrong) if self.accelerator.num_processes > 1 else wrong
+        return gather_object(wrong)
 
     def _wait_for_space(self, until: float) -> None:
         """Wait until a checkpoint fits, at most until the time given."""
@@ -230,9 +231,7 @@ class Keeper(TrainerCallback):
                     )
                     told = time.monotonic()
                 time.sleep(1)
-        if self.accelerator.num_processes > 1:
-            enough = broadcast_object_list([enough])[0]
-        if not enough:
+        if not broadcast_object_list([enough])[0]:
             step, last = self.trainer.state.global_step, checkpoints(self.run)
             kept = f"the last checkpoint is {last[0].path.name}" if last else "there is no checkpoint yet"
             raise Stopped(f"no space for a checkpoint at step {step}; {kept}. Free some, and type the same command again")

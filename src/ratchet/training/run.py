@@ -109,7 +109,7 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
             _build_from_scratch(recipe)  # before TRL's arguments switch ZeRO-3 on, under which one process cannot build
     arguments, model_arguments = make_arguments(recipe)
     state = PartialState()
-    start = broadcast_object_list([start])[0] if state.num_processes > 1 else start
+    start = broadcast_object_list([start])[0]
     if start.finished is not None:
         return _nothing_to_do(recipe, start.finished)
     prepared = prepare(recipe, arguments, model_arguments, start)

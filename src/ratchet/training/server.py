@@ -188,9 +188,7 @@ class Server:
 
     def _agreed(self) -> Exception | None:
         """What went wrong on the main process; raised at once where no waiting helps."""
-        failure = self.failure
-        if self.accelerator.num_processes > 1:
-            failure = broadcast_object_list([failure])[0]
+        failure = broadcast_object_list([self.failure])[0]
         if failure is not None and not _passing(failure):
             raise Fault(f"the vLLM server at {url_of(self.recipe)} refuses: {failure}{tail(self.recipe)}")
         return failure

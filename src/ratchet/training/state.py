@@ -27,7 +27,7 @@ def of_step(trainer: Any) -> dict[str, Any]:
         "tokens": trainer._total_train_tokens,
         "input_tokens": trainer.state.num_input_tokens_seen,
         "alarms": trainer.keeper.alarms.watch.state_dict(),
-        "faults": trainer.keeper.faults.state_dict(),
+        "faults": trainer.faults.state_dict(),
     }
     if trainer.observer is not None:
         found["observer"] = trainer.observer.state_dict()
@@ -63,7 +63,7 @@ def restore_step(trainer: Any, found: Mapping[str, Any]) -> None:
     trainer._total_train_tokens = found["tokens"]
     trainer.state.num_input_tokens_seen = found["input_tokens"]
     trainer.keeper.alarms.watch.load_state_dict(found["alarms"])
-    trainer.keeper.faults.load_state_dict(found["faults"])
+    trainer.faults.load_state_dict(found["faults"])
     if trainer.observer is not None and "observer" in found:
         trainer.observer.load_state_dict(found["observer"])
     if "micro_step" not in found:

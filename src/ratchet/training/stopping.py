@@ -69,11 +69,8 @@ class Stopping(TrainerCallback):
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
         """Where any process has heard a signal, save, and train no further."""
-        heard = self.signal is not None
-        if self.accelerator.num_processes > 1:
-            flag = torch.tensor([float(heard)], device=self.accelerator.device)
-            heard = self.accelerator.reduce(flag).item() > 0
-        if heard:
+        heard = torch.tensor([float(self.signal is not None)], device=self.accelerator.device)
+        if self.accelerator.reduce(heard).item():
             self.agreed = control.should_save = True
             if state.global_step >= state.max_steps:  # an evaluation may take long, and the next start makes it
                 control.should_evaluate = False
