@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,6 +59,26 @@ def demo(tmp_path_factory) -> Demo:
     place = tmp_path_factory.mktemp("demo")
     done = _runner(place)("scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="2")
     return Demo(place / "outputs/demo", done.stdout)
+
+
+def finish(words: Sequence[str], folder: Path, timeout: int, **environ: str) -> subprocess.CompletedProcess:
+    """Run a command to its end. One that takes too long is killed with all that it started, which would slow every later test."""
+    # A process that hangs leaves by itself before that, and says where it was.
+    env = {"RATCHET_FAULTS__HANG_TIMEOUT": str(timeout / 3), **os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    process = subprocess.Popen(words, cwd=folder, env={**env, **environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        stdout, stderr = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        for doomed in [*psutil.Process(process.pid).children(recursive=True), process]:
+            doomed.kill()
+        raise
+    return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
+
+
+@pytest.fixture(scope="session", name="finish")
+def _finish():
+    """``finish``, for tests that start processes of their own."""
+    return finish
 
 
 # Scripts that load torch and trl: their processes are forked from one that has, which saves some seconds each. What the
@@ -117,21 +139,14 @@ def _runner(tmp_path: Path):
         timeout: int = 600,
         **environ: str,
     ):
+        paths = [str(ROOT / word) if word.startswith(("scripts/", "recipes/", "src/")) else word for word in words]
         if launch is None and Path(words[0]).name in WARM and set(environ) <= {"OMP_NUM_THREADS"}:
-            return _warm([str(ROOT / word) if word.startswith(("scripts/", "recipes/", "src/")) else word for word in words], tmp_path, code, timeout)
+            return _warm(paths, tmp_path, code, timeout)
         start = [sys.executable]
         if launch:
             start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / "accelerate_configs" / f"{launch}.yaml")]
             start += ["--main_process_port", "0", *(["--num_processes", str(processes)] if processes else []), *options]
-        env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **environ}
-        done = subprocess.run(
-            [*start, *(str(ROOT / word) if word.startswith(("scripts/", "recipes/", "src/")) else word for word in words)],
-            cwd=tmp_path,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-        )
+        done = finish([*start, *paths], tmp_path, timeout, **environ)
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done
 

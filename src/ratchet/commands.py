@@ -218,6 +218,22 @@ def checkpoints() -> int:
 
 
 @command
+def push() -> None:
+    """Publish a run on the Hub: its checkpoints as revisions, the trained model on main. Nothing but the model, its card, recipe and results goes there."""
+    parser = argparse.ArgumentParser(prog="push.py", description=push.__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's output_dir")
+    parser.add_argument("--repo", metavar="OWNER/NAME", help="in the place of the recipe's hub_model_id")
+    parser.add_argument("--public", action="store_true", help="a new repository is public; without it it is what hub_private_repo says, else private")
+    parser.add_argument("--completions", action="store_true", help="also what the model wrote")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be pushed")
+    given = parser.parse_args()
+    from ratchet.hub.command import publish
+
+    for line in publish(given.run, given.repo, False if given.public else None, given.completions, given.dry_run):
+        print(line, flush=True)
+
+
+@command
 def torture() -> int:
     """Hurt real training runs in every way that is known here, let them go on, and compare them with one that was left alone;
     exit code 1 if a number differs. Needs a CPU, and root for the full disk."""

@@ -2,7 +2,9 @@
 
 import importlib.util
 import json
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,38 +25,143 @@ def push(script, hub, *more: str, **options):
     return script("scripts/grpo.py", "recipes/debug/grpo.yaml", *PUSH.split(), *more, **hub.environ(), **options)
 
 
-def test_a_run_is_pushed_as_it_goes_and_goes_on_from_the_hub(script, tmp_path, hub):
-    done = push(script, hub)
-    assert "pushed to me/model" in done.stdout and hub.private["me/model"]
-    files = hub.files["me/model"]
-    assert {"model.safetensors", "README.md", "tokenizer.json", "recipe.yaml", "last-checkpoint/manifest.json"} <= set(files)
-    kept_home = ("diagnostics/", "data/", "_", "training_args.bin", "run.json", "checkpoint-")
-    assert not [path for path in files if path.startswith(kept_home)]
-    assert files["model.safetensors"] == (tmp_path / "out/model.safetensors").read_bytes()
-    assert "step 2" in hub.commits
-    shutil.move(tmp_path / "out", tmp_path / "lost")
-    again = push(script, hub, "--resume", "hub")
+@pytest.fixture(scope="module")
+def pushed(tmp_path_factory, finish, root):
+    """A run that was pushed as it went: its folder, the Hub, and what it printed."""
+    place, hub = tmp_path_factory.mktemp("pushed"), hub_server.Hub()
+    words = [sys.executable, str(root / "scripts/grpo.py"), str(root / "recipes/debug/grpo.yaml"), *PUSH.split(), "--eval_strategy", "steps"]
+    done = finish([*words, "--eval_steps", "2"], place, 600, **hub.environ())
+    assert done.returncode == 0, done.stderr
+    return place / "out", hub, done.stdout
+
+
+HOME = ("diagnostics", "data", "_", "training_args.bin", "run.json", "checkpoint-", "trainer_state", "optimizer", "report", "audit", "manifest")
+
+
+def test_the_trained_model_is_on_main_and_nothing_that_belongs_at_home(pushed):
+    run, hub, said = pushed
+    assert "pushed to me/model" in said and hub.private["me/model"]
+    files = {path: data for path, data in hub.files("me/model").items() if not path.startswith("last-checkpoint/")}
+    assert {"model.safetensors", "README.md", "tokenizer.json", "recipe.yaml", "result.json", "chat_template.jinja"} <= set(files)
+    assert [path for path in files if path.startswith(HOME)] == []
+    assert files["model.safetensors"] == (run / "model.safetensors").read_bytes()
+
+
+def test_every_checkpoint_has_a_revision_of_its_own_with_its_own_weights_and_card(pushed):
+    run, hub, _ = pushed
+    assert set(hub.branches["me/model"]) == {"main", "step-000002", "step-000004"}
+    for step in (2, 4):
+        files = hub.files("me/model", f"step-{step:06d}")
+        assert files["model.safetensors"] == (run / f"checkpoint-{step}/model.safetensors").read_bytes()
+        assert f"{step} optimiser steps" in files["README.md"].decode() and "| after training |" in files["README.md"].decode()
+        assert [path for path in files if path.startswith((*HOME, "last-checkpoint"))] == []
+    assert not (run / "_pushing").exists() or not any((run / "_pushing").iterdir())
+
+
+def test_no_file_that_is_published_by_itself_is_a_pickle(pushed):
+    _, hub, _ = pushed
+    published = [path for files in hub.branches["me/model"].values() for path in files if not path.startswith("last-checkpoint/")]
+    assert not [path for path in published if path.endswith((".bin", ".pt", ".pth", ".pkl"))]
+
+
+def test_what_was_pushed_loads_from_the_hub_with_the_same_weights(pushed, tmp_path, finish):
+    run, hub, _ = pushed
+    code = (
+        "import sys; from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        "for revision, folder in (('main', '.'), ('step-000002', 'checkpoint-2')):\n"
+        "    one = AutoModelForCausalLM.from_pretrained('me/model', revision=revision).state_dict()\n"
+        "    two = AutoModelForCausalLM.from_pretrained(f'{sys.argv[1]}/{folder}').state_dict()\n"
+        "    assert one.keys() == two.keys() and all(one[k].equal(two[k]) for k in one)\n"
+        "    assert AutoTokenizer.from_pretrained('me/model', revision=revision).chat_template\n"
+        "print('the same')"
+    )
+    done = finish([sys.executable, "-c", code, str(run)], tmp_path, 300, HF_HOME=str(tmp_path / "cache"), **hub.environ())
+    assert "the same" in done.stdout, done.stderr
+
+
+def test_the_snippet_of_the_card_runs(pushed, tmp_path, finish):
+    _, hub, _ = pushed
+    (snippet,) = re.findall(r"```python\n(.*?)```", hub.files("me/model")["README.md"].decode(), re.DOTALL)
+    done = finish([sys.executable, "-c", snippet], tmp_path, 300, HF_HOME=str(tmp_path / "cache"), **hub.environ())
+    assert done.returncode == 0 and done.stdout.strip(), done.stderr
+
+
+def test_the_run_goes_on_from_the_hub(pushed, script, tmp_path):
+    run, hub, _ = pushed
+    again = push(script, hub, "--resume", "hub", "--eval_strategy", "steps", "--eval_steps", "2")
     assert "goes on     after step 4, from out/checkpoint-4" in again.stdout
-    assert (tmp_path / "out/model.safetensors").read_bytes() == (tmp_path / "lost/model.safetensors").read_bytes()
+    assert (tmp_path / "out/model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
 
 
 def test_a_hub_that_fails_for_a_while_costs_warnings_only(script, tmp_path, hub):
-    hub.faults += [500, 0, 429, 503, 500, 500, 0, 500, 500, 500, 500, 500]
+    hub.faults += [500, 0, 429, 503, "half", 500, 0, 500, 500, "half", 500, 500]
     done = push(script, hub)
     assert "it is tried again while training goes on" in done.stdout and "pushed to me/model" in done.stdout
-    assert "last-checkpoint/manifest.json" in hub.files["me/model"]
+    assert "last-checkpoint/manifest.json" in hub.files("me/model")
+    assert hub.files("me/model", "step-000002")["model.safetensors"] == (tmp_path / "out/checkpoint-2/model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("status", [401, None], ids=["token expired", "unreachable"])
-def test_what_could_not_be_pushed_is_named_with_the_command(script, tmp_path, hub, status):
-    if status:
-        hub.faults += [status] * 1000
+FULL = (403, "Private repository storage limit reached, please upgrade your plan")
+REFUSALS = {"expired": 401, "full": FULL, "forbidden": (403, "Forbidden"), "unreachable": None}
+
+
+@pytest.mark.parametrize("fault", REFUSALS)
+def test_what_could_not_be_pushed_is_said_and_pushed_later(script, tmp_path, hub, fault):
+    if fault != "unreachable":
+        hub.faults += [REFUSALS[fault]] * 1000
     else:
         hub.http.shutdown()
         hub.http.server_close()
-    done = push(script, hub, "--faults.upload_wait", "6")
+    done = push(script, hub, "--hub_strategy", "every_save", "--faults.upload_wait", "4")
     assert json.loads((tmp_path / "out/result.json").read_text())["steps"] == 4
-    assert "warning: not everything could be pushed to the Hub" in done.stdout and "hf upload me/model out" in done.stdout
+    assert "warning: step-000002, step-000004, main could not be pushed to me/model" in done.stdout and "scripts/push.py out" in done.stdout
+    said = {"expired": "does not accept the token", "full": "has no room left for me/model", "forbidden": "may not write to me/model"}
+    assert said.get(fault, "could not be pushed") in done.stdout and "Traceback" not in done.stderr
+    if fault != "unreachable":
+        hub.faults.clear()
+        later = script("scripts/push.py", "out", **hub.environ())
+        assert "pushed to me/model" in later.stdout and set(hub.branches["me/model"]) == {"main", "step-000002", "step-000004"}
+
+
+def test_a_dry_run_prints_what_would_be_pushed_and_that_alone_is_pushed(pushed, script, tmp_path):
+    run = shutil.copytree(pushed[0], tmp_path / "run")
+    hub = hub_server.Hub()
+    dry = script("scripts/push.py", "run", "--repo", "me/other", "--dry-run", **hub.environ())
+    assert hub.requests == [] and not (run / "_pushing").exists()
+    script("scripts/push.py", "run", "--repo", "me/other", **hub.environ())
+    blocks = [block.splitlines() for block in re.split(r"\n(?! )", dry.stdout.strip())[1:]]
+    told = {head.split(":")[0]: {line.split()[-1] for line in lines} for head, *lines in blocks}
+    assert told == {branch: set(files) - {".gitattributes"} for branch, files in hub.branches["me/other"].items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("other/model", "this account may not write to other/model"), ("a b", "a b")],
+)
+def test_a_repository_that_cannot_be_ours_is_said(pushed, script, tmp_path, hub, name, said):
+    shutil.copytree(pushed[0], tmp_path / "run")
+    done = script("scripts/push.py", "run", "--repo", name, code=2, **hub.environ())
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_secret_is_not_published(pushed, script, tmp_path, hub):
+    run = shutil.copytree(pushed[0], tmp_path / "run")
+    with (run / "README.md").open("a") as card:
+        card.write("\nuse hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345\n")
+    done = script("scripts/push.py", "run", code=2, **hub.environ())
+    assert "run/README.md:" in done.stderr and "looks like a secret" in done.stderr and hub.requests == []
+
+
+def test_a_card_that_the_hub_refuses_is_said(pushed, script, tmp_path, hub):
+    run = shutil.copytree(pushed[0], tmp_path / "run")
+    card = (run / "README.md").read_text()
+    (run / "README.md").write_text(card.replace("library_name: transformers", "library_name: [1]"))
+    done = script("scripts/push.py", "run", code=2, **hub.environ())
+    assert '"library_name" must be a string' in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_no_run_is_said(script, tmp_path):
+    assert "it has no recipe.yaml" in script("scripts/push.py", str(tmp_path), code=2).stderr
 
 
 def test_a_hub_without_a_checkpoint_is_said(script, hub):
@@ -64,4 +171,4 @@ def test_a_hub_without_a_checkpoint_is_said(script, hub):
 
 def test_a_repository_that_is_not_there_is_said(script, hub):
     done = push(script, hub, "--resume", "hub", code=2)
-    assert "me/model could not be had from the Hub" in done.stderr and "Traceback" not in done.stderr
+    assert "me/model could not be had from the Hub: me/model is not on the Hub" in done.stderr and "Traceback" not in done.stderr

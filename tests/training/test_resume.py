@@ -1,9 +1,7 @@
 """A run that was stopped and goes on computes what it would have computed: weights, optimiser and every logged number, bit for bit."""
 
 import json
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,21 +17,20 @@ def cases() -> list[str]:
     return [line.split('"')[1] for line in lines if line.startswith('    "')]
 
 
-def outcomes(folder: Path, start: list[str], names: list[str]) -> dict[str, dict]:
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([*start, str(WORKER), str(folder), *names], env=env, capture_output=True, text=True, timeout=900)
+def outcomes(finish, folder: Path, start: list[str], names: list[str]) -> dict[str, dict]:
+    done = finish([*start, str(WORKER), str(folder), *names], folder, 900)
     found = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"case"')]
     assert done.returncode == 0, done.stderr[-3000:]
     return {entry["case"]: entry for entry in found}
 
 
 @pytest.fixture(scope="module")
-def on_one(tmp_path_factory) -> dict[str, dict]:
-    return outcomes(tmp_path_factory.mktemp("one"), [sys.executable], cases())
+def on_one(finish, tmp_path_factory) -> dict[str, dict]:
+    return outcomes(finish, tmp_path_factory.mktemp("one"), [sys.executable], cases())
 
 
 @pytest.fixture(scope="module")
-def on_two(tmp_path_factory, root) -> dict[str, dict]:
+def on_two(finish, tmp_path_factory, root) -> dict[str, dict]:
     launch = [
         sys.executable,
         "-m",
@@ -43,14 +40,14 @@ def on_two(tmp_path_factory, root) -> dict[str, dict]:
         "--config_file",
         str(root / "accelerate_configs/cpu2.yaml"),
     ]
-    return outcomes(tmp_path_factory.mktemp("two"), launch, ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "sft"])
+    return outcomes(finish, tmp_path_factory.mktemp("two"), launch, ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "sft"])
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="DeepSpeed builds its CPU communication with g++, which is absent")
 @pytest.mark.parametrize("stage", [pytest.param("zero2", marks=pytest.mark.slow), "zero3"])
-def test_a_stopped_run_under_deepspeed_goes_on_exactly(tmp_path, root, stage):
+def test_a_stopped_run_under_deepspeed_goes_on_exactly(finish, tmp_path, root, stage):
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0", "--num_processes", "2"]
-    found = outcomes(tmp_path, [*launch, "--config_file", str(root / f"accelerate_configs/{stage}.yaml")], ["deepspeed"])
+    found = outcomes(finish, tmp_path, [*launch, "--config_file", str(root / f"accelerate_configs/{stage}.yaml")], ["deepspeed"])
     assert found["deepspeed"]["different"] == [] and found["deepspeed"]["compared"] > 100
 
 

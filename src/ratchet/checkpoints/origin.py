@@ -11,7 +11,7 @@ from ratchet.recipe import Recipe
 ROOMS = ("tasks", "rewards", "training", "models")  # whose code decides what is trained on, and how
 # Keys that change nothing that is computed.
 HARMLESS = frozenset(
-    "output_dir faults diagnostics evaluation.show run_name report report_to tracking audit checkpointing save_total_limit save_steps save_strategy push_to_hub hub_model_id "
+    "output_dir faults diagnostics evaluation.show run_name report report_to tracking audit checkpointing save_total_limit save_steps save_strategy push_to_hub publish hub_model_id "
     "hub_strategy hub_private_repo hub_revision hub_always_push log_completions num_completions_to_print dataloader_num_workers "
     "vllm_group_port vllm_server_host vllm_server_port vllm_server_base_url vllm_server_timeout".split()
 )

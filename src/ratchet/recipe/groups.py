@@ -10,6 +10,7 @@ diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagn
 tracking    W&B and Trackio: project, group, tags, offline (``Tracking`` below; which trackers is TRL's ``report_to``)
 report      the page about the run that is written at its end (``ReportPage`` below; ``report: off`` for short)
 checkpointing  how checkpoints are kept, and how long a stop may take (``Checkpointing`` below)
+publish     what beside the model goes to the Hub (``Publish`` below; whether anything does is TRL's ``push_to_hub``)
 faults      what is done when a reward, a step, a server or a process fails (``Faults`` below)
 evaluation  what is measured before, during and after training (``Evaluation`` below)
 from_scratch  a model with random weights instead of ``model_name_or_path`` (``FromScratch`` below)
@@ -213,7 +214,16 @@ class Faults:
     """Seconds without a pass through the model, after which a process leaves (a vLLM generation must fit in)."""
 
 
+@dataclass(frozen=True)
+class Publish:
+    """What goes to the Hub beside the model, its card, the recipe and the result."""
+
+    completions: bool = False
+    """Whether what the model wrote (sampled completions, evaluated answers) is published too."""
+
+
 GROUPS: dict[str, type] = {
+    "publish": Publish,
     "checkpointing": Checkpointing,
     "faults": Faults,
     "audit": Audit,

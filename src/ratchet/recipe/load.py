@@ -64,6 +64,7 @@ class Recipe:
     audit: groups.Audit
     checkpointing: groups.Checkpointing
     faults: groups.Faults
+    publish: groups.Publish
     curriculum: groups.Curriculum | None
     evaluation: groups.Evaluation
     diagnostics: groups.Diagnostics

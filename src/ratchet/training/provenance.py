@@ -31,6 +31,7 @@ def about(trainer: Any, prepared: Any) -> dict[str, Any]:
         "distributed": _distribution(trainer),
         "commit": commit(),
         "origin": origin(prepared.recipe),
+        "question": rows[0]["prompt"][-1]["content"],
         "data": {"rows": len(rows), "sha256": prepared.data.sha256, "notes": prepared.data.notes},
         "model": {"parameters": sum(n for n, _ in parameters), "trained": sum(n for n, learns in parameters if learns)},
         "versions": versions(),

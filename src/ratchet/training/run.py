@@ -25,7 +25,7 @@ from typing import Any
 from ratchet.checkpoints.resume import LATEST, Start, ask, choose, leave_later_behind
 from ratchet.errors import Stopped, UserError
 from ratchet.files import FULL, alone, lock_of
-from ratchet.hub import last_checkpoint
+from ratchet.hub.fetch import last_checkpoint
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
 from ratchet.training.faults import Fault, Faults
@@ -140,18 +140,6 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
     finally:
         if trainer.judges is not None:
             trainer.judges.close()
-
-
-def _push(trainer: Any, folder: Path) -> None:
-    """Push the finished model, and say what could not be."""
-    from ratchet.training.uploads import Upload
-
-    trainer.uploads.add(Upload(folder, f"after {trainer.state.global_step} steps"))
-    left = trainer.uploads.close()
-    if not left:
-        print(f"pushed to {trainer.uploads.name}", flush=True)
-    for command in left:
-        print(f"warning: not everything could be pushed to the Hub; when it can be reached, type\n  {command}", flush=True)
 
 
 def _nothing_to_do(recipe: Recipe, result: dict[str, Any]) -> dict[str, Any]:
@@ -331,23 +319,24 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
 
 def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
     """Write result.json and the model card, and print the summary, on the main process."""
-    from ratchet.files import write_json
-    from ratchet.hub import write_model_card
+    from ratchet.files import write_json, write_text
+    from ratchet.hub.card import model_card
     from ratchet.report.command import write
     from ratchet.runtime import attempt
     from ratchet.training.summary import outcome, summary
+    from ratchet.training.uploads import push_finished
 
     trainer.watching.close()
     result = outcome(trainer.results, prepared.recipe, trainer.state.global_step, seconds)
     result["alarms"] = prepared.alarms.watch.raised
     if trainer.accelerator.is_main_process:
         folder = Path(prepared.recipe.output_dir)
-        write_model_card(folder, prepared.recipe, result, prepared.data.train[0]["prompt"][-1]["content"])
+        write_text(folder / "README.md", model_card(prepared.recipe, folder, result))
         write_json(folder / "result.json", result)
         page = attempt("the report", lambda: write(folder)) if prepared.recipe.report.mode == "on" else None
         print(summary(trainer.results, prepared.recipe, result, page), flush=True)
         if trainer.uploads is not None:
-            _push(trainer, folder)
+            push_finished(trainer, folder)
     trainer.keeper.tidy()
     trainer.accelerator.wait_for_everyone()
     trainer.end()

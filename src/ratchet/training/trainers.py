@@ -21,7 +21,7 @@ from ratchet.training.judges import Judges
 from ratchet.training.keeping import Keeper, reading
 from ratchet.training.sampling import epoch_sampler
 from ratchet.training.stopping import Stopping
-from ratchet.training.uploads import Upload, Uploads
+from ratchet.training.uploads import Uploads
 
 
 class Evaluating:
@@ -127,12 +127,9 @@ class Kept:
         """Nothing: ``save_model`` would push in the foreground here, and end a run that is trained if the Hub fails."""
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
-        strategy = str(getattr(self.args.hub_strategy, "value", self.args.hub_strategy))
-        if self.uploads is None or strategy == "end":
-            return
-        folder, message = Path(checkpoint_folder), f"step {self.state.global_step}"
-        named = {"checkpoint": "last-checkpoint", "all_checkpoints": folder.name}.get(strategy)
-        self.uploads.add(Upload(folder, message), *([Upload(folder, f"{message}, to go on from", named)] if named else []))
+        if self.uploads is not None:
+            strategy = str(getattr(self.args.hub_strategy, "value", self.args.hub_strategy))
+            self.uploads.checkpoint(Path(checkpoint_folder), self.state.global_step, strategy, self.results)
 
     def _get_output_dir(self, trial: Any) -> str:
         if self.keeper is not None and self.keeper.saving:

@@ -1,12 +1,10 @@
-"""The Hub: the model card, from the recipe and what was measured; and the last checkpoint of a run that was pushed."""
+"""The model card: what a model is, what it was trained on and with, what was measured, and what it must not be used for."""
 
-import shutil
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from ratchet.checkpoints.store import step_of
-from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.recipe import Recipe
 from ratchet.tasks.aquarat_rows import HUB_DATASET
@@ -20,7 +18,9 @@ Trained with Ratchet and TRL's {trainer} on the task `{task}`, starting from {ba
 
 {evaluation}
 
-## Audit of the reward
+## Rewards
+
+{rewards}
 
 {audit}
 
@@ -30,7 +30,7 @@ Trained with Ratchet and TRL's {trainer} on the task `{task}`, starting from {ba
 
 ## Training
 
-{steps} optimiser steps. The whole recipe, which can be run again as it is:
+{steps} optimiser steps, {commit}. The whole recipe, which can be run again as it is:
 
 ```yaml
 {recipe}```
@@ -64,75 +64,47 @@ _KINDS = {"gold": "right", "ignorant": "knows nothing", "hack": "hack"}
 _PACKAGES = ("trl", "transformers", "accelerate", "torch", "peft", "datasets")
 
 
-def last_checkpoint(recipe: Recipe) -> Path:
-    """Fetch what ``hub_strategy: checkpoint`` pushed last, into the run's folder; returns the checkpoint's folder there.
+def model_card(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> str:
+    """The text of ``README.md``, with metadata that huggingface_hub builds.
 
-    Raises:
-        UserError: where there is none, or the Hub does not give it.
+    Args:
+        run: the run's folder, with ``audit.json`` and ``run.json`` where there are any.
+        result: what ``training.summary.outcome`` gives: steps, and accuracies with n and interval.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    name, run = recipe.values.get("hub_model_id"), recipe.output_dir
-    if not name:
-        raise UserError("--resume hub needs hub_model_id, the repository that the run was pushed to")
-    place = run / "_from_hub"
-    shutil.rmtree(place, ignore_errors=True)
-    try:
-        snapshot_download(name, revision=recipe.get("hub_revision"), allow_patterns=["last-checkpoint/**"], local_dir=place)
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        shutil.rmtree(place, ignore_errors=True)
-        said = " ".join(str(error).split())[:300]
-        raise UserError(f"--resume hub: {name} could not be had from the Hub ({said}); is HF_TOKEN set, and can the Hub be reached?") from None
-    step = step_of(place / "last-checkpoint")
-    if step is None:
-        shutil.rmtree(place, ignore_errors=True)
-        raise UserError(f"--resume hub: {name} has no last-checkpoint/; runs with push_to_hub: true and hub_strategy: checkpoint push one")
-    folder = run / f"checkpoint-{step}"
-    if not folder.exists():
-        (place / "last-checkpoint").rename(folder)
-    shutil.rmtree(place, ignore_errors=True)
-    return folder
-
-
-def write_model_card(folder: Path, recipe: Recipe, result: dict[str, Any], question: str) -> None:
-    """Write ``README.md`` into a model's folder; the metadata is built and checked by huggingface_hub."""
     from huggingface_hub import EvalResult, ModelCardData
 
-    base = recipe.values.get("model_name_or_path")
-    after = result.get("after")
-    measured = []
-    if after:
-        measured = [
-            EvalResult(
-                "text-generation", recipe.task.label, recipe.task.label, "accuracy", round(after["accuracy"], 4), dataset_split=result["split"]
-            )
-        ]
+    base, label, after = recipe.values.get("model_name_or_path"), recipe.task.label, result.get("after")
+    measured = (
+        [EvalResult("text-generation", label, label, "accuracy", round(after["accuracy"], 4), dataset_split=result["split"])] if after else None
+    )
     data = ModelCardData(
         base_model=base if base and not Path(base).exists() and "/" in base else None,
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["ratchet", "trl", recipe.trainer],
         datasets=[HUB_DATASET] if getattr(recipe.task, "source", None) == HUB_DATASET else None,
-        model_name=folder.name,
-        eval_results=measured or None,
+        model_name=run.absolute().name,
+        eval_results=measured,
     )
+    about = read_json(run / "run.json") or {}
     text = _TEXT.format(
-        name=folder.name,
+        name=run.absolute().name,
         place=recipe.values.get("hub_model_id") or recipe.output_dir,
         trainer={"sft": "SFTTrainer", "grpo": "GRPOTrainer"}[recipe.trainer],
-        task=recipe.task.label,
+        task=label,
         base=f"`{base}`" if base else "random weights",
         evaluation=_evaluation(result),
-        audit=_audit(folder),
+        rewards=_rewards(recipe),
+        audit=_audit(run),
         data=_data(recipe),
         steps=result["steps"],
+        commit=f"with Ratchet at commit {about['commit'][:12]}{about['commit'][40:]}" if about.get("commit") else "with an installed Ratchet",
         recipe=recipe.as_yaml(),
-        question=question,
+        question=about.get("question") or "...",
         tokens=recipe.answer_limit,
         versions="\n".join(f"- {package} {version(package)}" for package in _PACKAGES),
     )
-    (folder / "README.md").write_text(f"---\n{data.to_yaml()}\n---\n{text}", encoding="utf-8")
+    return f"---\n{data.to_yaml()}\n---\n{text}"
 
 
 def _evaluation(result: dict[str, Any]) -> str:
@@ -149,11 +121,21 @@ def _evaluation(result: dict[str, Any]) -> str:
     return "\n".join(lines) + f"\n\nGreedy answers to the {result['split']} rows; Wilson intervals."
 
 
+def _rewards(recipe: Recipe) -> str:
+    if not recipe.rewards:
+        return "None: the model imitated the task's targets."
+    lines = ["| reward | weight | parameters | what it is |", "|---|---|---|---|"]
+    for term in recipe.rewards:
+        says = (term.reward.function.__doc__ or "").strip().split("\n")[0]
+        lines.append(f"| {term.name} | {term.weight:g} | {', '.join(f'{k}: {v}' for k, v in term.parameters.items())} | {says} |")
+    return "\n".join(lines)
+
+
 def _audit(folder: Path) -> str:
     """What cheap answers and hacks earned on training rows before the run, or that nobody asked."""
     found = read_json(folder / "audit.json")
     if found is None:
-        return "None: supervised fine-tuning has no reward."
+        return ""
     if found["mode"] == "off":
         return "Switched off by the recipe (`audit: off`): nobody looked whether the reward can be cheated."
     head = f"{found['scores']} answers of fixed policies to {found['rows']} training rows, before training ({found['title']}, mode {found['mode']})."

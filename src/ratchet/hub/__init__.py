@@ -1,0 +1,1 @@
+"""The Hub: what of a run is published, where it goes, the model card, and the way back."""
