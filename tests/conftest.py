@@ -61,13 +61,15 @@ def demo(tmp_path_factory) -> Demo:
     return Demo(place / "outputs/demo", done.stdout)
 
 
-def finish(words: Sequence[str], folder: Path, timeout: int, **environ: str) -> subprocess.CompletedProcess:
+def finish(words: Sequence[str], folder: Path, timeout: int, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess:
     """Run a command to its end. One that takes too long is killed with all that it started, which would slow every later test."""
     # A process that hangs leaves by itself before that, and says where it was.
     env = {"RATCHET_FAULTS__HANG_TIMEOUT": str(timeout / 3), **os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    process = subprocess.Popen(words, cwd=folder, env={**env, **environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        words, cwd=folder, env={**env, **environ}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     try:
-        stdout, stderr = process.communicate(timeout=timeout)
+        stdout, stderr = process.communicate(stdin, timeout=timeout)
     except subprocess.TimeoutExpired:
         for doomed in [*psutil.Process(process.pid).children(recursive=True), process]:
             doomed.kill()
@@ -137,6 +139,7 @@ def _runner(tmp_path: Path):
         processes: int | None = None,
         options: tuple[str, ...] = (),
         timeout: int = 600,
+        stdin: str | None = None,
         **environ: str,
     ):
         paths = [str(ROOT / word) if word.startswith(("scripts/", "recipes/", "src/")) else word for word in words]
@@ -146,7 +149,7 @@ def _runner(tmp_path: Path):
         if launch:
             start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / "accelerate_configs" / f"{launch}.yaml")]
             start += ["--main_process_port", "0", *(["--num_processes", str(processes)] if processes else []), *options]
-        done = finish([*start, *paths], tmp_path, timeout, **environ)
+        done = finish([*start, *paths], tmp_path, timeout, stdin, **environ)
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done
 

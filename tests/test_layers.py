@@ -23,6 +23,8 @@ ARROWS = {
     "hub": {"errors", "files", "tasks", "recipe", "checkpoints"},
     "diagnostics": {"errors", "files", "tasks", "rewards", "recipe"},
     "evaluation": {"errors", "files", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
+    "policy": {"errors", "tasks", "rewards", "recipe", "models", "evaluation"},
+    "chat": {"errors", "tasks", "rewards", "policy", "evaluation"},
     "torture": {"errors", "checkpoints", "tasks", "training"},
     "report": {"errors", "files", "runtime", "diagnostics", "evaluation"},
     "training": {
@@ -43,7 +45,9 @@ ARROWS = {
 }
 
 
-@pytest.mark.parametrize("room", ["tasks", "rewards", "recipe", "audit.command", "checkpoints.resume"])
+@pytest.mark.parametrize(
+    "room", ["tasks", "rewards", "recipe", "audit.command", "checkpoints.resume", "evaluation.run", "evaluation.server", "hub.command"]
+)
 def test_a_light_room_imports_no_heavy_library(room):
     code = f"import sys, ratchet.{room}; print(sorted({HEAVY} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -29,7 +29,7 @@ def split_arguments(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[str |
             path = word
             continue
         key, equals, value = word[2:].partition("=")
-        if not equals and key.replace("-", "_") in ("help", "show_config", "resume_anyway"):
+        if not equals and key.replace("-", "_") in ("help", "show_config", "resume_anyway", "conversation"):
             value = "true"
         elif not equals:
             value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
@@ -88,23 +88,36 @@ def grpo() -> None:
 @command
 def evaluate() -> None:
     """Usage: evaluate.py RECIPE.yaml [--model MODEL] [--split SPLIT] [--compare MODEL] [--output FILE.json]
-    [--completions FILE.jsonl] [--key value ...]: measure a model on the recipe's task."""
-    own = ("help", "model", "split", "compare", "output", "completions")
+    [--completions FILE.jsonl] [--key value ...]: measure a model on the recipe's task.
+
+    With --server URL, a server with OpenAI's chat API (vLLM, transformers serve, a hosted model) answers: --model names one of
+    its models, --concurrency (16) the requests at a time, --timeout (120) and --retries (5) what one may take; the key is in
+    OPENAI_API_KEY, or in what --key-variable names. Stopped, the same command goes on with the answers that are kept."""
+    ours = {"concurrency": 16, "timeout": 120.0, "retries": 5}
+    own = ("help", "model", "split", "compare", "output", "completions", "server", "key_variable", *ours)
     path, overrides, options = split_arguments(sys.argv[1:], own)
     if "help" in options or path is None:
         print(evaluate.__doc__)
         if path is None and "help" not in options:
             raise UserError("name a recipe")
         return
+    if alone := sorted({"key_variable", *ours} & options.keys()) if "server" not in options else ():
+        raise UserError(f"--{alone[0]} goes with --server URL")
     if "split" in options:
         overrides.append(("evaluation.split", options["split"]))
-    if "model" in options:
-        overrides.append(("model_name_or_path", options["model"]))
-        overrides.append(("from_scratch", "null"))
+    if "model" in options and "server" not in options:
+        overrides += [("model_name_or_path", options["model"]), ("from_scratch", "null")]
+    # The folder of the scripts, which Python puts first, holds an evaluate.py: it would hide the library of that name.
+    sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != Path(sys.argv[0]).resolve().parent]
     recipe = load_recipe(path, overrides, to_train=False)
     from ratchet.evaluation.run import run
+    from ratchet.evaluation.server import Server
 
-    run(recipe, options.get("compare"), _path(options, "output"), _path(options, "completions"))
+    server = None
+    if "server" in options:
+        limits = {key: type(default)(_number(options, key, default)) for key, default in ours.items()}
+        server = Server(options["server"], options.get("model", ""), **limits, key=options.get("key_variable", "OPENAI_API_KEY"))
+    run(recipe, options.get("compare"), _path(options, "output"), _path(options, "completions"), server)
 
 
 @command
@@ -154,22 +167,36 @@ def prepare() -> None:
 
 @command
 def chat() -> None:
-    """Usage: chat.py MODEL: ask a trained model questions, one line each; an empty line ends it.
+    """Usage: chat.py MODEL [--conversation] [--temperature T] [--max_new_tokens N]
+           chat.py MODEL --row NUMBER|ID [--split SPLIT] [--task TASK] [--key value ...]
+
+    Ask a trained model questions, one line each, an empty line ends it; or let rows of its task go through one by one: prompt,
+    completion, the answer that the grader reads, its grade, its rewards. MODEL is a run's folder, a checkpoint, a folder or the
+    name of a model, or ratchet-tiny; --task names the task of a model that has no recipe.yaml, --key value changes the recipe.
 
     The lines of one question are joined by writing \\n between them, as in "Mia has 3 pens and buys 4 more. How many
-    pens does Mia have now?\\nA) 1\\nB) 7\\nC) 8\\nD) 9\\nE) 12"."""
-    path, overrides, options = split_arguments(sys.argv[1:], ("help", "max_new_tokens"))
+    pens does Mia have now?\\nA) 1\\nB) 7\\nC) 8\\nD) 9\\nE) 12". With --conversation the model sees what was said before."""
+    own = ("help", "max_new_tokens", "temperature", "conversation", "task", "row", "split", "seed")
+    path, overrides, options = split_arguments(sys.argv[1:], own)
     if path is None or "help" in options:
         print(chat.__doc__)
+        if path is None and "help" not in options:
+            raise UserError("name a model")
         return
-    if overrides:
-        raise UserError(f"unknown option --{overrides[0][0]}")
-    from ratchet.evaluation.run import talk
+    temperature, longest = _number(options, "temperature", 0.0), int(_number(options, "max_new_tokens", 0)) or None
+    from ratchet.chat import browse, talk
+    from ratchet.policy import Policy, recipe_of
+    from ratchet.runtime import quiet
 
-    longest = options.get("max_new_tokens", "256")
-    if not longest.isdecimal() or int(longest) < 1:
-        raise UserError(f"--max_new_tokens takes a number of tokens, not {longest}")
-    talk(path, int(longest))
+    rows = bool({"task", "row", "split"} & options.keys())
+    recipe_of(path, options.get("task"), overrides)  # what is wrong with it is said before PyTorch is loaded
+    quiet()
+    policy = Policy.load(path, options.get("task"), overrides)
+    sampling = policy.sampling(1, temperature, longest, int(_number(options, "seed", 0)))
+    if rows:
+        browse(policy, options.get("split", "validation"), options.get("row"), sampling)
+    else:
+        talk(policy, sampling, "conversation" in options)
 
 
 @command
@@ -263,6 +290,16 @@ def install_tiny() -> None:
     from ratchet.evaluation.install_tiny import install
 
     install(Path(path))
+
+
+def _number(options: dict[str, str], key: str, default: float) -> float:
+    try:
+        value = float(options.get(key, default))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf") or (key == "concurrency" and value < 1):
+        raise UserError(f"--{key} takes a number{' from 1 on' if key == 'concurrency' else ''}, not {options[key]}")
+    return value
 
 
 def _path(options: dict[str, str], key: str) -> Path | None:

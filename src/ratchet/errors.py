@@ -12,6 +12,13 @@ class UserError(Exception):
 
     code = 2
     word = "error"
+    said = False
+
+    def say(self) -> None:
+        """Print it, once; of several processes the first one does."""
+        if not self.said and os.environ.get("RANK", "0") == "0":
+            print(f"{self.word}: {self}", file=sys.stderr, flush=True)
+        self.said = True
 
 
 class Stopped(UserError):
@@ -53,8 +60,7 @@ def command(main: Callable[[], int | None]) -> Callable[[], None]:
         try:
             code = main()
         except UserError as error:
-            if os.environ.get("RANK", "0") == "0":
-                print(f"{error.word}: {error}", file=sys.stderr, flush=True)
+            error.say()
             raise SystemExit(error.code) from None
         except BrokenPipeError:  # `... --show-config | head`
             if not reader_left():

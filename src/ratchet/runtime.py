@@ -1,12 +1,18 @@
-"""How a process behaves: what it prints, how it says a time, and whether it has the device that a recipe wants."""
+"""How a process behaves: what was typed, what it prints, how it says a time, and whether it has the device that a recipe wants."""
 
 import logging
 import os
+import shlex
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import psutil
+
+import ratchet
 from ratchet.errors import UserError, reader_left
 from ratchet.recipe import Recipe
 
@@ -68,6 +74,42 @@ def check_device(recipe: Recipe) -> None:
         "there is no GPU here, and the recipe wants one. On a CPU add --use_cpu true --bf16 false "
         "(accelerate_configs/cpu.yaml), or start with recipes/demo.yaml, which needs none"
     )
+
+
+def command_line() -> str:
+    """What was typed, from the launcher on."""
+    return f"{launcher()} {shlex.join(sys.argv)}"
+
+
+def launcher() -> str:
+    """What stands before the script: "accelerate launch" with its options, as the parent process was called, or "python"."""
+    script = Path(sys.argv[0]).name
+    try:
+        words = psutil.Process().parent().cmdline()
+    except (psutil.Error, AttributeError):
+        return "python"
+    start = next(
+        (i for i, word in enumerate(words) if Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")),
+        None,
+    )
+    end = next((i for i, word in enumerate(words) if Path(word).name == script), None)
+    if start is None or end is None:
+        return "python"
+    options = words[start + 1 : end]
+    return shlex.join(["accelerate", "launch", *(options[1:] if options[:1] == ["launch"] else options)])
+
+
+def commit() -> str | None:
+    """The repository's commit, marked where files differ from it; None where there is no repository."""
+    folder = Path(ratchet.__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def duration(seconds: float) -> str:

@@ -255,7 +255,7 @@ def test_wandb_online_gets_the_figures_and_a_resumed_run_goes_on_in_the_same_one
     assert "W&B: http" in done.stdout
     history = "".join(Server.seen)
     assert "rl/acc" in history and "rl/letter_pred_counts/A" in history and "train/rl/acc" not in history
-    script(*words, "--resume_from_checkpoint", "out/checkpoint-2", **online(server, tmp_path))
+    script(*words, "--resume", "2", **online(server, tmp_path))
     assert len(set(Server.runs)) == 1
     steps = [json.loads(line)["step"] for line in (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()]
     assert steps == sorted(steps)

@@ -13,6 +13,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+CONSOLE = "console.txt"
 TINY = str(ROOT / "src/ratchet/models/tiny")
 sys.path.insert(0, str(HERE))
 from vllm_on_cpu import Fake  # noqa: E402
@@ -31,7 +32,9 @@ def train(folder: Path, port: int, *more: str, code: int = 0):
     )
     words = [sys.executable, str(HERE / "vllm_on_cpu.py"), str(ROOT / "recipes/debug/grpo.yaml"), *settings.split(), *quick.split(), *more]
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+    with (folder / CONSOLE).open("w") as console:
+        done = subprocess.run(words, cwd=folder, env=env, stdout=console, stderr=subprocess.PIPE, text=True, timeout=300)
+    done.stdout = (folder / CONSOLE).read_text()
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     assert "Traceback" not in done.stderr
     return done
@@ -56,8 +59,14 @@ def started_anew(fake: Fake, path: str, nth: int) -> None:
 
 
 def test_a_server_that_is_still_loading_is_waited_for(tmp_path):
-    port = free_port()
-    threading.Thread(target=lambda: (time.sleep(12), Fake(TINY, port)), daemon=True).start()
+    port, console = free_port(), tmp_path / CONSOLE
+
+    def load() -> None:
+        while not console.exists() or "waiting for the vLLM server" not in console.read_text():
+            time.sleep(0.1)
+        Fake(TINY, port)
+
+    threading.Thread(target=load, daemon=True).start()
     done = train(tmp_path, port)
     assert f"waiting for the vLLM server at http://127.0.0.1:{port} (ConnectionError), 30 s at most" in done.stdout
     assert apart(tmp_path) < 1e-4

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ratchet.evaluation.completion import Sampling
 from ratchet.evaluation.statistics import Share, mcnemar, mean_share, pass_at_k, powers_of_two, wilson
 from ratchet.recipe.groups import Evaluation
 from ratchet.rewards.judge import Case, Verdict, judge
@@ -162,8 +163,6 @@ def evaluate(
         name: of the model, for the reader.
         judges: grades a batch, elsewhere; without it this process does.
     """
-    from ratchet.evaluation.generate import Sampling
-
     judges = judges or (lambda cases: [judge(task, (), case) for case in cases])
     conversations = [task.messages(row) for row in rows]
     greedy, seconds = generate(conversations, Sampling(max_new_tokens, batch_size=settings.batch_size))

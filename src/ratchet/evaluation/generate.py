@@ -6,7 +6,6 @@ their number and samples with a seed of its own. So one process and two produce 
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,32 +13,8 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
+from ratchet.evaluation.completion import Completion, Sampling
 from ratchet.models import PlainText
-
-
-@dataclass(frozen=True)
-class Completion:
-    """What a model wrote."""
-
-    text: str
-    tokens: int
-    truncated: bool
-    """Whether it ran into the limit before it ended."""
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How completions are drawn."""
-
-    max_new_tokens: int
-    temperature: float = 0.0
-    """0 is greedy."""
-    top_p: float = 1.0
-    samples: int = 1
-    """Completions per prompt."""
-    batch_size: int = 32
-    """Completions generated at a time on one process."""
-    seed: int = 0
 
 
 @torch.no_grad()
@@ -88,7 +63,7 @@ def _devices(model: Any) -> list[int]:
     return [device.index or 0] if device.type == "cuda" else []
 
 
-def _generate(model: Any, tokenizer: Any, texts: list[str], sampling: Sampling) -> list[Completion]:
+def _generate(model: Any, tokenizer: Any, texts: list[str], sampling: Sampling, streamer: Any = None) -> list[Completion]:
     inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False, return_token_type_ids=False).to(
         model.device
     )
@@ -96,6 +71,7 @@ def _generate(model: Any, tokenizer: Any, texts: list[str], sampling: Sampling) 
     output = model.generate(
         **inputs,
         max_new_tokens=sampling.max_new_tokens,
+        streamer=streamer,
         pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
         **(drawn if sampling.temperature > 0 else {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}),
     )
@@ -111,16 +87,32 @@ def _completion(tokenizer: Any, ids: list[int], ends: set[int | None]) -> Comple
     return Completion(text, len(kept) + (stop is not None), truncated=stop is None)
 
 
+def rendered(tokenizer: Any, conversations: Sequence[Sequence[dict[str, str]]], template_arguments: dict[str, Any] | None = None) -> list[str]:
+    """Conversations as the model reads them, up to where its answer begins."""
+    plain = PlainText(tokenizer)
+    return [
+        tokenizer.apply_chat_template(plain(messages), tokenize=False, add_generation_prompt=True, **(template_arguments or {}))
+        for messages in conversations
+    ]
+
+
 def generator(model: Any, tokenizer: Any, template_arguments: dict[str, Any] | None = None, title: str = "") -> Callable:
     """What ``evaluation.evaluate`` calls: conversations and a ``Sampling`` to completions."""
 
-    plain = PlainText(tokenizer)
-
     def generate(conversations: Sequence[Sequence[dict[str, str]]], sampling: Sampling) -> tuple[list[list[Completion]], float]:
-        prompts = [
-            tokenizer.apply_chat_template(plain(messages), tokenize=False, add_generation_prompt=True, **(template_arguments or {}))
-            for messages in conversations
-        ]
-        return complete(model, tokenizer, prompts, sampling, title)
+        return complete(model, tokenizer, rendered(tokenizer, conversations, template_arguments), sampling, title)
 
     return generate
+
+
+@torch.no_grad()
+def stream(
+    model: Any, tokenizer: Any, messages: Sequence[dict[str, str]], sampling: Sampling, template_arguments: dict[str, Any] | None = None
+) -> Completion:
+    """Complete one conversation, and print the completion while it is written."""
+    from transformers import TextStreamer
+
+    streamer = TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    torch.manual_seed(sampling.seed)
+    (completion,) = _generate(model, tokenizer, rendered(tokenizer, [messages], template_arguments), sampling, streamer)
+    return completion

@@ -4,8 +4,9 @@ import shutil
 from pathlib import Path
 
 from ratchet.errors import UserError
+from ratchet.evaluation.completion import Sampling
 from ratchet.evaluation.evaluate import rows_to_evaluate
-from ratchet.evaluation.generate import Sampling, generator
+from ratchet.evaluation.generate import generator
 from ratchet.evaluation.statistics import wilson
 from ratchet.files import write_json
 from ratchet.models import TINY, load_for_evaluation, load_tokenizer

@@ -1,55 +1,139 @@
-"""Evaluate a saved model from a recipe, alone or against another on the same rows; or just talk to it."""
+"""Evaluate a model from a recipe: saved here, on the Hub or behind a server; alone, or against another on the same rows."""
 
+import os
+import re
 import time
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
-
+from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
-from ratchet.evaluation.generate import Sampling, generator
-from ratchet.files import write_json
+from ratchet.evaluation.server import Kept, Server, only_model, server_generator
+from ratchet.files import read_json, write_json
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
-from ratchet.runtime import check_device, quiet
+from ratchet.runtime import check_device, command_line, commit, quiet
+
+ELSEWHERE = Path("outputs/evaluations")  # of models that have no folder here
 
 
-def run(recipe: Recipe, compare: str | None, output: Path | None, completions: Path | None) -> Result:
-    """Measure the recipe's model, print a table, and write JSON beside a local model (or to ``output``)."""
-    quiet()
-    check_device(recipe)
-    state = PartialState(cpu=bool(recipe.get("use_cpu")))
-    name = recipe.values.get("model_name_or_path") or str(recipe.output_dir)
-    result = measure(recipe, name)
-    other = measure(recipe, compare) if compare else None
-    if not state.is_main_process:
+def run(recipe: Recipe, compare: str | None, output: Path | None, completions: Path | None, server: Server | None = None) -> Result:
+    """Measure the recipe's model, print a table, and write JSON beside a local model, to ``output``, or below ``ELSEWHERE``.
+
+    Args:
+        compare: another model that is measured on the same rows.
+        completions: where every answer is written; of a server beside the JSON by default.
+        server: answers in the place of a model here.
+    """
+    if server is not None:
+        result, target = _ask(recipe, server, output)
+        completions = completions or target.with_suffix(".jsonl")
+    else:
+        result, target = _measure_here(recipe, output)
+    other = None
+    if compare:
+        _ready(recipe)
+        other = measure(recipe, compare)
+    if not _main():
         return result
     print(result.table())
-    found: dict[str, Any] = result.as_dict()
+    found = record(result)
     if other:
         paired = result.compare(other)
         found["compared_with"] = {**other.as_dict(), "paired": paired}
-        print(f"\n{other.table()}\n\n{_paired(name, compare, paired)}")
-    folder = Path(locate(name))
-    target = output or (folder / f"evaluation-{recipe.task.name}-{recipe.evaluation.split}.json" if folder.is_dir() and name == str(folder) else None)
-    if target:
-        write_json(target, found)
-        print(f"\nwritten to {target}")
+        print(f"\n{other.table()}\n\n{_paired(result.model, compare, paired)}")
     if completions:
         write_completions(completions, result)
         print(f"completions in {completions}")
+    write_json(target, found)
+    print(f"\nwritten to {target}")
     return result
 
 
+def record(result: Result) -> dict[str, Any]:
+    """An evaluation as it is kept: its figures, those of the library ``evaluate``, and how to type it again."""
+    from ratchet.evaluation import metrics
+
+    answers, golds = [a.answer for a in result.answered], [a.gold for a in result.answered]
+    found = result.as_dict()
+    found["metrics"] = {"exact_match": metrics.exact_match(answers, golds)}
+    if not result.choices:
+        found["metrics"]["chrf"] = metrics.chrf(answers, golds)
+    state = read_json(Path(result.model) / "trainer_state.json")
+    if isinstance(state, dict) and isinstance(state.get("global_step"), int):
+        found["step"] = state["global_step"]
+    return {**found, "command": command_line(), "commit": (commit() or "")[:12] or None, "made": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+
+
+def _ask(recipe: Recipe, server: Server, output: Path | None) -> tuple[Result, Path]:
+    if not server.model:
+        server = Server(**{**vars(server), "model": only_model(server)})
+    target = output or _elsewhere(recipe, server.model)
+    kept = Kept(target.with_suffix(".partial.jsonl"))
+    rows = rows_to_evaluate(recipe.task, recipe.evaluation)
+    result = evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, server_generator(server, kept), server.model)
+    kept.path.unlink(missing_ok=True)
+    return result, target
+
+
+def _measure_here(recipe: Recipe, output: Path | None) -> tuple[Result, Path]:
+    _ready(recipe)
+    name = recipe.values.get("model_name_or_path") or str(recipe.output_dir)
+    result, folder = measure(recipe, name), Path(locate(name))
+    beside = folder / _file(recipe) if folder.is_dir() and name == str(folder) else _elsewhere(recipe, name)
+    return result, output or beside
+
+
+def _ready(recipe: Recipe) -> None:
+    from accelerate import PartialState
+
+    quiet()
+    check_device(recipe)
+    PartialState(cpu=bool(recipe.get("use_cpu")))
+
+
+def _main() -> bool:
+    return os.environ.get("RANK", "0") == "0"
+
+
+def _file(recipe: Recipe) -> str:
+    return f"evaluation-{recipe.task.name}-{recipe.evaluation.split}.json"
+
+
+def _elsewhere(recipe: Recipe, name: str) -> Path:
+    return ELSEWHERE / re.sub(r"[^\w.-]+", "--", name).strip("-.") / _file(recipe)
+
+
 def measure(recipe: Recipe, name: str) -> Result:
-    """Load a model and evaluate it as the recipe says."""
-    state = PartialState()
+    """Load a model and evaluate it as the recipe says.
+
+    Raises:
+        UserError: where the model cannot be loaded, or does not fit its tokenizer.
+    """
+    from accelerate import PartialState
+
+    from ratchet.evaluation.generate import generator
+
     path = locate(name)
     tokenizer = load_tokenizer(path, chat_template=recipe.values.get("chat_template_path"))
-    model = load_for_evaluation(path, recipe.get("dtype"), str(state.device))
+    model = load_for_evaluation(path, recipe.get("dtype"), str(PartialState().device))
+    check_vocabulary(model, tokenizer, name)
     generate = generator(model, tokenizer, recipe.values.get("chat_template_kwargs"), f"evaluating {Path(name).name}")
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)
     return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, name)
+
+
+def check_vocabulary(model: Any, tokenizer: Any, name: str) -> None:
+    """Refuse a tokenizer with tokens that the model has no embedding for.
+
+    Raises:
+        UserError: naming both sizes.
+    """
+    known, size = model.get_input_embeddings().num_embeddings, len(tokenizer)
+    if size > known:
+        raise UserError(
+            f"{name}: its tokenizer has {size} tokens and the model embeds {known}; they do not belong together. Take the tokenizer it was trained with"
+        )
 
 
 def _paired(name: str, other: str, paired: dict[str, Any]) -> str:
@@ -57,24 +141,3 @@ def _paired(name: str, other: str, paired: dict[str, Any]) -> str:
         f"{name} minus {other}: {paired['difference']:+.3f} on the same {paired['n']} rows "
         f"({paired['only_second']} only the first, {paired['only_first']} only the other; McNemar p = {paired['p']:.3g})"
     )
-
-
-def talk(name: str, max_new_tokens: int) -> None:
-    """Answer lines from standard input until an empty one."""
-    quiet()
-    state = PartialState()
-    path = locate(name)
-    tokenizer = load_tokenizer(path)
-    model = load_for_evaluation(path, "auto", str(state.device))
-    generate = generator(model, tokenizer)
-    print("Ask; an empty line ends.")
-    while True:
-        try:
-            line = input("> ").strip()
-        except EOFError:
-            return
-        if not line:
-            return
-        start = time.perf_counter()
-        ((completion,),), _ = generate([[{"role": "user", "content": line.replace("\\n", "\n")}]], Sampling(max_new_tokens))
-        print(f"{completion.text}\n({completion.tokens} tokens, {time.perf_counter() - start:.1f} s)")

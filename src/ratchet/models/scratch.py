@@ -27,6 +27,12 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
+# How servers (`transformers serve`) read an answer; without it they would take that of the architecture's best-known model.
+RESPONSE_TEMPLATE = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": ASSISTANT,
+    "fields": {"content": {"close": END, "content": "text"}},
+}
 
 # A number with the space before it, an option's label with the line break before it, and "Answer:" are one piece each. So
 # in "\nC) 42" the value follows its label directly, and in "= 42\nAnswer:" the label asked for follows the value: one
@@ -62,7 +68,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int):
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, chat_template=CHAT_TEMPLATE, padding_side="left")
+    found = PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, chat_template=CHAT_TEMPLATE, padding_side="left")
+    found.response_template = RESPONSE_TEMPLATE
+    return found
 
 
 def build_model(config: dict, tokenizer, seed: int):

@@ -100,6 +100,8 @@ def parse(text: str, where: str, line_numbers: bool = True) -> Node:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}" if mark and line_numbers else where
+        if "nesting depth" in str(error):  # newer parsers have a limit of their own, and meet it first
+            raise UserError(f"{place}: nested more than {DEEPEST} levels deep") from None
         raise UserError(f"{place}: not valid YAML: {getattr(error, 'problem', None) or error}") from None
     if tree is None:
         return Node(None, where)

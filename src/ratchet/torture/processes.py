@@ -79,6 +79,8 @@ class Training:
             "ACCELERATE_USE_CPU": "true",
         }
         self.codes: dict[int, int | None] = {}
+        self.first = 0
+        """The exit code of the process that failed first, which is why a launcher ends the others."""
         for rank in range(processes):
             environ = {**several, "RANK": str(rank), "LOCAL_RANK": str(rank)} if processes > 1 else {}
             sys.stdout.flush()
@@ -113,19 +115,20 @@ class Training:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self.codes[pid] = os.waitstatus_to_exitcode(status)
+                self.first = self.first or self.codes[pid]
         left = [pid for pid, code in self.codes.items() if code is None]
         if left and len(left) < len(self.codes) and any(code for code in self.codes.values()):
             self.send(signal.SIGKILL)
         return bool(left)
 
     def wait(self, seconds: float) -> int | None:
-        """The exit code of the process that ended worst; None where it goes on."""
+        """0, or the exit code of the process that failed first; None where it goes on."""
         until = time.monotonic() + seconds
         while self.running():
             if time.monotonic() > until:
                 return None
             time.sleep(0.01)
-        return max(self.codes.values(), key=lambda code: (code != 0, abs(code)))
+        return self.first
 
     def wait_until(self, happened: Callable[[], bool], seconds: float = 120) -> bool:
         """Wait until something is so; False where the run ends before, or time does."""

@@ -2,18 +2,14 @@
 
 import os
 import platform
-import shlex
-import subprocess
-import sys
 import time
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import psutil
 
-import ratchet
 from ratchet.checkpoints.origin import origin
+from ratchet.runtime import command_line, commit, launcher
 
 PACKAGES = ("ratchet-recipes", "torch", "trl", "transformers", "accelerate", "peft", "datasets", "deepspeed", "vllm")
 
@@ -25,7 +21,7 @@ def about(trainer: Any, prepared: Any) -> dict[str, Any]:
     parameters = [(p.numel() if not hasattr(p, "ds_numel") else p.ds_numel, p.requires_grad) for p in model.parameters()]
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "command": command(),
+        "command": command_line(),
         "launcher": launcher(),
         "processes": trainer.accelerator.num_processes,
         "distributed": _distribution(trainer),
@@ -53,42 +49,6 @@ def versions() -> dict[str, str]:
 
 def _distribution(trainer: Any) -> str:
     return str(trainer.accelerator.distributed_type).rpartition(".")[2]
-
-
-def command() -> str:
-    """What was typed, from the launcher on."""
-    return f"{launcher()} {shlex.join(sys.argv)}"
-
-
-def launcher() -> str:
-    """What stands before the script: "accelerate launch" with its options, as the parent process was called, or "python"."""
-    script = Path(sys.argv[0]).name
-    try:
-        words = psutil.Process().parent().cmdline()
-    except (psutil.Error, AttributeError):
-        return "python"
-    start = next(
-        (i for i, word in enumerate(words) if Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")),
-        None,
-    )
-    end = next((i for i, word in enumerate(words) if Path(word).name == script), None)
-    if start is None or end is None:
-        return "python"
-    options = words[start + 1 : end]
-    return shlex.join(["accelerate", "launch", *(options[1:] if options[:1] == ["launch"] else options)])
-
-
-def commit() -> str | None:
-    """The repository's commit, marked where files differ from it; None where there is no repository."""
-    folder = Path(ratchet.__file__).parent
-
-    def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def hardware() -> dict[str, Any]:

@@ -135,6 +135,8 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
         if isinstance(error, Fault):
             trainer.keeper.take_back()
         trainer.watching.close()
+        error.say()
+        trainer.accelerator.wait_for_everyone()  # a launcher ends the others as soon as one has left, whatever they have still to say
         trainer.end()
         raise
     finally:
