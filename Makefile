@@ -1,6 +1,8 @@
 # make demo      install into .venv and watch a tiny model learn (a CPU and some minutes)
 # make dakota    the same with a word of Dakota: a model from random weights learns to spell numbers, then to spell them well
 # make test      install into .venv and run the default tests
+# make test-lighteval   the tests with the real lighteval, which gets an environment of its own (some minutes more)
+# make evaluate MODEL=outputs/demo [TASK=aquarat]   measure a model with lighteval, beside scripts/evaluate.py
 # make quality   ruff, as CI runs it        make style   let ruff mend what it can
 # make tiny      train the embedded tiny model again from nothing
 
@@ -9,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process 2 --config_file accelerate_configs/cpu.yaml
 
-.PHONY: demo dakota test quality style tiny schema clean
+.PHONY: demo dakota test test-lighteval evaluate quality style tiny schema clean
 
 demo: $(VENV)/installed
 	@echo "Training the embedded tiny model with GRPO (recipes/demo.yaml); it takes some minutes on two cores."
@@ -22,6 +24,13 @@ dakota: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
+
+test-lighteval: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m slow tests/end_to_end/test_lighteval.py
+
+evaluate: $(VENV)/installed
+	@test -n "$(MODEL)" || { echo "name a model, as in: make evaluate MODEL=outputs/demo"; exit 2; }
+	$(BIN)/python scripts/lighteval.py "$(MODEL)" $(if $(TASK),--task "$(TASK)")
 
 quality: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ def split_arguments(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[str |
             path = word
             continue
         key, equals, value = word[2:].partition("=")
-        if not equals and key.replace("-", "_") in ("help", "show_config", "resume_anyway", "conversation"):
+        if not equals and key.replace("-", "_") in ("help", "show_config", "resume_anyway", "conversation", "alone"):
             value = "true"
         elif not equals:
             value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"
@@ -107,8 +107,7 @@ def evaluate() -> None:
         overrides.append(("evaluation.split", options["split"]))
     if "model" in options and "server" not in options:
         overrides += [("model_name_or_path", options["model"]), ("from_scratch", "null")]
-    # The folder of the scripts, which Python puts first, holds an evaluate.py: it would hide the library of that name.
-    sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != Path(sys.argv[0]).resolve().parent]
+    _hide_scripts()
     recipe = load_recipe(path, overrides, to_train=False)
     from ratchet.evaluation.run import run
     from ratchet.evaluation.server import Server
@@ -118,6 +117,38 @@ def evaluate() -> None:
         limits = {key: type(default)(_number(options, key, default)) for key, default in ours.items()}
         server = Server(options["server"], options.get("model", ""), **limits, key=options.get("key_variable", "OPENAI_API_KEY"))
     run(recipe, options.get("compare"), _path(options, "output"), _path(options, "completions"), server)
+
+
+@command
+def lighteval() -> int:
+    """Usage: lighteval.py RECIPE.yaml|MODEL [--model MODEL] [--task TASK] [--tasks NAME,NAME] [--split SPLIT] [--alone] [--key value ...]
+
+    Evaluate a model with lighteval on the recipe's rows, graded by the recipe's task, beside scripts/evaluate.py's own way (--alone
+    leaves that out). MODEL is a run's folder, a checkpoint or any model; --task names the task of one that has no recipe.yaml.
+    --tasks: <task>, <task>_<kind>, <task>_letters, agieval:aqua-rat; all by default."""
+    path, overrides, options = split_arguments(sys.argv[1:], ("help", "model", "task", "tasks", "split", "alone"))
+    if "help" in options or path is None:
+        print(lighteval.__doc__)
+        if path is None and "help" not in options:
+            raise UserError("name a recipe or a model")
+        return 0
+    overrides += [("evaluation.split", options["split"])] if "split" in options else []
+    _hide_scripts()
+    from ratchet.lighteval.command import run
+    from ratchet.policy import recipe_of
+
+    if path.endswith((".yaml", ".yml")):
+        recipe = load_recipe(path, overrides, to_train=False)
+        model = options.get("model") or recipe.values.get("model_name_or_path") or str(recipe.output_dir)
+    else:
+        model = options.get("model") or path
+        recipe = recipe_of(path, options.get("task"), overrides)
+    return run(recipe, model, [name for name in options.get("tasks", "").split(",") if name], "alone" not in options)
+
+
+def _hide_scripts() -> None:
+    """The folder of the scripts, which Python puts first, holds an evaluate.py and a lighteval.py: they would hide libraries of these names."""
+    sys.path[:] = [place for place in sys.path if Path(place or ".").resolve() != Path(sys.argv[0]).resolve().parent]
 
 
 @command

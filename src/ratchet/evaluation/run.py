@@ -32,7 +32,7 @@ def run(recipe: Recipe, compare: str | None, output: Path | None, completions: P
         result, target = _measure_here(recipe, output)
     other = None
     if compare:
-        _ready(recipe)
+        ready(recipe)
         other = measure(recipe, compare)
     if not _main():
         return result
@@ -77,14 +77,15 @@ def _ask(recipe: Recipe, server: Server, output: Path | None) -> tuple[Result, P
 
 
 def _measure_here(recipe: Recipe, output: Path | None) -> tuple[Result, Path]:
-    _ready(recipe)
+    ready(recipe)
     name = recipe.values.get("model_name_or_path") or str(recipe.output_dir)
     result, folder = measure(recipe, name), Path(locate(name))
     beside = folder / _file(recipe) if folder.is_dir() and name == str(folder) else _elsewhere(recipe, name)
     return result, output or beside
 
 
-def _ready(recipe: Recipe) -> None:
+def ready(recipe: Recipe) -> None:
+    """Be a process that runs models on the device that the recipe wants."""
     from accelerate import PartialState
 
     quiet()
@@ -101,7 +102,16 @@ def _file(recipe: Recipe) -> str:
 
 
 def _elsewhere(recipe: Recipe, name: str) -> Path:
-    return ELSEWHERE / re.sub(r"[^\w.-]+", "--", name).strip("-.") / _file(recipe)
+    return ELSEWHERE / named(name) / _file(recipe)
+
+
+def named(model: str) -> str:
+    """A folder's name for a model.
+
+    >>> named("Qwen/Qwen3-0.6B"), named("/data/outputs/demo/")
+    ('Qwen--Qwen3-0.6B', 'data--outputs--demo')
+    """
+    return re.sub(r"[^\w.-]+", "--", model).strip("-.")
 
 
 def measure(recipe: Recipe, name: str) -> Result:

@@ -17,7 +17,7 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+")
 ENVIRONMENT = "RATCHET_"
 DEEPEST = 50
-NOT_KEYS = {"RATCHET_DATA_DIR"}  # the folder of data that the tests read
+NOT_KEYS = {"RATCHET_DATA_DIR", "RATCHET_LIGHTEVAL_ENVIRONMENT"}  # the folder of data that the tests read
 
 
 @dataclass(frozen=True)
