@@ -1,7 +1,7 @@
 # make demo      install into .venv and watch a tiny model learn (a CPU and some minutes)
 # make dakota    the same with a word of Dakota: a model from random weights learns to spell numbers, then to spell them well
 # make test      install into .venv and run the default tests
-# make test-lighteval   the tests with the real lighteval, which gets an environment of its own (some minutes more)
+# make test-apart  the tests of what lives in environments of its own: lighteval, verifiers packages (some minutes more)
 # make evaluate MODEL=outputs/demo [TASK=aquarat]   measure a model with lighteval, beside scripts/evaluate.py
 # make quality   ruff, as CI runs it        make style   let ruff mend what it can
 # make tiny      train the embedded tiny model again from nothing
@@ -11,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process 2 --config_file accelerate_configs/cpu.yaml
 
-.PHONY: demo dakota test test-lighteval evaluate quality style tiny schema clean
+.PHONY: demo dakota test test-apart evaluate quality style tiny schema clean
 
 demo: $(VENV)/installed
 	@echo "Training the embedded tiny model with GRPO (recipes/demo.yaml); it takes some minutes on two cores."
@@ -25,8 +25,8 @@ dakota: $(VENV)/installed
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
-test-lighteval: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m slow tests/end_to_end/test_lighteval.py
+test-apart: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m slow tests/end_to_end/test_lighteval.py tests/environments
 
 evaluate: $(VENV)/installed
 	@test -n "$(MODEL)" || { echo "name a model, as in: make evaluate MODEL=outputs/demo"; exit 2; }

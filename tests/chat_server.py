@@ -20,10 +20,14 @@ class ChatServer:
         self.faults: list[Any] = []
         self.requests: list[dict] = []
         self.keys: set[str] = set()
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self.http.daemon_threads, self.http.chat = True, self
+        self.http = _Http(("127.0.0.1", 0), _Handler)
+        self.http.chat = self
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
         threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads, request_queue_size = True, 256  # clients open a hundred connections at once
 
 
 class _Handler(BaseHTTPRequestHandler):

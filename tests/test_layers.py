@@ -23,6 +23,7 @@ ARROWS = {
     "hub": {"errors", "files", "tasks", "recipe", "checkpoints"},
     "diagnostics": {"errors", "files", "tasks", "rewards", "recipe"},
     "evaluation": {"errors", "files", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
+    "environment": {"tasks"},
     "lighteval": {"errors", "files", "tasks", "rewards", "recipe", "models", "evaluation"},
     "policy": {"errors", "tasks", "rewards", "recipe", "models", "evaluation"},
     "chat": {"errors", "tasks", "rewards", "policy", "evaluation"},
