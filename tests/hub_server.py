@@ -28,6 +28,7 @@ class Hub:
         self.faults: list[Any] = []
         self.blobs: dict[str, bytes] = {}
         self.requests: list[str] = []
+        self.jobs: list[dict] = []
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.http.daemon_threads, self.http.hub = True, self
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
@@ -130,6 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/validate-yaml":
             errors = card_errors(json.loads(body)["content"])
             return self.answer({"errors": [{"message": error} for error in errors], "warnings": []}, 400 if errors else 200)
+        if path == "/api/jobs/me":
+            hub.jobs.append(json.loads(body))
+            made = {"id": str(len(hub.jobs)), "createdAt": "2026-01-01T00:00:00.000Z", "owner": {"id": "1", "name": "me", "type": "user"}}
+            return self.answer({**made, "status": {"stage": "RUNNING"}, **hub.jobs[-1], "environment": {}})
         if path == "/api/whoami-v2":
             return self.answer({"type": "user", "name": "me", "orgs": [], "auth": {"accessToken": {"role": "write"}}})
         if path.endswith(".git/info/lfs/objects/batch"):

@@ -92,9 +92,11 @@ def evaluate() -> None:
 
     With --server URL, a server with OpenAI's chat API (vLLM, transformers serve, a hosted model) answers: --model names one of
     its models, --concurrency (16) the requests at a time, --timeout (120) and --retries (5) what one may take; the key is in
-    OPENAI_API_KEY, or in what --key-variable names. Stopped, the same command goes on with the answers that are kept."""
+    OPENAI_API_KEY, or in what --key-variable names. Stopped, the same command goes on with the answers that are kept.
+
+    --publish OWNER/MODEL[@REVISION] also writes the result into the card of that revision on the Hub."""
     ours = {"concurrency": 16, "timeout": 120.0, "retries": 5}
-    own = ("help", "model", "split", "compare", "output", "completions", "server", "key_variable", *ours)
+    own = ("help", "model", "split", "compare", "output", "completions", "server", "key_variable", "publish", *ours)
     path, overrides, options = split_arguments(sys.argv[1:], own)
     if "help" in options or path is None:
         print(evaluate.__doc__)
@@ -116,7 +118,7 @@ def evaluate() -> None:
     if "server" in options:
         limits = {key: type(default)(_number(options, key, default)) for key, default in ours.items()}
         server = Server(options["server"], options.get("model", ""), **limits, key=options.get("key_variable", "OPENAI_API_KEY"))
-    run(recipe, options.get("compare"), _path(options, "output"), _path(options, "completions"), server)
+    run(recipe, options.get("compare"), _path(options, "output"), _path(options, "completions"), server, options.get("publish"))
 
 
 @command
@@ -273,6 +275,23 @@ def checkpoints() -> int:
     else:
         print(page.prune(given.run, given.keep, given.keep_every))
     return 0
+
+
+@command
+def results() -> None:
+    """Every evaluated checkpoint of a project in one table, with n, interval, the commonest answer's score, and the command."""
+    parser = argparse.ArgumentParser(prog="results.py", description=results.__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, default=[Path("outputs")], help="runs, or folders of runs and evaluations (outputs)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write them as JSON too")
+    given = parser.parse_args()
+    from ratchet.evaluation.results import as_dicts, table
+    from ratchet.evaluation.results import results as measured
+    from ratchet.files import write_json
+
+    found = measured(given.folders)
+    print(table(found))
+    if given.json:
+        write_json(given.json, as_dicts(found))
 
 
 @command

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).resolve().parents[1] / "hub_server.py")
 hub_server = importlib.util.module_from_spec(spec)
@@ -172,3 +173,84 @@ def test_a_hub_without_a_checkpoint_is_said(script, hub):
 def test_a_repository_that_is_not_there_is_said(script, hub):
     done = push(script, hub, "--resume", "hub", code=2)
     assert "me/model could not be had from the Hub: me/model is not on the Hub" in done.stderr and "Traceback" not in done.stderr
+
+
+def model_index(card: bytes) -> dict[tuple[str, str], dict]:
+    found = yaml.safe_load(card.decode().split("---\n")[1])["model-index"][0]["results"]
+    return {(entry["dataset"]["name"], entry["dataset"]["split"]): entry["metrics"][0] for entry in found}
+
+
+WATCHED = ("--hub_strategy", "every_save", "--publish.split", "test", "--data.generated.test", "12")
+
+
+def test_saved_checkpoints_are_evaluated_beside_and_their_cards_hold_it(script, tmp_path, hub):
+    done = push(script, hub, *WATCHED, "--publish.evaluate", "local", "--save_total_limit", "1")
+    assert re.findall(r"step +(\d+)  evaluated: accuracy", done.stdout) == ["2", "4"]
+    for step in (2, 4):
+        found = json.loads((tmp_path / f"out/evaluations/evaluation-aquarat-step-{step:06d}.json").read_text())
+        there = model_index(hub.files("me/model", f"step-{step:06d}")["README.md"])["generated word problems", "test"]
+        assert there["value"] == round(found["accuracy"], 4) and there["args"]["n"] == found["n"] == 4 and found["step"] == step
+    assert not (tmp_path / "out/_evaluating").exists()
+    table = script("scripts/results.py", "out", "--json", "all.json").stdout
+    listed = {(one["step"], one["split"]) for one in json.loads((tmp_path / "all.json").read_text())}
+    assert listed == {(2, "test"), (4, "test"), (4, "validation")} and "ratchet-evaluate" in table
+
+
+def test_saved_checkpoints_are_evaluated_by_slurm(script, tmp_path, hub):
+    """With an sbatch that runs the job at once."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/sbatch").write_text('#!/bin/sh\nbash "$1" > "$1.out" 2>&1 || { cat "$1.out" >&2; exit 1; }\necho "Submitted batch job 7"\n')
+    (tmp_path / "bin/sbatch").chmod(0o755)
+    options = ("--publish.evaluate", "slurm", "--publish.options", "[--gres=gpu:1, --time=0:30:00]")
+    done = script(
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        *PUSH.replace("--push_to_hub true ", "").split(),
+        *WATCHED,
+        *options,
+        PATH=f"{tmp_path}/bin:/usr/bin:/bin",
+    )
+    assert done.stdout.count("Submitted batch job 7") == 2
+    job = (tmp_path / "out/evaluations/evaluation-aquarat-step-000002.sbatch").read_text()
+    assert "#SBATCH --gres=gpu:1\n#SBATCH --time=0:30:00\n" in job and shutil.which("bash")
+    assert json.loads((tmp_path / "out/evaluations/evaluation-aquarat-step-000002.json").read_text())["n"] == 4
+
+
+def test_without_slurm_the_command_is_told_and_training_goes_on(script, tmp_path):
+    words = PUSH.replace("--push_to_hub true ", "").split()
+    done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", *words, *WATCHED, "--publish.evaluate", "slurm", PATH="/usr/bin:/bin")
+    assert "warning: step 2 could not be evaluated: FileNotFoundError" in done.stdout and "ratchet-evaluate" in done.stdout
+    assert json.loads((tmp_path / "out/result.json").read_text())["steps"] == 4
+
+
+def test_saved_checkpoints_are_evaluated_by_jobs_on_the_hub(script, hub):
+    done = push(
+        script, hub, *WATCHED, "--publish.evaluate", "hf-jobs", "--publish.source", "git+https://example.org/ratchet", "--publish.flavor", "t4-small"
+    )
+    assert [job["flavor"] for job in hub.jobs] == ["t4-small"] * 2 and "job 1 evaluates step-000002 on t4-small" in done.stdout
+    line = hub.jobs[0]["command"][-1]
+    assert "hf download me/model --revision step-000002" in line and "--publish me/model@step-000002" in line
+    assert hub.jobs[0]["secrets"] == {"HF_TOKEN": "hf_of_a_test"} and "hf_of_a_test" not in done.stdout + line
+
+
+def test_a_job_on_the_hub_needs_something_to_install(script):
+    done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--publish.evaluate", "hf-jobs", code=2)
+    assert "hf-jobs needs push_to_hub: true, and publish.source" in done.stderr
+
+
+def test_an_evaluation_is_published_by_hand(pushed, script, tmp_path):
+    run, hub, _ = pushed
+    shutil.copytree(run, tmp_path / "out")
+    words = ("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--split", "test", "--data.generated.test", "8")
+    done = script(*words, "--publish", "me/model@step-000004", HF_HOME=str(tmp_path / "cache"), **hub.environ())
+    assert "published on me/model (step-000004)" in done.stdout
+    files = hub.files("me/model", "step-000004")
+    assert "evaluation-aquarat-test.json" in files and {split for _, split in model_index(files["README.md"])} == {"validation", "test"}
+    assert ("generated word problems", "test") in model_index((tmp_path / "out/README.md").read_bytes())
+    wrong = script(*words, "--publish", "me/model@step-9", code=2, HF_HOME=str(tmp_path / "cache"), **hub.environ())
+    assert "--publish: me/model@step-9: me/model has no such revision" in wrong.stderr and "Traceback" not in wrong.stderr
+
+
+def test_nothing_evaluated_is_said(script, tmp_path):
+    assert "nothing below" in script("scripts/results.py", str(tmp_path), code=2).stderr
+    assert "there is no folder outputs" in script("scripts/results.py", code=2).stderr

@@ -10,6 +10,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
 from ratchet.evaluation.server import Kept, Server, only_model, server_generator
 from ratchet.files import read_json, write_json
+from ratchet.hub import results
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, command_line, commit, quiet
@@ -17,13 +18,16 @@ from ratchet.runtime import check_device, command_line, commit, quiet
 ELSEWHERE = Path("outputs/evaluations")  # of models that have no folder here
 
 
-def run(recipe: Recipe, compare: str | None, output: Path | None, completions: Path | None, server: Server | None = None) -> Result:
+def run(
+    recipe: Recipe, compare: str | None, output: Path | None, completions: Path | None, server: Server | None = None, publish: str | None = None
+) -> Result:
     """Measure the recipe's model, print a table, and write JSON beside a local model, to ``output``, or below ``ELSEWHERE``.
 
     Args:
         compare: another model that is measured on the same rows.
         completions: where every answer is written; of a server beside the JSON by default.
         server: answers in the place of a model here.
+        publish: "owner/model@revision" on the Hub, whose card is to hold the result.
     """
     if server is not None:
         result, target = _ask(recipe, server, output)
@@ -47,6 +51,10 @@ def run(recipe: Recipe, compare: str | None, output: Path | None, completions: P
         print(f"completions in {completions}")
     write_json(target, found)
     print(f"\nwritten to {target}")
+    if server is None and (card := results.beside(Path(locate(result.model)), found)):
+        print(f"and to {card}")
+    if publish:
+        print(results.publish(publish, _file(recipe), found))
     return result
 
 

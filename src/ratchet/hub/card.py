@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.recipe import Recipe
 from ratchet.tasks.aquarat_rows import HUB_DATASET
@@ -71,12 +72,10 @@ def model_card(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> str:
         run: the run's folder, with ``audit.json`` and ``run.json`` where there are any.
         result: what ``training.summary.outcome`` gives: steps, and accuracies with n and interval.
     """
-    from huggingface_hub import EvalResult, ModelCardData
+    from huggingface_hub import ModelCardData
 
     base, label, after = recipe.values.get("model_name_or_path"), recipe.task.label, result.get("after")
-    measured = (
-        [EvalResult("text-generation", label, label, "accuracy", round(after["accuracy"], 4), dataset_split=result["split"])] if after else None
-    )
+    measured = [_measured({**after, "task": label, "split": result["split"], "majority": result["majority"]})] if after else None
     data = ModelCardData(
         base_model=base if base and not Path(base).exists() and "/" in base else None,
         library_name="transformers",
@@ -107,6 +106,39 @@ def model_card(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> str:
     return f"---\n{data.to_yaml()}\n---\n{text}"
 
 
+def with_result(card: str, found: Mapping[str, Any]) -> str:
+    """A card with one more evaluation in its metadata, in the place of an older one of the same task and split.
+
+    Args:
+        found: what ``scripts/evaluate.py`` writes: task, split, accuracy, low, high, n, majority.
+
+    Raises:
+        UserError: for a card whose metadata cannot be read, or lacks what results need.
+    """
+    from huggingface_hub import ModelCard
+
+    try:
+        parsed = ModelCard(card)
+        new, name = _measured(found), parsed.data.model_name
+    except (ValueError, TypeError, KeyError) as error:
+        raise UserError(f"the card's metadata cannot be read: {' '.join(str(error).split())[:200]}") from None
+    name = name or found.get("model")
+    if not name:
+        raise UserError("the card has no model-index with the model's name, so results have no place in it; scripts/push.py writes one that has")
+    kept = [old for old in parsed.data.eval_results or [] if (old.dataset_name, old.dataset_split) != (new.dataset_name, new.dataset_split)]
+    parsed.data.model_name, parsed.data.eval_results = name, [*kept, new]
+    return str(parsed)
+
+
+def _measured(found: Mapping[str, Any]) -> Any:
+    """An accuracy as the Hub's ``model-index`` has it, with n, interval and baseline as the metric's arguments."""
+    from huggingface_hub import EvalResult
+
+    about = {key: found[key] for key in ("n", "low", "high", "majority") if found.get(key) is not None}
+    value = round(found["accuracy"], 4)
+    return EvalResult("text-generation", found["task"], found["task"], "accuracy", value, dataset_split=found["split"], metric_args=about)
+
+
 def _evaluation(result: dict[str, Any]) -> str:
     if "after" not in result and "before" not in result:
         return "Not evaluated."
@@ -123,7 +155,7 @@ def _evaluation(result: dict[str, Any]) -> str:
 
 def _rewards(recipe: Recipe) -> str:
     if not recipe.rewards:
-        return "None: the model imitated the task's targets."
+        return "None: supervised fine-tuning has no reward; the model imitated the task's targets."
     lines = ["| reward | weight | parameters | what it is |", "|---|---|---|---|"]
     for term in recipe.rewards:
         says = (term.reward.function.__doc__ or "").strip().split("\n")[0]

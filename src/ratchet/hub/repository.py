@@ -82,6 +82,8 @@ def sentence(error: BaseException, name: str) -> str:
         return f"the Hub has no room left for {name}: delete old revisions or repositories, or get more storage. {said}"
     if status == 403:
         return f"this account may not write to {name}: name a repository of your own (hub_model_id, or --repo OWNER/NAME). {said}"
+    if type(error).__name__ == "RevisionNotFoundError":
+        return f"{name} has no such revision. {said}"
     if status == 404:
         return f"{name} is not on the Hub, or this token may not see it. {said}"
     return f"{type(error).__name__}: {said}"

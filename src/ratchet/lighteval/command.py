@@ -22,6 +22,7 @@ from ratchet.files import write_json, write_text
 from ratchet.lighteval.environment import python
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
+from ratchet.runtime import command_line
 from ratchet.tasks.base import Row
 
 AGIEVAL = "agieval:aqua-rat"
@@ -54,7 +55,10 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
     print(table(found, ours))
     target = ELSEWHERE / named(model) / f"lighteval-{recipe.task.name}-{recipe.evaluation.split}.json"
     shares = {name: wilson(sum(entry["correct"] for entry in entries), len(entries)).as_dict() for name, entries in found.items()}
-    write_json(target, {"model": model, "split": recipe.evaluation.split, "tasks": shares, "ratchet": ours.as_dict() if ours else None})
+    write_json(
+        target,
+        {"model": model, "command": command_line(), "split": recipe.evaluation.split, "tasks": shares, "ratchet": ours.as_dict() if ours else None},
+    )
     lines = [json.dumps({"task": name, **entry}, ensure_ascii=False) + "\n" for name, entries in found.items() for entry in entries]
     write_text(target.with_suffix(".jsonl"), "".join(lines))
     print(f"\nwritten to {target}, every row to {target.with_suffix('.jsonl').name} beside it")

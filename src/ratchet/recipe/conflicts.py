@@ -30,6 +30,8 @@ def conflicts(recipe: Any) -> Iterator[str]:
         yield f"{place}load_best_model_at_end needs eval_strategy: steps or epoch"
     if recipe.trainer == "grpo" and recipe.get("use_vllm") and recipe.get("use_cpu"):
         yield f"{place}use_vllm needs a GPU, and use_cpu is set"
+    if recipe.publish.evaluate == "hf-jobs" and not (recipe.get("push_to_hub") and recipe.publish.source):
+        yield f"{place}publish.evaluate: hf-jobs needs push_to_hub: true, and publish.source, from which the job installs Ratchet"
     yield from (f"{place}{text}" for text in _own_groups(recipe))
 
 

@@ -216,10 +216,24 @@ class Faults:
 
 @dataclass(frozen=True)
 class Publish:
-    """What goes to the Hub beside the model, its card, the recipe and the result."""
+    """What goes to the Hub beside the model, its card, the recipe and the result, and who evaluates what was saved."""
 
     completions: bool = False
     """Whether what the model wrote (sampled completions, evaluated answers) is published too."""
+    evaluate: Literal["off", "local", "slurm", "hf-jobs"] = "off"
+    """Where every saved checkpoint is evaluated: nowhere, in a process beside this one, as a Slurm job, as a job on the Hub."""
+    split: Literal["train", "validation", "test"] | None = None
+    """The rows of that evaluation; without it those of ``evaluation.split``."""
+    options: list = field(default_factory=list)
+    """Of sbatch, for instance [--gres=gpu:1, --time=0:30:00]."""
+    image: str = "python:3.11"
+    """Of the job on the Hub."""
+    flavor: str = "l4x1"
+    """Its hardware."""
+    timeout: str = "1h"
+    """How long it may take."""
+    source: str | None = None
+    """What pip installs there after "ratchet-recipes @ ", for instance git+https://... of your copy of this repository."""
 
 
 GROUPS: dict[str, type] = {

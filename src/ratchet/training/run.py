@@ -285,6 +285,7 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
 
     from ratchet.evaluation.evaluate import evaluate, rows_to_evaluate
     from ratchet.evaluation.generate import generator
+    from ratchet.training.evaluations import evaluations_of
     from ratchet.training.keeping import Keeper
     from ratchet.training.observing import observe
     from ratchet.training.progress import ProgressLine
@@ -300,6 +301,7 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
     trainer.keeper = Keeper(trainer, prepared, began)
     if recipe.get("push_to_hub") and trainer.accelerator.is_main_process:
         trainer.uploads = Uploads(recipe)
+    trainer.evaluations = evaluations_of(recipe, trainer)
     trainer.stopping = Stopping(recipe.checkpointing.grace, trainer.accelerator)
     trainer.args.eval_on_start = recipe.evaluation.before and prepared.start.checkpoint is None
     for callback in (trainer.keeper, trainer.stopping):
@@ -331,15 +333,18 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
     trainer.watching.close()
     result = outcome(trainer.results, prepared.recipe, trainer.state.global_step, seconds)
     result["alarms"] = prepared.alarms.watch.raised
+    folder = Path(prepared.recipe.output_dir)
     if trainer.accelerator.is_main_process:
-        folder = Path(prepared.recipe.output_dir)
         write_text(folder / "README.md", model_card(prepared.recipe, folder, result))
         write_json(folder / "result.json", result)
         page = attempt("the report", lambda: write(folder)) if prepared.recipe.report.mode == "on" else None
         print(summary(trainer.results, prepared.recipe, result, page), flush=True)
+    with trainer.heartbeat.resting():  # nothing is computed any more, and evaluations and uploads may take long
+        if trainer.evaluations is not None:
+            trainer.evaluations.close()
         if trainer.uploads is not None:
             push_finished(trainer, folder)
-    trainer.keeper.tidy()
-    trainer.accelerator.wait_for_everyone()
+        trainer.keeper.tidy()
+        trainer.accelerator.wait_for_everyone()
     trainer.end()
     return result

@@ -15,6 +15,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result
 from ratchet.rewards.for_trl import Grader
 from ratchet.training.curriculum import Stages, staged_sampler
+from ratchet.training.evaluations import Evaluations
 from ratchet.training.faults import Faults
 from ratchet.training.heartbeat import Heartbeat
 from ratchet.training.judges import Judges
@@ -109,12 +110,14 @@ class Kept:
         keeper: None outside a run; then checkpoints are TRL's.
         stopping: listens for signals.
         uploads: pushes to the Hub (main process).
+        evaluations: has checkpoints evaluated elsewhere (main process).
         heartbeat: notices when nothing happens any more.
     """
 
     keeper: Keeper | None = None
     stopping: Stopping | None = None
     uploads: Uploads | None = None
+    evaluations: Evaluations | None = None
     heartbeat: Heartbeat | None = None
     sampler: Any = None
 
@@ -146,8 +149,11 @@ class Kept:
                 self.keeper.save(lambda: super(Kept, self)._save_checkpoint(model, trial))
         finally:
             self.args.push_to_hub = push
+        folder = self.keeper.run / f"checkpoint-{self.state.global_step}"
         if push:
-            self._push_from_checkpoint(str(self.keeper.run / f"checkpoint-{self.state.global_step}"))
+            self._push_from_checkpoint(str(folder))
+        if self.evaluations is not None:
+            self.evaluations.checkpoint(folder, self.state.global_step)
         if self.stopping is not None:
             self.stopping.leave_if_agreed(self.state.global_step)
 

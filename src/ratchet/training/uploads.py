@@ -37,6 +37,7 @@ class Uploads:
         self._under_way: Upload | None = None
         self._closing: float | None = None
         self._said = ""
+        self._sent_to: set[str] = set()
         self._thread: threading.Thread | None = None
         self.add(*(of_branch(folder) for folder in staged(recipe.output_dir)))  # of an earlier start
 
@@ -80,6 +81,11 @@ class Uploads:
             if self._thread is None and self._waiting:
                 self._thread = threading.Thread(target=self._work, daemon=True, name="uploads")
                 self._thread.start()
+
+    def there(self, revision: str) -> bool:
+        """Wait until a revision has been pushed, ``faults.upload_wait`` seconds at most; whether it has."""
+        with self._changed:
+            return self._changed.wait_for(lambda: revision in self._sent_to, self.patience)
 
     def close(self) -> list[str]:
         """Wait for what is left, ``faults.upload_wait`` seconds at most; returns the places that lack something."""
@@ -128,6 +134,8 @@ class Uploads:
                 shutil.rmtree(upload.folder, ignore_errors=True)
             with self._changed:
                 self._waiting = [other for other in self._waiting if other is not upload]
+                self._sent_to.add(upload.place)
+                self._changed.notify_all()
         return done
 
 
