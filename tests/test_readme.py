@@ -2,23 +2,31 @@
 
 import json
 import re
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def block(language: str) -> str:
-    (found,) = re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def block(language: str, holds: str = "") -> str:
+    (found,) = [text for text in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holds in text]
     return found
 
 
 def test_the_task_of_ones_own_trains(script, tmp_path):
-    (tmp_path / "my_task.py").write_text(block("python"), encoding="utf-8")
+    (tmp_path / "my_task.py").write_text(block("python", "class Reverse"), encoding="utf-8")
     (tmp_path / "my_recipe.yaml").write_text(block("yaml").replace("extends: recipes", f"extends: {ROOT}/recipes"), encoding="utf-8")
     done = script("scripts/grpo.py", "my_recipe.yaml", "--max_steps", "2")
     assert "on reverse" in done.stdout
     assert json.loads((tmp_path / "outputs/my_recipe/result.json").read_text())["after"]["n"] == 64
+
+
+def test_the_program_that_asks_a_model_runs(demo, finish, tmp_path):
+    (tmp_path / "outputs").mkdir()
+    (tmp_path / "outputs/demo").symlink_to(demo.folder)
+    done = finish([sys.executable, "-c", block("python", "Policy.load")], tmp_path, 300)
+    assert re.fullmatch(r"([01]\.0 (?:[A-E]|None) \{'correctness': [01]\.0\}\n){4}", done.stdout), done.stderr
 
 
 def test_every_file_that_the_readme_names_is_there():
