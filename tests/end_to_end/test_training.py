@@ -1,6 +1,7 @@
 """The scripts as a person starts them, from recipe to result."""
 
 import json
+import shutil
 from pathlib import Path
 
 
@@ -96,3 +97,21 @@ def test_the_best_model_that_is_loaded_at_the_end_is_the_one_measured(script, tm
     measured = [entry["eval/accuracy"] for entry in log if "eval/accuracy" in entry]
     assert result(tmp_path / "out")["after"]["accuracy"] == json.loads((tmp_path / "again.json").read_text())["accuracy"] == max(measured)
     assert measured[2] < max(measured), "the last step's model is the best one: this test needs another learning rate"
+
+
+def test_a_metric_that_nothing_measures_ends_in_a_sentence(script):
+    best = ("--load_best_model_at_end", "true", "--metric_for_best_model", "nix", "--eval_strategy", "steps", "--eval_steps", "1")
+    words = ("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--save_strategy", "steps", "--save_steps", "1", *best)
+    done = script(*words, code=2)
+    assert "metric_for_best_model: nothing measures nix; choose from" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_model_with_the_tokenizer_of_another_is_refused(script, demo, tmp_path):
+    shutil.copytree(demo.folder, tmp_path / "out", ignore=shutil.ignore_patterns("checkpoint-*", "diagnostics"))
+    tokenizer = json.loads((tmp_path / "out/tokenizer.json").read_text())
+    more = [{"id": 5000 + i, "content": f"<|more {i}|>", "special": True} for i in range(9000)]
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    tokenizer["added_tokens"] += [{**token, **flags} for token in more]
+    (tmp_path / "out/tokenizer.json").write_text(json.dumps(tokenizer))
+    done = script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", code=2)
+    assert "they do not belong together" in done.stderr and "Traceback" not in done.stderr

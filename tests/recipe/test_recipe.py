@@ -262,3 +262,13 @@ def test_a_password_in_an_address_is_a_secret(tmp_path):
     with pytest.raises(UserError, match="looks like a secret") as refused:
         load_recipe(debug, [("vllm_server_base_url", "http://user:hunter2@host:8000")], environ={})
     assert "hunter2" not in str(refused.value)
+
+
+def test_the_best_checkpoint_is_chosen_by_what_an_evaluation_measures(tmp_path):
+    from ratchet.evaluation.evaluate import Answered, Result
+    from ratchet.recipe.conflicts import measured
+
+    recipe = load_recipe(write(tmp_path, evaluation={"samples": 4}), environ={})
+    answered = [Answered("1", "A", "A", True, "A", 1, False, [True] * 4)]
+    assert sorted(measured(recipe)) == sorted(Result("m", "t", "test", answered, "AB", 1.0, 1).figures())
+    assert "nothing measures eval_accurancy; choose from accuracy, exact_match" in message(write(tmp_path, metric_for_best_model="eval_accurancy"))

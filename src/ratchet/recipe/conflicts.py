@@ -30,9 +30,19 @@ def conflicts(recipe: Any) -> Iterator[str]:
         yield f"{place}load_best_model_at_end needs eval_strategy: steps or epoch"
     if recipe.trainer == "grpo" and recipe.get("use_vllm") and recipe.get("use_cpu"):
         yield f"{place}use_vllm needs a GPU, and use_cpu is set"
+    best, known = recipe.get("metric_for_best_model"), measured(recipe)
+    if best is not None and recipe.trainer == "grpo" and best.removeprefix("eval_") not in known:
+        yield f"{place}metric_for_best_model: nothing measures {best}; choose from {', '.join(known)}"
     if recipe.publish.evaluate == "hf-jobs" and not (recipe.get("push_to_hub") and recipe.publish.source):
         yield f"{place}publish.evaluate: hf-jobs needs push_to_hub: true, and publish.source, from which the job installs Ratchet"
     yield from (f"{place}{text}" for text in _own_groups(recipe))
+
+
+def measured(recipe: Any) -> list[str]:
+    """The figures of an evaluation (``evaluation.evaluate.Result.figures``), by which the best checkpoint can be chosen; SFT has TRL's too."""
+    k = [f"pass@{2**i}" for i in range(recipe.evaluation.samples.bit_length()) if 2**i <= recipe.evaluation.samples]
+    shares = ["accuracy", "exact_match", *k]
+    return [*shares, *(f"{name}_{end}" for name in shares for end in ("low", "high")), "n", "majority", "truncated", "unparsed", "mean_tokens"]
 
 
 def _trusting(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -184,6 +184,13 @@ class Kept:
         with reading(checkpoint):
             super()._load_rng_state(checkpoint)
 
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        try:
+            return super()._determine_best_metric(metrics, trial)
+        except KeyError:
+            names = ", ".join(name.removeprefix("eval_") for name in metrics if name.startswith("eval_"))
+            raise UserError(f"metric_for_best_model: nothing measures {self.args.metric_for_best_model}; choose from {names}") from None
+
     def _issue_warnings_after_load(self, load_result: Any) -> None:
         tied = getattr(self.accelerator.unwrap_model(self.model), "all_tied_weights_keys", None) or {}
         for name in tied:  # saved once, under the name they are tied to
