@@ -219,7 +219,7 @@ def test_saved_checkpoints_are_evaluated_by_slurm(script, tmp_path, hub):
 def test_without_slurm_the_command_is_told_and_training_goes_on(script, tmp_path):
     words = PUSH.replace("--push_to_hub true ", "").split()
     done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", *words, *WATCHED, "--publish.evaluate", "slurm", PATH="/usr/bin:/bin")
-    assert "warning: step 2 could not be evaluated: FileNotFoundError" in done.stdout and "ratchet-evaluate" in done.stdout
+    assert "warning: step 2 could not be evaluated: there is no sbatch here" in done.stdout and "ratchet-evaluate" in done.stdout
     assert json.loads((tmp_path / "out/result.json").read_text())["steps"] == 4
 
 

@@ -41,16 +41,20 @@ def chosen(folder: Path, completions: bool = False) -> list[str]:
     Raises:
         UserError: where there are no weights to publish, or a text among the files holds what looks like a secret.
     """
-    patterns = MODEL + ABOUT + (COMPLETIONS if completions else ())
     names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-    found = [name for name in names if any(fnmatch(name, pattern) and name.count("/") == pattern.count("/") for pattern in patterns)]
+    found = [name for name in names if _matches(name, MODEL + ABOUT + (COMPLETIONS if completions else ()))]
     if not any(name.endswith(".safetensors") for name in found):
         raise UserError(f"{folder} holds no weights as safetensors, so there is no model to publish")
-    for name in found:
-        if name in ABOUT and (secret := SECRET_VALUE.search((folder / name).read_text(encoding="utf-8", errors="replace"))):
-            line = (folder / name).read_text(encoding="utf-8", errors="replace")[: secret.start()].count("\n") + 1
-            raise UserError(f"{folder / name}:{line} holds what looks like a secret; take it out before it is published")
+    for path in (folder / name for name in found if _matches(name, ABOUT)):
+        text = path.read_text(encoding="utf-8", errors="replace")
+        if secret := SECRET_VALUE.search(text):
+            line = text[: secret.start()].count("\n") + 1
+            raise UserError(f"{path}:{line} holds what looks like a secret; take it out before it is published")
     return found
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(name, pattern) and name.count("/") == pattern.count("/") for pattern in patterns)
 
 
 def stage(checkpoint: Path, place: Path, texts: Mapping[str, str]) -> Path:

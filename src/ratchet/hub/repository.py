@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 
 
@@ -74,6 +75,8 @@ def repository_of(recipe: Recipe, name: str | None = None) -> Repository:
 
 def sentence(error: BaseException, name: str) -> str:
     """What the Hub's answer means, and what to do about it."""
+    if isinstance(error, UserError):
+        return str(error)
     status = getattr(getattr(error, "response", None), "status_code", None)
     said = " ".join(str(error).split())[:200]
     if status == 401:

@@ -40,8 +40,6 @@ def publish(place: str, name: str, found: Mapping[str, Any]) -> str:
             CommitOperationAdd(name, (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode()),
         ]
         HfApi().create_commit(repository, operations, commit_message=f"{name}: {found['accuracy']:.3f}", revision=revision or None)
-    except UserError as error:
-        raise UserError(f"--publish: {place}: {error}") from None
     except Exception as error:  # the client raises its own, httpx' and OSErrors
         raise UserError(f"--publish: {place}: {sentence(error, repository)}") from None
     return f"published on {repository}{f' ({revision})' if revision else ''}: its card, and {name}"

@@ -75,7 +75,7 @@ class Evaluations:
             try:
                 self._start(step, place)
             except Exception as error:  # a command that is not there, a Hub that refuses: training goes on
-                said = sentence(error, self.uploads.name) if self.uploads else f"{type(error).__name__}: {error}"
+                said = sentence(error, self.uploads.name if self.uploads else "the Hub")
                 print(f"warning: step {step} could not be evaluated: {said}; by hand:\n  {shlex.join(self._words(step, place))}", flush=True)
             self._left -= 1
 
@@ -117,6 +117,8 @@ class Evaluations:
         ]
         lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives), "set -euo pipefail", f"cd {shlex.quote(os.getcwd())}"]
         write_text(script, "\n".join([*lines, shlex.join(words), f"rm -r {shlex.quote(str(place))}", ""]))
+        if shutil.which("sbatch") is None:
+            raise UserError("there is no sbatch here, so no Slurm")
         done = subprocess.run(["sbatch", str(script)], capture_output=True, text=True)
         if done.returncode:
             raise UserError(f"sbatch refuses {script}: {done.stderr.strip()}")
