@@ -42,10 +42,11 @@ def read_json(path: Path) -> Any:
 
 def size_text(size: float) -> str:
     """
-    >>> size_text(11 * 2**20), size_text(3.2 * 2**30)
-    ('11.0 MiB', '3.2 GiB')
+    >>> size_text(300), size_text(11 * 2**20), size_text(3.2 * 2**30)
+    ('0.3 KiB', '11.0 MiB', '3.2 GiB')
     """
-    return f"{size / 2**30:.1f} GiB" if size >= 2**30 else f"{size / 2**20:.1f} MiB"
+    unit, name = next((unit, name) for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")) if size >= unit or name == "KiB")
+    return f"{size / unit:.1f} {name}"
 
 
 def lock_of(folder: Path) -> Path:

@@ -132,6 +132,7 @@ def test_a_dry_run_prints_what_would_be_pushed_and_that_alone_is_pushed(pushed, 
     script("scripts/push.py", "run", "--repo", "me/other", **hub.environ())
     blocks = [block.splitlines() for block in re.split(r"\n(?! )", dry.stdout.strip())[1:]]
     told = {head.split(":")[0]: {line.split()[-1] for line in lines} for head, *lines in blocks}
+    assert 'model="me/other"' in hub.files("me/other")["README.md"].decode()
     assert told == {branch: set(files) - {".gitattributes"} for branch, files in hub.branches["me/other"].items()}
 
 

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -70,6 +71,26 @@ def test_a_stopped_evaluation_asks_only_for_what_is_missing(script, tmp_path, se
     done = ask(script, server)
     assert len(server.requests) == 30 - int(kept)
     assert f"found.partial.jsonl has {kept} of the answers already; asking for {30 - int(kept)}" in done.stdout
+
+
+def test_an_interrupted_evaluation_keeps_every_answer_once(tmp_path, server, root):
+    answer, server.answer = server.answer, lambda messages: time.sleep(0.2) or answer(messages)
+    words = [sys.executable, str(root / "scripts/evaluate.py"), str(root / "recipes/demo.yaml"), "--server", server.url, *ROWS, "--concurrency", "2"]
+    asking = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while len(server.requests) < 6:
+        time.sleep(0.02)
+    asking.send_signal(signal.SIGINT)
+    assert asking.wait(60) == 130 and "Traceback" not in asking.stderr.read()
+    keys = [json.loads(line)["key"] for line in (tmp_path / "found.partial.jsonl").read_text().splitlines()]
+    assert len(keys) == len(set(keys)) == len(server.requests)
+
+
+def test_a_reader_that_leaves_loses_no_result(tmp_path, server, root):
+    words = [sys.executable, str(root / "scripts/evaluate.py"), str(root / "recipes/demo.yaml"), "--server", server.url, *ROWS]
+    asking = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    asking.stdout.close()
+    asking.wait(60)
+    assert json.loads((tmp_path / "found.json").read_text())["n"] == 30
 
 
 def test_other_settings_do_not_take_answers_that_were_kept(script, server):

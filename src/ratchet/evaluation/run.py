@@ -15,6 +15,7 @@ from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, command_line, commit, quiet
 
+PARTIAL = ".partial.jsonl"
 ELSEWHERE = Path("outputs/evaluations")  # of models that have no folder here
 
 
@@ -40,19 +41,20 @@ def run(
         other = measure(recipe, compare)
     if not _main():
         return result
-    print(result.table())
-    found = record(result)
+    found, said = record(result), [result.table()]
     if other:
         paired = result.compare(other)
         found["compared_with"] = {**other.as_dict(), "paired": paired}
-        print(f"\n{other.table()}\n\n{_paired(result.model, compare, paired)}")
+        said += [f"\n{other.table()}\n\n{_paired(result.model, compare, paired)}"]
     if completions:
         write_completions(completions, result)
-        print(f"completions in {completions}")
-    write_json(target, found)
-    print(f"\nwritten to {target}")
+        said.append(f"completions in {completions}")
+    write_json(target, found)  # all is written before anything is said, to a reader who may have left
+    target.with_suffix(PARTIAL).unlink(missing_ok=True)
+    said.append(f"\nwritten to {target}")
     if server is None and (card := results.beside(Path(locate(result.model)), found)):
-        print(f"and to {card}")
+        said.append(f"and to {card}")
+    print("\n".join(said))
     if publish:
         print(results.publish(publish, _file(recipe), found))
     return result
@@ -77,11 +79,9 @@ def _ask(recipe: Recipe, server: Server, output: Path | None) -> tuple[Result, P
     if not server.model:
         server = Server(**{**vars(server), "model": only_model(server)})
     target = output or _elsewhere(recipe, server.model)
-    kept = Kept(target.with_suffix(".partial.jsonl"))
+    generate = server_generator(server, Kept(target.with_suffix(PARTIAL)))
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)
-    result = evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, server_generator(server, kept), server.model)
-    kept.path.unlink(missing_ok=True)
-    return result, target
+    return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, server.model), target
 
 
 def _measure_here(recipe: Recipe, output: Path | None) -> tuple[Result, Path]:

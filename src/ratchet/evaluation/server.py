@@ -117,7 +117,7 @@ def _ask_all(client: Any, server: Server, missing: dict[str, dict[str, Any]], ke
         except BaseException as error:
             pool.shutdown(cancel_futures=True)
             for done, key in waiting.items():  # those that were under way
-                if done.done() and not done.cancelled() and done.exception() is None:
+                if key not in kept.found and done.done() and not done.cancelled() and done.exception() is None:
                     kept.add(key, done.result())
             if isinstance(error, UserError):
                 raise UserError(f"{error}. {len(kept.found)} answers are kept in {kept.path}; the same command goes on with them") from None

@@ -1,5 +1,6 @@
 """Publish a run when it is convenient: every checkpoint to a branch of its own, the trained model to main, or say what that would be."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,11 +8,13 @@ from typing import Any
 
 from ratchet.checkpoints.store import Checkpoint, checkpoints
 from ratchet.errors import UserError
-from ratchet.files import alone, lock_of, read_json, size_text
+from ratchet.files import alone, lock_of, read_json, size_text, write_text
 from ratchet.hub.card import model_card
 from ratchet.hub.contents import PUSHING, chosen, revision_of, stage, staged
 from ratchet.hub.repository import Repository, Upload, of_branch, repository_of, sentence
 from ratchet.recipe import Recipe, load_recipe
+
+_EXAMPLE = re.compile(r'(pipeline\("text-generation", model=)"[^"]*"')
 
 
 def publish(run: Path, name: str | None = None, private: bool | None = None, completions: bool = False, dry: bool = False) -> Iterator[str]:
@@ -29,14 +32,17 @@ def publish(run: Path, name: str | None = None, private: bool | None = None, com
     """
     if not (run / "recipe.yaml").is_file():
         raise UserError(f"{run} is no run's folder: it has no recipe.yaml")
-    recipe = load_recipe(run / "recipe.yaml", to_train=False)
-    repository = repository_of(recipe, name)
+    recipe = load_recipe(run / "recipe.yaml", [("hub_model_id", name)] if name else [], to_train=False)
+    repository = repository_of(recipe)
     repository.private = repository.private if private is None else private
     with alone(lock_of(run), f"{run}", "RUN_DIR"):
         for checkpoint in reversed(checkpoints(run)):
             stage(checkpoint.path, run / PUSHING / revision_of(checkpoint.step), _texts(recipe, run, checkpoint))
         uploads = [of_branch(folder) for folder in staged(run)]
         if (run / "result.json").is_file():
+            if name and not dry:  # the card's example is to load what is published
+                card = (run / "README.md").read_text(encoding="utf-8")
+                write_text(run / "README.md", _EXAMPLE.sub(lambda found: f'{found[1]}"{name}"', card))
             uploads.append(Upload(run, "the trained model", chosen(run, completions or recipe.publish.completions)))
         if not uploads:
             raise UserError(f"{run} holds neither a trained model nor a checkpoint to publish")

@@ -67,9 +67,9 @@ class Repository:
         )
 
 
-def repository_of(recipe: Recipe, name: str | None = None) -> Repository:
+def repository_of(recipe: Recipe) -> Repository:
     """The one that a recipe names, by ``hub_model_id`` or else the run's folder."""
-    name = name or recipe.values.get("hub_model_id") or recipe.output_dir.absolute().name
+    name = recipe.values.get("hub_model_id") or recipe.output_dir.absolute().name
     return Repository(name, recipe.values.get("hub_private_repo") is not False, recipe.values.get("hub_revision"))
 
 
