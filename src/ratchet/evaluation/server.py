@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from tqdm import tqdm
@@ -75,7 +74,7 @@ class Kept:
     """Answers so far, in a file that only grows."""
 
     def __init__(self, path: Path):
-        self.path, self._lock = path, Lock()
+        self.path = path
         self.found: dict[str, Completion] = {}
         for _, entry in read_lines(path) if path.is_file() else ():
             if isinstance(entry, dict) and {"key", "text", "tokens", "truncated"} <= entry.keys():  # the last line may be torn
@@ -83,11 +82,10 @@ class Kept:
 
     def add(self, key: str, completion: Completion) -> None:
         """Keep one."""
-        with self._lock:
-            self.found[key] = completion
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.write(json.dumps({"key": key, **asdict(completion)}) + "\n")
+        self.found[key] = completion
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"key": key, **asdict(completion)}) + "\n")
 
 
 def server_generator(server: Server, kept: Kept) -> Callable:
