@@ -83,6 +83,12 @@ def _stop_one(training: Training, run: Path, draw: Random) -> bool:
     return True
 
 
+def _stop_one_while_saving(training: Training, run: Path, draw: Random) -> bool:
+    if not training.wait_until(lambda: any((run / SAVING).glob("checkpoint-*"))):
+        return False
+    return _stop_one(training, run, draw)
+
+
 def _signal(number: int) -> Callable[[Training, Path, Random], bool]:
     def strike(training: Training, run: Path, draw: Random) -> bool:
         training.send(number)
@@ -190,4 +196,5 @@ FAULTS: tuple[Fault, ...] = (
     Fault("second run on the folder", _second, (0,)),
     Fault("one process killed", _kill_one, (-9,), (2,)),
     Fault("one process hangs", _stop_one, (RESUMABLE, -9), (2,)),
+    Fault("one process hangs while saving", _stop_one_while_saving, (RESUMABLE, -9), (2,)),
 )

@@ -24,7 +24,7 @@ class Heartbeat:
 
     def __init__(self, timeout: float, folder: Path, accelerator: Any):
         self.timeout, self.folder, self.accelerator = timeout, folder, accelerator
-        self._last, self._resting = time.monotonic(), False
+        self._last, self._more = time.monotonic(), 0.0
         self._ended = threading.Event()
 
     def beat(self, *ignored: Any) -> None:
@@ -32,14 +32,15 @@ class Heartbeat:
         self._last = time.monotonic()
 
     @contextmanager
-    def resting(self) -> Iterator[None]:
-        """Expect no beat while the block lasts: a checkpoint may wait long for room."""
-        self._resting = True
+    def resting(self, seconds: float) -> Iterator[None]:
+        """Expect no beat for so much longer while the block lasts: a checkpoint may be large, and may wait for room."""
+        self.beat()
+        self._more = seconds
         try:
             yield
         finally:
-            self._resting = False
             self.beat()
+            self._more = 0.0
 
     @contextmanager
     def watching(self, model: Any) -> Iterator[None]:
@@ -56,7 +57,7 @@ class Heartbeat:
     def _watch(self) -> None:
         while not self._ended.wait(min(5.0, self.timeout / 4)):
             silent = time.monotonic() - self._last
-            if silent > self.timeout and not self._resting:
+            if silent > self.timeout + self._more:
                 self._leave(silent)
 
     def _leave(self, silent: float) -> None:

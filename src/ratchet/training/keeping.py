@@ -64,6 +64,11 @@ class Keeper(TrainerCallback):
         self._begun: tuple[Any, Any] | None = None
 
     @property
+    def patience(self) -> float:
+        """Seconds that a save may take before a process counts as hanging: it may have to wait for room, and write and hash very much."""
+        return self.settings.wait_for_space + 2 * self.trainer.faults.settings.hang_timeout
+
+    @property
     def accelerator(self) -> Any:
         """The trainer's."""
         return self.trainer.accelerator

@@ -12,6 +12,7 @@ Everything that can be known to be wrong is found before the model is loaded; wh
     report.html     the page about the run, and report.md
 """
 
+import math
 import os
 import shutil
 import sys
@@ -339,7 +340,8 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
         write_json(folder / "result.json", result)
         page = attempt("the report", lambda: write(folder)) if prepared.recipe.report.mode == "on" else None
         print(summary(trainer.results, prepared.recipe, result, page), flush=True)
-    with trainer.heartbeat.resting():  # nothing is computed any more, and evaluations and uploads may take long
+    recipe = prepared.recipe  # nothing is computed any more, and evaluations and uploads may take long
+    with trainer.heartbeat.resting(recipe.faults.upload_wait if recipe.publish.evaluate == "off" else math.inf):
         if trainer.evaluations is not None:
             trainer.evaluations.close()
         if trainer.uploads is not None:

@@ -145,7 +145,7 @@ class Kept:
             return
         push, self.args.push_to_hub = self.args.push_to_hub, False  # a checkpoint is pushed from its final place
         try:
-            with self.timed("checkpoint"), nullcontext() if self.heartbeat is None else self.heartbeat.resting():
+            with self.timed("checkpoint"), nullcontext() if self.heartbeat is None else self.heartbeat.resting(self.keeper.patience):
                 self.keeper.save(lambda: super(Kept, self)._save_checkpoint(model, trial))
         finally:
             self.args.push_to_hub = push
