@@ -237,7 +237,6 @@ class Publish:
 
 
 GROUPS: dict[str, type] = {
-    "publish": Publish,
     "checkpointing": Checkpointing,
     "faults": Faults,
     "audit": Audit,
@@ -247,6 +246,7 @@ GROUPS: dict[str, type] = {
     "report": ReportPage,
     "evaluation": Evaluation,
     "from_scratch": FromScratch,
+    "publish": Publish,
 }
 OPTIONAL = ("curriculum", "from_scratch")  # None where a recipe has none
 
