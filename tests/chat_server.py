@@ -3,8 +3,8 @@
 A fault is a status, "garbage", "half" (a connection that is dropped in the middle of the answer), or "hang".
 """
 
-import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -66,7 +66,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "1000")
             self.end_headers()
             self.wfile.write(b'{"choices": [')
-            return self.connection.close()
+            self.close_connection = True
+            return self.connection.shutdown(socket.SHUT_RDWR)
         if body["model"] not in chat.models:
             return self.send(json.dumps({"error": {"message": f"The model `{body['model']}` does not exist."}}).encode(), 404)
         chat.requests.append(body)
@@ -74,10 +75,6 @@ class _Handler(BaseHTTPRequestHandler):
         if body.get("stream"):
             return self.send(_streamed(body["model"], text), kind="text/event-stream")
         return self.send(json.dumps(_answer(body["model"], {"message": {"role": "assistant", "content": text}})).encode())
-
-    def finish(self) -> None:
-        with contextlib.suppress(ValueError):  # the connection that was dropped on purpose
-            super().finish()
 
 
 def _answer(model: str, choice: dict, kind: str = "chat.completion") -> dict:
