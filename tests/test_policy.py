@@ -73,6 +73,8 @@ def test_rows_go_through_with_what_is_read_and_what_it_is_worth(script, demo):
         (("nowhere/at/all",), "there is no folder nowhere/at/all"),
         (("ratchet-tiny", "--row", "100000"), "there is no row 100000; give a number from 0 to 255"),
         (("ratchet-tiny", "--task", "nix"), "there is no task 'nix'"),
+        (("ratchet-tiny", "--row", "1", "--split", "tets"), "there is no split tets; choose from train, validation, test"),
+        (("ratchet-tiny", "--max_new_tokens", "0"), "from 1 on, not 0"),
         (("ratchet-tiny", "--temperature", "warm"), "--temperature takes a number, not warm"),
         (("ratchet-tiny", "--lerning_rate", "1"), "unknown key lerning_rate"),
     ],

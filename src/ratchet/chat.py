@@ -98,4 +98,5 @@ def _line(prompt: str) -> str | None:
     try:
         return input(prompt).strip()
     except EOFError:
+        print()
         return None

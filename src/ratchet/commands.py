@@ -6,6 +6,7 @@
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -103,6 +104,9 @@ def evaluate() -> None:
         if path is None and "help" not in options:
             raise UserError("name a recipe")
         return
+    _need_values(options, ("model", "split", "compare", "output", "completions", "server", "publish", "key_variable"))
+    if "key_variable" in options and not os.environ.get(options["key_variable"]):
+        raise UserError(f"--key-variable: the environment variable {options['key_variable']} is not set")
     if alone := sorted({"key_variable", *ours} & options.keys()) if "server" not in options else ():
         raise UserError(f"--{alone[0]} goes with --server URL")
     if "split" in options:
@@ -134,6 +138,7 @@ def lighteval() -> int:
         if path is None and "help" not in options:
             raise UserError("name a recipe or a model")
         return 0
+    _need_values(options, ("model", "task", "tasks", "split"))
     overrides += [("evaluation.split", options["split"])] if "split" in options else []
     _hide_scripts()
     from ratchet.lighteval.command import run
@@ -216,6 +221,9 @@ def chat() -> None:
         if path is None and "help" not in options:
             raise UserError("name a model")
         return
+    _need_values(options, ("task", "row", "split"))
+    if options.get("max_new_tokens") == "0":
+        raise UserError("--max_new_tokens takes a number of tokens from 1 on, not 0")
     temperature, longest = _number(options, "temperature", 0.0), int(_number(options, "max_new_tokens", 0)) or None
     from ratchet.chat import browse, talk
     from ratchet.policy import Policy, recipe_of
@@ -340,6 +348,11 @@ def install_tiny() -> None:
     from ratchet.evaluation.install_tiny import install
 
     install(Path(path))
+
+
+def _need_values(options: dict[str, str], names: Sequence[str]) -> None:
+    if without := [name for name in names if options.get(name) == "true"]:
+        raise UserError(f"--{without[0].replace('_', '-')} needs a value")
 
 
 def _number(options: dict[str, str], key: str, default: float) -> float:

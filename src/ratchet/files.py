@@ -32,6 +32,20 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def keep_earlier(path: Path, *beside: Path) -> str | None:
+    """Move a file, and those that belong to it, out of the way of a new one; returns a sentence about it, None where there was none.
+
+    >>> keep_earlier(Path("nowhere/result.json"))
+    """
+    if not path.exists():
+        return None
+    number = next(i for i in range(1, 10_000) if not path.with_stem(f"{path.stem}-{i}").exists())
+    for file in (path, *beside):
+        if file.exists():
+            file.rename(file.with_stem(f"{file.stem}-{number}"))
+    return f"kept the earlier {path.name} as {path.stem}-{number}{path.suffix}"
+
+
 def read_json(path: Path) -> Any:
     """What a JSON file holds; None where it is not there or cannot be read."""
     try:

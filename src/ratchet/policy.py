@@ -27,6 +27,8 @@ from ratchet.rewards.judge import Case, judge
 from ratchet.tasks import find_task
 from ratchet.tasks.base import Grade, Message, Row, Task
 
+SPLITS = ("train", "validation", "test")
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -74,6 +76,8 @@ class Policy:
 
     def rows(self, split: str = "validation") -> list[Row]:
         """The task's rows."""
+        if split not in SPLITS:
+            raise UserError(f"--split: there is no split {split}; choose from {', '.join(SPLITS)}")
         return self.task.load(split).rows
 
     def generate(

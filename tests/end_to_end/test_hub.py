@@ -138,7 +138,7 @@ def test_a_dry_run_prints_what_would_be_pushed_and_that_alone_is_pushed(pushed, 
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("other/model", "this account may not write to other/model"), ("a b", "a b")],
+    [("other/model", "this account may not write to other/model"), ("a b", "--repo: Repo id must"), ("bad//name", "--repo: Repo id must")],
 )
 def test_a_repository_that_cannot_be_ours_is_said(pushed, script, tmp_path, hub, name, said):
     shutil.copytree(pushed[0], tmp_path / "run")

@@ -115,3 +115,15 @@ def test_a_model_with_the_tokenizer_of_another_is_refused(script, demo, tmp_path
     (tmp_path / "out/tokenizer.json").write_text(json.dumps(tokenizer))
     done = script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", code=2)
     assert "they do not belong together" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_another_evaluation_does_not_take_the_place_of_an_earlier_one(script, demo, tmp_path):
+    shutil.copytree(demo.folder, tmp_path / "out", ignore=shutil.ignore_patterns("checkpoint-*", "diagnostics"))
+    words = ("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--data.generated.validation", "20")
+    script(*words)
+    done = script(*words, "--evaluation.max_rows", "5")
+    assert "kept the earlier evaluation-aquarat-validation.json as evaluation-aquarat-validation-1.json" in done.stdout
+    found = [json.loads((tmp_path / f"out/evaluation-aquarat-validation{end}.json").read_text())["n"] for end in ("", "-1")]
+    assert found == [5, 20]
+    listed = script("scripts/results.py", "out").stdout
+    assert "(n = 5)" in listed and "(n = 20)" in listed

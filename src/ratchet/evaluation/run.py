@@ -9,7 +9,7 @@ from typing import Any
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
 from ratchet.evaluation.server import Kept, Server, only_model, server_generator
-from ratchet.files import read_json, write_json
+from ratchet.files import keep_earlier, read_json, write_json
 from ratchet.hub import results
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
@@ -30,9 +30,11 @@ def run(
         server: answers in the place of a model here.
         publish: "owner/model@revision" on the Hub, whose card is to hold the result.
     """
+    own: list[Path] = []
     if server is not None:
         result, target = _ask(recipe, server, output)
-        completions = completions or target.with_suffix(".jsonl")
+        own = [] if completions else [target.with_suffix(".jsonl")]
+        completions = completions or own[0]
     else:
         result, target = _measure_here(recipe, output)
     other = None
@@ -46,6 +48,9 @@ def run(
         paired = result.compare(other)
         found["compared_with"] = {**other.as_dict(), "paired": paired}
         said += [f"\n{other.table()}\n\n{_paired(result.model, compare, paired)}"]
+    before = read_json(target)
+    if output is None and isinstance(before, dict) and before.get("command") != found["command"] and (note := keep_earlier(target, *own)):
+        said.append(note)
     if completions:
         write_completions(completions, result)
         said.append(f"completions in {completions}")

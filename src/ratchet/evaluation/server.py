@@ -8,6 +8,7 @@ so that an evaluation that was stopped goes on with what is missing.
 import hashlib
 import json
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -97,9 +98,10 @@ def server_generator(server: Server, kept: Kept) -> Callable:
         asked = [[_request(server, messages, sampling, i) for i in range(sampling.samples)] for messages in conversations]
         keys = [[_key(server, request) for request in requests] for requests in asked]
         missing = {key: request for ks, requests in zip(keys, asked, strict=True) for key, request in zip(ks, requests, strict=True)}
+        known = len(missing.keys() & kept.found.keys())
         missing = {key: request for key, request in missing.items() if key not in kept.found}
-        if len(missing) < len(conversations) * sampling.samples and missing:
-            print(f"{kept.path} has {len(conversations) * sampling.samples - len(missing)} of the answers already; asking for {len(missing)}")
+        if known and missing:
+            print(f"{kept.path} has {known} of the answers already; asking for {len(missing)}")
         _ask_all(client, server, missing, kept)
         return [[kept.found[key] for key in ks] for ks in keys], time.perf_counter() - start
 
@@ -117,8 +119,11 @@ def _ask_all(client: Any, server: Server, missing: dict[str, dict[str, Any]], ke
             for done, key in waiting.items():  # those that were under way
                 if key not in kept.found and done.done() and not done.cancelled() and done.exception() is None:
                     kept.add(key, done.result())
-            if isinstance(error, UserError):
-                raise UserError(f"{error}. {len(kept.found)} answers are kept in {kept.path}; the same command goes on with them") from None
+            told = f"{len(kept.found)} answers are kept in {kept.path}; the same command goes on with them"
+            if isinstance(error, UserError) and kept.found:
+                raise UserError(f"{error}\n{told}") from None
+            if isinstance(error, KeyboardInterrupt) and kept.found:
+                print(f"\n{told}", file=sys.stderr)
             raise
 
 
@@ -169,14 +174,14 @@ def _completion(answer: Any) -> Completion:
 
 
 def _refused(server: Server, error: Any) -> str:
-    status, said = error.status_code, _said(error)
+    status, said = error.status_code, " ".join(error.response.text.split())[:240]
     if status in (401, 403):
         return f"{server.url} refuses the key in {server.key} ({status}); set the right one (or --key-variable NAME). {said}"
     if status == 404:
-        return f"{server.url} has no model {server.model}, or is no chat API (404): check --model and the address. {said}"
+        return f"{server.url} has no model {server.model} under this name, or is no chat API (404): check --model, and that the address ends in /v1. {said}"
     if status == 429 or status >= 500:
         return f"{server.url} still answers {status} after {server.retries + 1} tries; lower --concurrency, or try later. {said}"
-    return f"{server.url} refuses the request ({status}): {said}"
+    return f"{server.url} refuses the request ({status}; is --model spelled as the server was given it?): {said}"
 
 
 def _pauses(count: int) -> Iterator[float]:

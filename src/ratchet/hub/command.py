@@ -30,10 +30,17 @@ def publish(run: Path, name: str | None = None, private: bool | None = None, com
     Raises:
         UserError: where there is nothing to publish, something is secret, or the Hub refuses.
     """
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
     if not (run / "recipe.yaml").is_file():
         raise UserError(f"{run} is no run's folder: it has no recipe.yaml")
     recipe = load_recipe(run / "recipe.yaml", [("hub_model_id", name)] if name else [], to_train=False)
     repository = repository_of(recipe)
+    try:
+        validate_repo_id(repository.name)
+    except HFValidationError as error:
+        raise UserError(f"--repo: {' '.join(str(error).split())}") from None
     repository.private = repository.private if private is None else private
     with alone(lock_of(run), f"{run}", "RUN_DIR"):
         for checkpoint in reversed(checkpoints(run)):
@@ -47,7 +54,8 @@ def publish(run: Path, name: str | None = None, private: bool | None = None, com
         if not uploads:
             raise UserError(f"{run} holds neither a trained model nor a checkpoint to publish")
         visible = "private" if repository.private else "public"
-        yield f"{'would push' if dry else 'pushing'} to {repository.name} ({visible}, unless it is there already)"
+        whose = "" if "/" in repository.name else "of your account, "
+        yield f"{'would push' if dry else 'pushing'} to {repository.name} ({whose}{visible} unless it is there already)"
         for upload in uploads:
             yield from _described(upload)
             if not dry:

@@ -18,7 +18,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Answered, Result, rows_to_evaluate
 from ratchet.evaluation.run import ELSEWHERE, measure, named, ready
 from ratchet.evaluation.statistics import Share, wilson
-from ratchet.files import write_json, write_text
+from ratchet.files import keep_earlier, write_json, write_text
 from ratchet.lighteval.environment import python
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
@@ -54,6 +54,8 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
     ours = measure(recipe, model) if beside else None
     print(table(found, ours))
     target = ELSEWHERE / named(model) / f"lighteval-{recipe.task.name}-{recipe.evaluation.split}.json"
+    if note := keep_earlier(target, target.with_suffix(".jsonl")):
+        print(note)
     shares = {name: wilson(sum(entry["correct"] for entry in entries), len(entries)).as_dict() for name, entries in found.items()}
     write_json(
         target,
@@ -67,11 +69,19 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
 
 def table(found: Mapping[str, Sequence[dict[str, Any]]], ours: Result | None) -> str:
     """Both ways side by side, with n, intervals, and on how many rows they agree."""
+    if ours is None:
+        return "\n".join(
+            [
+                "| task | lighteval |",
+                "|---|---|",
+                *(f"| {name} | {_share([e['correct'] for e in entries])} |" for name, entries in sorted(found.items())),
+            ]
+        )
     lines = ["| task | lighteval | scripts/evaluate.py | same completion | same verdict |", "|---|---|---|---|---|"]
-    answered = {a.id: a for a in ours.answered} if ours else {}
+    answered = {a.id: a for a in ours.answered}
     for name, entries in sorted(found.items()):
         both: list[tuple[dict[str, Any], Answered]] = [(e, answered[e["id"]]) for e in entries if e["completion"] is not None and e["id"] in answered]
-        cells = [str(_share([e["correct"] for e in entries])), "", "", ""]
+        cells = [str(_share([e["correct"] for e in entries])), "nothing is generated", "", ""]
         if both:
             same = [e["completion"] == a.completion for e, a in both]
             verdicts = [e["correct"] == a.correct for e, a in both]

@@ -1,6 +1,7 @@
 """Rows from files of JSON lines and from the Hub, each with the place it comes from; and how many of them are taken."""
 
 import json
+import logging
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -49,6 +50,7 @@ def read_hub(dataset: str, revision: str | None, split: str, instead: str, confi
     """
     from datasets import get_dataset_config_names, load_dataset
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # of each of its tries it prints a line
     try:
         names = get_dataset_config_names(dataset, revision=revision)
         rows = load_dataset(dataset, configuration if configuration in names else None, split=split, revision=revision)

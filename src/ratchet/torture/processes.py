@@ -117,8 +117,8 @@ class Training:
                 self.codes[pid] = os.waitstatus_to_exitcode(status)
                 self.first = self.first or self.codes[pid]
         left = [pid for pid, code in self.codes.items() if code is None]
-        if left and len(left) < len(self.codes) and any(code for code in self.codes.values()):
-            self.send(signal.SIGKILL)
+        if left and len(left) < len(self.codes):  # where all others have finished, one that was stopped meanwhile goes on
+            self.send(signal.SIGKILL if self.first else signal.SIGCONT)
         return bool(left)
 
     def wait(self, seconds: float) -> int | None:

@@ -341,7 +341,8 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
         page = attempt("the report", lambda: write(folder)) if prepared.recipe.report.mode == "on" else None
         print(summary(trainer.results, prepared.recipe, result, page), flush=True)
     recipe = prepared.recipe  # nothing is computed any more, and evaluations and uploads may take long
-    with trainer.heartbeat.resting(recipe.faults.upload_wait if recipe.publish.evaluate == "off" else math.inf):
+    pushing = recipe.faults.upload_wait if recipe.get("push_to_hub") else 0.0
+    with trainer.heartbeat.resting(pushing if recipe.publish.evaluate == "off" else math.inf):
         if trainer.evaluations is not None:
             trainer.evaluations.close()
         if trainer.uploads is not None:
