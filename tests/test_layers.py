@@ -22,7 +22,7 @@ ARROWS = {
     "models": {"errors"},
     "hub": {"errors", "files", "tasks", "recipe", "checkpoints"},
     "diagnostics": {"errors", "files", "tasks", "rewards", "recipe"},
-    "evaluation": {"errors", "files", "hub", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
+    "evaluation": {"errors", "files", "hub", "checkpoints", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
     "environment": {"tasks"},
     "lighteval": {"errors", "files", "runtime", "tasks", "rewards", "recipe", "models", "evaluation"},
     "policy": {"errors", "tasks", "rewards", "recipe", "models", "evaluation"},

@@ -120,7 +120,7 @@ def evaluate() -> None:
 
     server = None
     if "server" in options:
-        limits = {key: type(default)(_number(options, key, default)) for key, default in ours.items()}
+        limits = {key: type(default)(_number(options, key, default, least=int(key == "concurrency"))) for key, default in ours.items()}
         server = Server(options["server"], options.get("model", ""), **limits, key=options.get("key_variable", "OPENAI_API_KEY"))
     run(recipe, options.get("compare"), _path(options, "output"), _path(options, "completions"), server, options.get("publish"))
 
@@ -222,9 +222,8 @@ def chat() -> None:
             raise UserError("name a model")
         return
     _need_values(options, ("task", "row", "split"))
-    if options.get("max_new_tokens") == "0":
-        raise UserError("--max_new_tokens takes a number of tokens from 1 on, not 0")
-    temperature, longest = _number(options, "temperature", 0.0), int(_number(options, "max_new_tokens", 0)) or None
+    temperature = _number(options, "temperature", 0.0)
+    longest = int(_number(options, "max_new_tokens", 1, least=1)) if "max_new_tokens" in options else None
     from ratchet.chat import browse, talk
     from ratchet.policy import Policy, recipe_of
     from ratchet.runtime import quiet
@@ -355,13 +354,13 @@ def _need_values(options: dict[str, str], names: Sequence[str]) -> None:
         raise UserError(f"--{without[0].replace('_', '-')} needs a value")
 
 
-def _number(options: dict[str, str], key: str, default: float) -> float:
+def _number(options: dict[str, str], key: str, default: float, least: int = 0) -> float:
     try:
         value = float(options.get(key, default))
     except ValueError:
         value = -1.0
-    if not 0 <= value < float("inf") or (key == "concurrency" and value < 1):
-        raise UserError(f"--{key} takes a number{' from 1 on' if key == 'concurrency' else ''}, not {options[key]}")
+    if not least <= value < float("inf"):
+        raise UserError(f"--{key} takes a number{f' from {least} on' if least else ''}, not {options[key]}")
     return value
 
 

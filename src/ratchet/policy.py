@@ -25,9 +25,7 @@ from ratchet.rewards import RewardTerm
 from ratchet.rewards.functions import correctness
 from ratchet.rewards.judge import Case, judge
 from ratchet.tasks import find_task
-from ratchet.tasks.base import Grade, Message, Row, Task
-
-SPLITS = ("train", "validation", "test")
+from ratchet.tasks.base import SPLITS, Grade, Message, Row, Task
 
 
 @dataclass(frozen=True)

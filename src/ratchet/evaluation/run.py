@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ratchet.checkpoints.store import step_of
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
 from ratchet.evaluation.server import Kept, Server, only_model, server_generator
@@ -74,9 +75,8 @@ def record(result: Result) -> dict[str, Any]:
     found["metrics"] = {"exact_match": metrics.exact_match(answers, golds)}
     if not result.choices:
         found["metrics"]["chrf"] = metrics.chrf(answers, golds)
-    state = read_json(Path(result.model) / "trainer_state.json")
-    if isinstance(state, dict) and isinstance(state.get("global_step"), int):
-        found["step"] = state["global_step"]
+    if (step := step_of(Path(result.model))) is not None:
+        found["step"] = step
     return {**found, "command": command_line(), "commit": (commit() or "")[:12] or None, "made": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
 
+SPLITS = ("train", "validation", "test")
 Row = dict[str, Any]
 Message = dict[str, str]
 

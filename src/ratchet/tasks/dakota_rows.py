@@ -13,13 +13,12 @@ from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.files import write_json
-from ratchet.tasks.base import Row
+from ratchet.tasks.base import SPLITS, Row
 from ratchet.tasks.dakota_clean import Cleaning, clean
 from ratchet.tasks.dakota_text import normalise, skeleton
 from ratchet.tasks.reading import bad_rows_error, is_folder, read_hub, read_lines
 
 MANIFEST = "manifest.json"
-SPLITS = ("train", "validation", "test")
 _WHERE = (
     "The published tasks are in the repository HarleyCoops/Dakota1890 on GitHub (dakota_rl_training/datasets/grammar_tasks_*.jsonl); "
     "name their folder: --data.source FOLDER, or take --data.source generated"
