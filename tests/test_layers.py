@@ -25,6 +25,7 @@ ARROWS = {
     "evaluation": {"errors", "files", "hub", "checkpoints", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
     "environment": {"tasks"},
     "lighteval": {"errors", "files", "runtime", "tasks", "rewards", "recipe", "models", "evaluation"},
+    "plan": {"errors", "files", "runtime", "tasks", "recipe"},
     "policy": {"errors", "tasks", "rewards", "recipe", "models", "evaluation"},
     "chat": {"errors", "tasks", "rewards", "policy", "evaluation"},
     "torture": {"errors", "checkpoints", "tasks", "training"},
@@ -48,7 +49,7 @@ ARROWS = {
 
 
 @pytest.mark.parametrize(
-    "room", ["tasks", "rewards", "recipe", "audit.command", "checkpoints.resume", "evaluation.run", "evaluation.server", "hub.command"]
+    "room", ["tasks", "rewards", "recipe", "audit.command", "plan.page", "checkpoints.resume", "evaluation.run", "evaluation.server", "hub.command"]
 )
 def test_a_light_room_imports_no_heavy_library(room):
     code = f"import sys, ratchet.{room}; print(sorted({HEAVY} & set(sys.modules)))"

@@ -24,7 +24,7 @@ from ratchet.tasks import aquarat_rows, word_problems
 from ratchet.tasks.answers import find_answer, read_answer
 from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
 from ratchet.tasks.option_values import strip_label
-from ratchet.tasks.reading import capped, is_folder, read_hub
+from ratchet.tasks.reading import at_most, capped, count_lines, is_folder, read_hub
 
 LETTERS = aquarat_rows.LETTERS
 INSTRUCTION = 'Work the problem out step by step. Then write the letter of the right option on a last line of its own, as in "Answer: X".'
@@ -143,6 +143,16 @@ class AquaRat(Task):
             rows, more = self._cleaned(rows, split)
             notes += more
         return Split(self._capped(rows, split), notes)
+
+    def count(self, split: str) -> int | None:
+        """As made, as published, or the lines of the file; repeats and overlaps are among them."""
+        if self.source == "generated":
+            found = getattr(self.generated, split)
+        elif is_folder(self.source):
+            found = count_lines(aquarat_rows.file_of(Path(self.source).expanduser(), split))
+        else:
+            found = aquarat_rows.PUBLISHED[split] if self.source == aquarat_rows.HUB_DATASET else None
+        return at_most(found, getattr(self, f"max_{split}"))
 
     def messages(self, row: Row) -> list[Message]:
         """One user message: question, options a line each, instruction."""

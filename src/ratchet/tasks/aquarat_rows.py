@@ -16,6 +16,7 @@ from ratchet.tasks.reading import bad_rows_error, read_lines
 
 HUB_DATASET = "deepmind/aqua_rat"
 LETTERS = "ABCDE"
+PUBLISHED = {"train": 97_467, "validation": 254, "test": 254}  # rows of the data set on the Hub
 # Upstream's names first, then the usual ones.
 FILES = {
     "train": ("train.json", "train.jsonl"),
@@ -26,13 +27,22 @@ FILES = {
 
 def read_folder(folder: Path, split: str) -> Iterator[tuple[str, Any]]:
     """The rows of the split's file of JSON lines, each with its place."""
+    return read_lines(file_of(folder, split))
+
+
+def file_of(folder: Path, split: str) -> Path:
+    """The split's file.
+
+    Raises:
+        UserError: where there is none.
+    """
     if not folder.is_dir():
         raise UserError(f"data.source: the folder {folder} does not exist")
     path = next((folder / name for name in FILES[split] if (folder / name).is_file()), None)
     if path is None:
         there = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
         raise UserError(f"data.source: {folder} has no {' or '.join(FILES[split])} for the {split} split (it holds {there})")
-    return read_lines(path)
+    return path
 
 
 def normalise(text: str) -> str:

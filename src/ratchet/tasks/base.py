@@ -83,6 +83,10 @@ class Task(ABC):
     def grade(self, completion: str, row: Row) -> Grade:
         """Judge a completion. Pure, total and fast: any text gives a grade, never an exception."""
 
+    def count(self, split: str) -> int | None:
+        """About how many rows a split has, where that can be told at once and without a network; for estimates."""
+        return None
+
     # What the audit asks of a task besides; each has a default that any task can live with.
 
     def commit(self, answer: str, row: Row) -> str:

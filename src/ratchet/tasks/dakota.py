@@ -28,7 +28,7 @@ from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completi
 from ratchet.tasks.dakota_clean import CHECKABLE, converted
 from ratchet.tasks.dakota_grade import WEIGHTS, components, score
 from ratchet.tasks.dakota_text import Orthography, normalise
-from ratchet.tasks.reading import capped
+from ratchet.tasks.reading import at_most, capped, count_lines
 from ratchet.tasks.written_answers import read_written_answer
 
 INSTRUCTION = 'Reason first if it helps. Then write the answer, and nothing else, on a last line, as in "Final answer: ...".'
@@ -127,6 +127,13 @@ class Dakota(Task):
         if not rows:
             raise UserError(f"the {split} split has no rows with these data.kinds and data.difficulties")
         return Split(capped(rows, getattr(self, f"max_{split}"), self.seed), notes)
+
+    def count(self, split: str) -> int | None:
+        """Of generated rows, and of prepared ones before ``kinds`` and ``difficulties``; others are split only when they are read."""
+        if self.source == "generated":
+            return len(self.load(split).rows)
+        file = Path(self.source or "").expanduser() / f"{split}.jsonl"
+        return at_most(count_lines(file) if file.is_file() else None, getattr(self, f"max_{split}"))
 
     def _rows(self, split: str) -> tuple[list[Row], list[str]]:
         if self.source == "generated":

@@ -60,6 +60,21 @@ def read_hub(dataset: str, revision: str | None, split: str, instead: str, confi
         yield f"{dataset}:{split}:{number}", dict(row)
 
 
+def count_lines(path: Path) -> int:
+    """Lines of a file that are not empty."""
+    with path.open("rb") as lines:
+        return sum(not line.isspace() for line in lines)
+
+
+def at_most(count: int | None, cap: int | None) -> int | None:
+    """A number of rows under a cap; None where it is not known.
+
+    >>> at_most(10, None), at_most(10, 4), at_most(None, 4)
+    (10, 4, None)
+    """
+    return count if count is None or cap is None else min(count, cap)
+
+
 def is_folder(source: str) -> bool:
     """Whether a source is, or is written as, a folder of this machine."""
     return Path(source).expanduser().exists() or source.startswith((".", "/", "~"))

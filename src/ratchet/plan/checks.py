@@ -1,0 +1,127 @@
+"""What goes wrong late, or not at all but silently: found in recipe, accelerate file and environment before anything is started."""
+
+import re
+import shutil
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from ratchet.files import size_text
+from ratchet.plan.memory import GIB, Job, weights
+from ratchet.plan.placement import Placement
+from ratchet.recipe import Recipe
+from ratchet.recipe.arithmetic import problems, too_few_rows
+from ratchet.recipe.conflicts import launcher_conflicts
+
+NOT_BIASED = {"top_p": (1.0, None), "top_k": (0, None), "min_p": (None, 0.0), "repetition_penalty": (1.0,)}
+
+
+def launcher_environment(placement: Placement) -> dict[str, str]:
+    """What ``accelerate launch`` would set for a placement, as far as a recipe is checked against it."""
+    found = {"WORLD_SIZE": str(placement.processes), "ACCELERATE_MIXED_PRECISION": placement.precision}
+    found |= {"ACCELERATE_USE_DEEPSPEED": "true"} if placement.kind == "zero" else {}
+    found |= {"ACCELERATE_USE_FSDP": "true"} if placement.kind == "fsdp" else {}
+    if placement.accumulation not in (None, "auto"):
+        found["ACCELERATE_GRADIENT_ACCUMULATION_STEPS"] = str(placement.accumulation)
+    return found
+
+
+def errors(recipe: Recipe, placement: Placement, rows: int | None) -> Iterator[str]:
+    """What would stop the run."""
+    yield from problems(recipe.trainer, recipe.get, recipe.processes)
+    yield from launcher_conflicts(recipe, launcher_environment(placement))
+    if rows is not None and (few := too_few_rows(recipe.batches, rows)):
+        yield few
+    if recipe.get("load_in_4bit") and placement.stage >= 3:
+        yield f"4-bit weights cannot be split over processes ({placement.file}); use ddp.yaml or zero2.yaml, or take load_in_4bit out"
+    if recipe.get("use_cpu") and placement.kind == "fsdp":
+        yield "FSDP does not run on CPUs"
+    if not placement.saves_whole:
+        yield f"{placement.file}: a ZeRO-3 run without zero3_save_16bit_model: true saves no model that loads"
+
+
+def warnings(recipe: Recipe, placement: Placement, job: Job, device_bytes: float, environ: Mapping[str, str]) -> Iterator[str]:
+    """What would run, and surprise."""
+    yield from _header(recipe, placement)
+    yield from _sampler(recipe)
+    if job.vllm and not job.cpu:
+        yield from _share(recipe, job, device_bytes)
+    if placement.machines > 1:
+        if not environ.get("NCCL_SOCKET_IFNAME"):
+            yield "NCCL_SOCKET_IFNAME is not set: with several networks NCCL may take one that the nodes do not share (ip -brief address shows them)"
+        yield f"{placement.machines} machines: output_dir ({recipe.output_dir}) must be on a file system that all of them see"
+    yield from _ports(recipe, placement)
+    yield from _secrets(recipe, environ)
+
+
+def _header(recipe: Recipe, placement: Placement) -> Iterator[str]:
+    """Against the recipe's own header."""
+    try:
+        text = recipe.path.read_text(encoding="utf-8")
+    except OSError:
+        return
+    said = re.search(r"^# Runs with:\s*(.+)$", text, re.M)
+    if said and Path(placement.file).stem not in said.group(1).split():
+        yield f"{recipe.path} is written for {said.group(1).strip()}, not for {Path(placement.file).stem}"
+
+
+def sized_otherwise(placement: Placement, asked: Placement) -> str | None:
+    """A sentence where the number of processes is not that of the accelerate file."""
+    if placement.processes == asked.processes:
+        return None
+    return f"{placement.file} is for {placement.processes} processes; {asked.processes} need accelerate launch --num_processes {asked.processes}"
+
+
+def _sampler(recipe: Recipe) -> Iterator[str]:
+    if recipe.trainer != "grpo":
+        return
+    for key, harmless in NOT_BIASED.items():
+        value = recipe.get(key)
+        if value not in harmless:
+            yield f"{key}: {value} samples from another distribution than the one that the loss takes the ratio of, which biases it; use {key}: {harmless[0]}"
+
+
+def _share(recipe: Recipe, job: Job, device_bytes: float) -> Iterator[str]:
+    """vLLM's share holds the weights once more, and the keys and values of at least one whole sequence."""
+    held = weights(job) * job.split
+    longest = recipe.get("vllm_max_model_length") or job.lengths.prompt + job.lengths.completion
+    one = 2 * job.shape.layers * job.shape.key * job.bytes * longest
+    share = job.share * device_bytes
+    if share < held + one + GIB:
+        yield (
+            f"vllm_gpu_memory_utilization: {job.share:g} is {size_text(share)}; the weights ({size_text(held)}), one sequence of {longest} tokens "
+            f"({size_text(one)}) and vLLM's own buffers (about 1 GiB) do not fit; use at least {(held + one + 1.5 * GIB) / device_bytes:.2f}"
+        )
+    elif (many := int((share - held - GIB) / one)) < job.generated:
+        yield f"vLLM's share holds the keys and values of about {many} whole sequences, and {job.generated} are generated at a time: some wait"
+
+
+def _ports(recipe: Recipe, placement: Placement) -> Iterator[str]:
+    ports = {"main_process_port": placement.port} if placement.processes > 1 and placement.machines > 1 else {}
+    if recipe.trainer == "grpo" and recipe.get("use_vllm") and recipe.get("vllm_mode") == "server":
+        ports["vllm_group_port"] = recipe.get("vllm_group_port")
+    for name, port in ports.items():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", int(port)))
+            except (OSError, OverflowError):
+                yield f"{name}: port {port} is taken on this machine"
+
+
+def _secrets(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[str]:
+    """Names only."""
+    trackers = recipe.get("report_to")
+    trackers = [trackers] if isinstance(trackers, str) else trackers or []
+    if recipe.get("push_to_hub") and not (environ.get("HF_TOKEN") or Path("~/.cache/huggingface/token").expanduser().is_file()):
+        yield "push_to_hub: neither HF_TOKEN is set nor a login kept (hf auth login)"
+    offline = recipe.tracking.offline or environ.get("WANDB_MODE") in ("offline", "disabled")
+    if "wandb" in trackers and not offline and not (environ.get("WANDB_API_KEY") or Path("~/.netrc").expanduser().is_file()):
+        yield "report_to: wandb, and WANDB_API_KEY is not set"
+
+
+def room(recipe: Recipe, needed: float) -> str | None:
+    """A sentence where the disk under ``output_dir`` has not the room."""
+    place = next((p for p in (recipe.output_dir.absolute(), *recipe.output_dir.absolute().parents) if p.is_dir()), Path.cwd())
+    free = shutil.disk_usage(place).free
+    return None if free > needed else f"output_dir: {place} has {size_text(free)} free, and the run writes {size_text(needed)}"

@@ -1,0 +1,80 @@
+"""What an earlier run took, phase by phase, as factors over the ideal: estimates of the next run then need no assumed efficiency."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ratchet.errors import UserError
+from ratchet.files import read_json
+from ratchet.plan.devices import Device
+from ratchet.plan.lengths import tokens_of
+from ratchet.plan.memory import job_of
+from ratchet.plan.placement import Placement
+from ratchet.plan.shape import shape_of
+from ratchet.plan.work import ideal_rollout, ideal_training
+from ratchet.recipe import load_recipe
+
+
+def factors(run: Path, device: Device) -> tuple[dict[str, float], str]:
+    """Phase -> measured seconds over those that the device would take at its peak ("rest": seconds), and a sentence about the run.
+
+    Args:
+        device: what that run was on.
+
+    Raises:
+        UserError: where the folder holds no run, or one that logged no times.
+    """
+    about, log = read_json(run / "run.json"), _log(run / "diagnostics" / "log.jsonl")
+    if not (run / "recipe.yaml").is_file() or not isinstance(about, dict):
+        raise UserError(f"--measured: {run} holds no run (no recipe.yaml and run.json); name the output_dir of one")
+    timed = [entry for entry in log if "time/training" in entry]
+    timed = timed[1:] or timed  # the first steps warm up
+    if not timed:
+        raise UserError(f"--measured: {run} logged no times (diagnostics: off, or it stopped before its first log)")
+    processes = int(about.get("processes") or 1)
+    recipe = load_recipe(run / "recipe.yaml", environ={"WORLD_SIZE": str(processes)}, to_train=False)
+    placement = Placement(str(run), "one" if processes == 1 else "ddp", processes, 1, "no", use_cpu=bool(recipe.get("use_cpu")))
+    shape = shape_of(recipe)
+    tokens = tokens_of(recipe, shape, None, None, None)
+    job = job_of(recipe, shape, placement, tokens.longest)
+    per_process = recipe.batches.completions_per_step / processes
+    answers = _median(timed, "completions/mean_length")
+    length = tokens.prompt + answers if recipe.trainer == "grpo" else tokens.row
+    found = {"training": _median(timed, "time/training") / ideal_training(job, length, per_process, device)}
+    if recipe.trainer == "grpo":
+        sampled = per_process / recipe.batches.passes
+        found["rollout"] = _median(timed, "time/rollout") / ideal_rollout(job, tokens.prompt, answers, sampled, device)
+        found["rest"] = sum(_median(timed, f"time/{name}") for name in ("reward", "weight_sync", "diagnostics", "logging"))
+    hardware = about.get("hardware") if isinstance(about.get("hardware"), dict) else {}
+    machine = hardware.get("gpu") or hardware.get("machine") or "an unknown machine"
+    return found, f"as {run} took it ({len(timed)} logged steps on {processes} process{'es' if processes > 1 else ''}, {machine})"
+
+
+def mean_answer(run: Path) -> float | None:
+    """Tokens of a mean completion in an earlier run."""
+    lengths = [entry["completions/mean_length"] for entry in _log(run / "diagnostics" / "log.jsonl") if "completions/mean_length" in entry]
+    return median(lengths) if lengths else None
+
+
+def _log(path: Path) -> list[Mapping[str, Any]]:
+    """The entries of a log whose numbers can be used; a torn last line is left out."""
+    found = []
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(entry, dict):
+            found.append({k: v for k, v in entry.items() if isinstance(v, (int, float)) and not isinstance(v, bool)})
+    return found
+
+
+def _median(entries: list[Mapping[str, Any]], name: str) -> float:
+    values = [entry[name] for entry in entries if name in entry]
+    return float(median(values)) if values else 0.0

@@ -1,0 +1,180 @@
+"""What a run does: steps, tokens, operations, and from them a range of time, energy and money.
+
+Operations are those of matrix products: a token costs twice the parameters it is multiplied with in the forward pass, twice that again in
+the backward pass (Kaplan et al., 2020, arXiv:2001.08361), and attention 4 x layers x query width x half the length on top. A decoding step
+reads the weights and the keys and values of all sequences once. Between that ideal and a machine stand the efficiencies below.
+"""
+
+from dataclasses import dataclass
+from math import ceil
+
+from ratchet.plan.devices import Device
+from ratchet.plan.lengths import Tokens
+from ratchet.plan.memory import Job
+from ratchet.recipe import Recipe
+
+# Share of the ideal that is reached, from and to. Training: 11 to 27 % are published for models of 0.6B to 4B on an H100 (prime-rl's
+# benchmarks, 2026-02), up to 46 % for tuned pretraining (nanochat). Decoding: vLLM's share of the bandwidth.
+TRAINING, DECODING, CPU = (0.12, 0.40), (0.25, 0.65), (0.15, 0.8)
+DISPATCH = (0.00030, 0.0010)  # seconds per block and token that Python takes under transformers' own generation
+STEP = (0.05, 1.0)  # seconds of a step that are none of these: rewards, logging, weights to vLLM
+RUNNING = 256  # sequences that vLLM decodes at a time
+
+
+@dataclass(frozen=True)
+class Range:
+    """From and to."""
+
+    low: float
+    high: float
+
+    def __add__(self, other: "Range") -> "Range":
+        return Range(self.low + other.low, self.high + other.high)
+
+    def times(self, factor: float) -> "Range":
+        """Both ends multiplied."""
+        return Range(self.low * factor, self.high * factor)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Of a whole run."""
+
+    steps: int | None
+    """Optimiser steps; None where the number of rows is not known."""
+    rows: int | None
+    epochs: float | None
+    """Passes over the rows."""
+    lost_rows: int
+    """Rows of each epoch that fill no whole generation."""
+    completions: int | None
+    tokens: Range | None
+    """Trained on, prompts included."""
+    flops: Range | None
+    """Of training, all processes together."""
+    seconds: dict[str, Range]
+    """Phase -> seconds of one step on one process; evaluations, start and saving of the whole run."""
+    total: Range | None
+    """Seconds of the run."""
+
+
+def work(recipe: Recipe, job: Job, tokens: Tokens, device: Device, rows: int | None, factors: dict[str, float]) -> Work:
+    """Estimate a run.
+
+    Args:
+        factors: phase -> measured seconds over ideal seconds, in the place of the efficiencies' range (see ``plan.measured``).
+    """
+    get, sizes = recipe.get, recipe.batches
+    steps = sizes.steps(rows, get("num_train_epochs"), get("max_steps")) if rows or get("max_steps") > 0 else None
+    per_step = sizes.completions_per_step
+    if recipe.trainer == "grpo":
+        low, high = (tokens.prompt + c for c in tokens.completion)
+        fresh = sizes.prompts_per_generation
+        lost = rows % fresh if rows else 0
+        prompts = None if steps is None else steps * per_step / sizes.num_generations / sizes.passes
+    else:
+        low = high = min(tokens.row, job.lengths.row)
+        lost, prompts = 0, None if steps is None else steps * per_step
+    phases = {"training": _training(job, Range(low, high), per_step / sizes.processes, device, factors.get("training"))}
+    if recipe.trainer == "grpo":
+        each = per_step / sizes.processes / sizes.passes
+        phases["rollout"] = _rollout(job, tokens, each, device, factors.get("rollout"))
+        phases["rest"] = Range(*STEP) if "rest" not in factors else Range(factors["rest"] * 0.85, factors["rest"] * 1.15)
+    evaluations = _evaluations(recipe, steps)
+    other = {
+        "start": Range(3, 20) if job.cpu else Range(40, 300),
+        "evaluation": _evaluation(recipe, job, tokens, device).times(evaluations),
+    }
+    total = None
+    if steps is not None:
+        total = sum((one.times(steps) for one in phases.values()), Range(0, 0)) + other["start"] + other["evaluation"]
+    return Work(
+        steps=steps,
+        rows=rows,
+        epochs=None if prompts is None or not rows else prompts / rows,
+        lost_rows=lost,
+        completions=None if steps is None else steps * per_step,
+        tokens=None if steps is None else Range(low, high).times(steps * per_step),
+        flops=None if steps is None else _flops(job, Range(low, high)).times(steps * per_step),
+        seconds={**phases, **other},
+        total=total,
+    )
+
+
+def _passes(job: Job) -> float:
+    """Forward passes' worth of operations of one training pass: backward is two, one for frozen weights; recomputing, scoring one each."""
+    scoring = job.reference + (job.trainer == "grpo" and (job.vllm or job.share > 0))
+    return 1 + (1 if job.rank else 2) + job.checkpointing + scoring
+
+
+def _forward(job: Job, length: float) -> float:
+    """Operations of one sequence's forward pass."""
+    shape = job.shape
+    return length * (2 * (shape.matrices + shape.embedding) + 4 * shape.layers * shape.query * length / 2)
+
+
+def _flops(job: Job, length: Range) -> Range:
+    return Range(_forward(job, length.low) * _passes(job), _forward(job, length.high) * _passes(job))
+
+
+def _training(job: Job, length: Range, sequences: float, device: Device, factor: float | None) -> Range:
+    ideal = Range(*(ideal_training(job, end, sequences, device) for end in (length.low, length.high)))
+    efficiency = CPU if job.cpu else TRAINING
+    return _ranged(ideal, efficiency, factor)
+
+
+def ideal_training(job: Job, length: float, sequences: float, device: Device) -> float:
+    """Seconds of training on so many sequences of so many tokens at the device's peak."""
+    return _forward(job, length) * _passes(job) * sequences / (device.tflops * 1e12)
+
+
+def _ranged(ideal: Range, efficiency: tuple[float, float], factor: float | None) -> Range:
+    if factor is not None:
+        return Range(ideal.low * factor * 0.85, ideal.high * factor * 1.15)
+    return Range(ideal.low / efficiency[1], ideal.high / efficiency[0])
+
+
+def _rollout(job: Job, tokens: Tokens, sequences: float, device: Device, factor: float | None) -> Range:
+    ideal = [ideal_rollout(job, tokens.prompt, length, sequences, device) for length in tokens.completion]
+    if factor is not None or job.vllm or job.share:
+        return _ranged(Range(*ideal), CPU if job.cpu else DECODING, factor)
+    # transformers goes on until the longest of all sequences has ended.
+    floors = [job.lengths.completion * job.shape.layers * each * max(1, sequences / max(1, job.generated)) for each in DISPATCH]
+    found = _ranged(Range(*ideal), CPU if job.cpu else DECODING, None)
+    share = tokens.completion[0] / max(1, tokens.completion[1])
+    return Range(max(found.low, floors[0] * share), found.high + floors[1])
+
+
+def ideal_rollout(job: Job, prompt: float, completion: float, sequences: float, device: Device) -> float:
+    """Seconds of one generation at full bandwidth and peak: prompts at once, then token by token, in waves of at most ``RUNNING``."""
+    shape, size = job.shape, 2 if job.autocast else job.bytes
+    held = shape.parameters * size
+    cache = 2 * shape.layers * shape.key * size * (prompt + completion / 2)
+    waves, at_once = ceil(sequences / RUNNING), min(sequences, RUNNING)
+    reading = waves * completion * (held + at_once * cache) / (device.bandwidth * 1e9)
+    computing = sequences * _forward(job, completion) / (device.tflops * 1e12)
+    return max(reading, computing) + sequences * _forward(job, prompt) / (device.tflops * 1e12)
+
+
+def _evaluations(recipe: Recipe, steps: int | None) -> float:
+    """How often held-out rows are answered."""
+    times = recipe.evaluation.before + recipe.evaluation.after
+    every = recipe.get("eval_steps") or recipe.get("logging_steps")
+    if recipe.get("eval_strategy") == "steps" and steps and every:
+        times += steps // every if every >= 1 else 1 / every
+    elif recipe.get("eval_strategy") == "epoch":
+        times += recipe.get("num_train_epochs")
+    return times
+
+
+def _evaluation(recipe: Recipe, job: Job, tokens: Tokens, device: Device) -> Range:
+    """One evaluation, by transformers' own generation, batch by batch."""
+    rows = min(n for n in (recipe.task.count(recipe.evaluation.split) or 250, recipe.evaluation.max_rows) if n is not None)
+    rows *= 1 + recipe.evaluation.samples
+    batches = ceil(rows / job.processes / recipe.evaluation.batch_size)
+    each = min(rows / job.processes, recipe.evaluation.batch_size)
+    ends = []
+    for length, efficiency, dispatch in zip(tokens.evaluated, (CPU if job.cpu else DECODING)[::-1], DISPATCH, strict=True):
+        ideal = ideal_rollout(job, tokens.prompt, length, each, device) / efficiency
+        ends.append(batches * max(ideal, length * job.shape.layers * dispatch))
+    return Range(*ends)
