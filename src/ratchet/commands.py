@@ -8,14 +8,18 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from ratchet.errors import UserError, command
 from ratchet.recipe import Recipe, load_recipe, show
 
+FLAGS = frozenset({"help", "show_config", "resume_anyway", "conversation", "alone"})  # options that take no value
 
-def split_arguments(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[str | None, list[tuple[str, str]], dict[str, str]]:
+
+def split_arguments(
+    argv: Sequence[str], own: Sequence[str] = (), flags: Collection[str] = FLAGS
+) -> tuple[str | None, list[tuple[str, str]], dict[str, str]]:
     """Split a command line into the recipe's path, overrides for the recipe, and the script's ``own`` options.
 
     >>> split_arguments(["r.yaml", "--learning_rate", "1e-5", "--bf16", "--seed=3"])
@@ -30,7 +34,7 @@ def split_arguments(argv: Sequence[str], own: Sequence[str] = ()) -> tuple[str |
             path = word
             continue
         key, equals, value = word[2:].partition("=")
-        if not equals and key.replace("-", "_") in ("help", "show_config", "resume_anyway", "conversation", "alone"):
+        if not equals and key.replace("-", "_") in flags:
             value = "true"
         elif not equals:
             value = rest.pop(0) if rest and not rest[0].startswith("--") else "true"

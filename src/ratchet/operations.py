@@ -1,6 +1,8 @@
 """The commands around a run: what it needs, whether the machine is ready, where it runs, and how it goes."""
 
+import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -75,3 +77,59 @@ def planning(options: dict[str, str]) -> Any:
         devices=_path(options, "devices"),
         price=_number(options, "price", 0.0) if "price" in options else None,
     )
+
+
+@command
+def doctor() -> int:
+    """Look at the machine as it is: versions against the supported set, GPUs and driver, memory, disk, whether processes reach each other,
+    logins, a vLLM server; each finding with its remedy. The exit code is 1 where something would stop a run."""
+    parser = argparse.ArgumentParser(prog="doctor.py", description=doctor.__doc__)
+    parser.add_argument("--server", metavar="URL", help="also a vLLM server, as in http://127.0.0.1:8000")
+    parser.add_argument("--processes", type=int, default=2, metavar="N", help="that are to reach each other (2; 0 leaves it out)")
+    parser.add_argument("--output", type=Path, default=Path("outputs"), metavar="FOLDER", help="where runs are to go (outputs)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON too")
+    given = parser.parse_args()
+    from dataclasses import asdict
+
+    from ratchet.doctor.machine import machine
+    from ratchet.doctor.network import logins, port, ranks, vllm_server
+    from ratchet.files import write_json
+
+    found = []
+    groups = [machine(given.output), [port()], logins(dict(os.environ))]
+    groups += [ranks(given.processes)] if given.processes > 0 else []
+    groups += [vllm_server(given.server)] if given.server else []
+    for finding in (finding for group in groups for finding in group):
+        print(finding, flush=True)
+        found.append(finding)
+    counts = {state: sum(one.state == state for one in found) for state in ("error", "warning")}
+    print(f"{counts['error']} errors, {counts['warning']} warnings")
+    if given.json:
+        write_json(given.json, [asdict(one) for one in found])
+    return int(counts["error"] > 0)
+
+
+@command
+def launch() -> int:
+    """Usage: launch.py RECIPE.yaml --on local|slurm|lambda|hf-jobs [--dry-run] [--config_file FILE] [--num_processes N] [--nodes N]
+    [--resume ...] [--resume-anyway] [--key value ...]: start a recipe somewhere; --dry-run prints every file, request and command.
+
+    local     accelerate launch on the GPUs that are here, and vLLM's server beside it with vllm_mode: server
+              [--inference-gpus 0-5] [--trainer-gpus 6,7] [--server-wait SECONDS]
+    slurm     a job that goes on by itself after a stop [--time 24:00:00] [--partition P] [--account A] [--gpus-per-node N]
+              [--cpus-per-node N] [--container IMAGE] [--mounts LIST] [--venv FOLDER] [--sbatch="--qos=high ..."] [--notice SECONDS]
+              [--seeds 0-4] [--inference-nodes 1] [--evaluate]
+    lambda    one instance of Lambda Cloud, ended through the API whatever happens: --max-price USD --max-hours H [--instance-type T]
+              [--region R] [--ssh-key NAME] [--identity FILE] [--file-system NAME] [--wait-for-capacity MIN] [--boot-minutes MIN]
+              [--lost-minutes MIN] [--sync-minutes MIN] [--detach]; without a recipe --list, --status, --stop RUN|ID
+    hf-jobs   a job on the Hub: --flavor F --timeout 3h [--image IMAGE] [--source PIP_SOURCE] [--detach]
+
+    Keys are read from the environment or .env, never from the command line."""
+    from ratchet.launch.command import FLAGS, OPTIONS, Asked, run
+
+    path, overrides, options = split_arguments(sys.argv[1:], OPTIONS, FLAGS)
+    if "help" in options or not sys.argv[1:]:
+        print(launch.__doc__)
+        return 0
+    _need_values(options, [name for name in OPTIONS if name not in FLAGS and name != "stop"])
+    return run(Asked(path, overrides, options))

@@ -95,7 +95,7 @@ def plan(path: str | Path, overrides: Sequence[tuple[str, str]], options: Option
         UserError: for a recipe, a configuration or an option that is wrong.
     """
     environ = os.environ if environ is None else environ
-    as_written = read_placement(options.config_file or _launch_line(Path(path)))
+    as_written = read_placement(options.config_file or launch_line(Path(path)))
     placement = as_written.sized(options.processes, options.nodes)
     own = {name: value for name, value in environ.items() if not name.startswith("ACCELERATE_")}
     recipe = load_recipe(path, overrides, {**own, "WORLD_SIZE": str(placement.processes)}, to_train=False)
@@ -134,7 +134,7 @@ def plan(path: str | Path, overrides: Sequence[tuple[str, str]], options: Option
     )
 
 
-def _launch_line(path: Path) -> Path:
+def launch_line(path: Path) -> Path:
     """The accelerate configuration of the recipe's header, found beside the recipes or in this folder."""
     try:
         text = path.read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Lambda Cloud: one instance for one run, found again by its name, and ended through the API whatever happens."""

@@ -1,0 +1,135 @@
+"""What is launched, wherever it is: the recipe, the accelerate configuration, the processes, and a vLLM server where the recipe wants one."""
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ratchet.errors import UserError
+from ratchet.plan.checks import errors
+from ratchet.plan.command import launch_line
+from ratchet.plan.lengths import rows_of
+from ratchet.plan.placement import Placement, read_placement
+from ratchet.recipe import Recipe, load_recipe
+
+SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "LAMBDA_API_KEY", "OPENAI_API_KEY")
+# Of vLLM as TRL 1.16 speaks with it (its notice in trl/scripts/vllm_serve.py): weights come over NCCL, log-probabilities are those sampled from.
+SERVE_ENVIRONMENT = {"VLLM_SERVER_DEV_MODE": "1"}
+SERVE_OPTIONS = ("--weight-transfer-config", '{"backend":"nccl"}', "--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1")
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One run, before it is rendered for a place."""
+
+    recipe: Recipe
+    overrides: tuple[tuple[str, str], ...]
+    placement: Placement
+    root: Path
+    """The repository."""
+    extra: tuple[str, ...] = ()
+    """Options of the script itself, as --resume latest."""
+
+    @property
+    def name(self) -> str:
+        """Of the run, for queues and machines."""
+        return self.recipe.output_dir.name
+
+    @property
+    def script(self) -> str:
+        """That runs the recipe."""
+        return f"scripts/{self.recipe.trainer}.py"
+
+    @property
+    def served(self) -> bool:
+        """Whether a vLLM server has to be there."""
+        return self.recipe.trainer == "grpo" and bool(self.recipe.get("use_vllm")) and self.recipe.get("vllm_mode") == "server"
+
+    def accelerate(self, recipe: str, *options: str, more: Sequence[str] = ()) -> list[str]:
+        """``accelerate launch`` with this configuration; ``options`` are accelerate's, ``more`` the script's."""
+        words = ["accelerate", "launch", "--config_file", self.placement.file, "--num_processes", str(self.placement.processes), *options]
+        return [*words, self.script, recipe, *self.extra, *more]
+
+    def serve(self, gpus: int) -> list[str]:
+        """``vllm serve`` for so many GPUs: the recipe's tensor parallelism, or all of them."""
+        get = self.recipe.get
+        parallel = get("vllm_tensor_parallel_size") or 1
+        if gpus % parallel:
+            raise UserError(f"vllm_tensor_parallel_size: {parallel} does not divide the {gpus} GPUs of the server")
+        words = ["vllm", "serve", str(self.recipe.values.get("model_name_or_path")), "--port", str(get("vllm_server_port"))]
+        words += ["--tensor-parallel-size", str(gpus if parallel == 1 else parallel)]
+        words += ["--dtype", str(get("dtype") or "auto"), "--gpu-memory-utilization", "0.9"]
+        words += ["--max-model-len", str(get("vllm_max_model_length"))] if get("vllm_max_model_length") else []
+        return [*words, *SERVE_OPTIONS]
+
+
+def launch_of(
+    path: str | Path,
+    overrides: Sequence[tuple[str, str]],
+    config_file: str | None,
+    processes: int | None,
+    nodes: int | None,
+    environ: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> Launch:
+    """Check everything that can be known here, before anything is started or paid for.
+
+    Raises:
+        UserError: with what is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    placement = read_placement(config_file or launch_line(Path(path))).sized(processes, nodes)
+    own = {name: value for name, value in environ.items() if not name.startswith("ACCELERATE_")}
+    recipe = load_recipe(path, overrides, {**own, "WORLD_SIZE": str(placement.processes)}, to_train=False)
+    wrong = list(errors(recipe, placement, rows_of(recipe))) if check else []
+    if wrong:
+        raise UserError("\n".join([f"{path}: this would not run on {placement.file} with {placement.processes} processes", *wrong]))
+    return Launch(recipe, tuple(overrides), placement, repository(placement))
+
+
+def repository(placement: Placement) -> Path:
+    """The folder that holds scripts/ and recipes/: the one above the accelerate configuration, else this one.
+
+    Raises:
+        UserError: where neither has them.
+    """
+    for folder in (Path(placement.file).resolve().parent.parent, Path.cwd()):
+        if (folder / "scripts" / "grpo.py").is_file():
+            return folder
+    raise UserError("scripts/grpo.py is not here: type this in the folder of the repository")
+
+
+def masked(text: str, environ: Mapping[str, str]) -> str:
+    """A text in which the value of every variable that may be a secret is hidden."""
+    for name, value in environ.items():
+        secret = name in SECRETS or name.endswith(("_TOKEN", "_KEY", "_SECRET", "_PASSWORD"))
+        if secret and len(value) >= 6:
+            text = text.replace(value, f"<{name}>")
+    return text
+
+
+def dotenv(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment, with what a .env file says where the environment says nothing.
+
+    Raises:
+        UserError: for a line that is no NAME=value.
+    """
+    found = dict(environ)
+    path = folder / ".env"
+    if not path.is_file():
+        return found
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        line = line.strip().removeprefix("export ")
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise UserError(f"{path}:{number}: write NAME=value")
+        try:
+            words = shlex.split(value, comments=True)
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: {name.strip()}: {error}") from None
+        if words and not found.get(name.strip()):
+            found[name.strip()] = words[0]
+    return found

@@ -1,0 +1,255 @@
+"""Slurm: a job and a script for each of its nodes, rendered here; nothing reads YAML in a shell.
+
+The job is told before its time is up (``--signal``); it passes that on to the training processes themselves, which finish their step, save
+it and leave; then it puts itself into the queue again, and goes on exactly where it was. A job that is preempted does the same.
+"""
+
+import re
+import shlex
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from ratchet.errors import Stopped, UserError
+from ratchet.files import write_text
+from ratchet.launch.run import SERVE_ENVIRONMENT, Launch
+
+FOLDER = "_launch"
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of the cluster."""
+
+    time: str = "24:00:00"
+    partition: str | None = None
+    account: str | None = None
+    gpus: int | None = None
+    """Of each node; the processes of each by default, 0 asks for none."""
+    cpus: int | None = None
+    """Of each node."""
+    container: str | None = None
+    """An image, for pyxis (srun --container-image)."""
+    mounts: str | None = None
+    """Of the container, as pyxis takes them."""
+    venv: str | None = None
+    """A virtual environment to activate on each node."""
+    more: tuple[str, ...] = ()
+    """Further options of sbatch, as --qos=high."""
+    notice: int = 180
+    """Seconds before the end at which the job is told."""
+    seeds: str | None = None
+    """An array over seeds, as 0-4 or 0,1,2."""
+    inference_nodes: int = 0
+    """Nodes for vLLM, beside those that train."""
+    evaluate: bool = False
+    """Whether the trained model is evaluated by a job that depends on this one."""
+    port: int = 29500
+
+
+@dataclass(frozen=True)
+class Files:
+    """What is written and submitted."""
+
+    folder: Path
+    texts: dict[str, str]
+    """File name -> text."""
+
+    @property
+    def job(self) -> Path:
+        """That is submitted."""
+        return self.folder / "job.sbatch"
+
+
+def render(launch: Launch, options: Options) -> Files:
+    """All files of a job.
+
+    Raises:
+        UserError: for options that do not go together.
+    """
+    _check(launch, options)
+    folder = launch.recipe.output_dir.absolute().with_name(f"{launch.name}.slurm")
+    texts = {"recipe.yaml": launch.recipe.as_yaml(), "job.sbatch": _job(launch, options, folder), "node.sh": _node(launch, options, folder)}
+    if options.inference_nodes:
+        texts["vllm.sh"] = _vllm(launch, options)
+    if options.evaluate:
+        texts["evaluate.sbatch"] = _evaluation(launch, options, folder)
+    return Files(folder, texts)
+
+
+# A signal interrupts bash's wait, whose status is then the signal's.
+_WAIT = [
+    "wait_for() {",
+    "    local again=0",
+    "    while true; do",
+    '        code=0; wait "$1" || code=$?',
+    '        kill -0 "$1" 2>/dev/null || break',
+    "    done",
+    '    wait "$1" 2>/dev/null || again=$?',
+    '    [ "$again" = 127 ] || code=$again',
+    "}",
+]
+
+
+def _check(launch: Launch, options: Options) -> None:
+    if launch.served and options.inference_nodes != 1:
+        raise UserError("vllm_mode: server needs --inference-nodes 1: a node for the server, with which TRL's one client speaks")
+    if options.inference_nodes and not launch.served:
+        raise UserError("--inference-nodes is for use_vllm: true with vllm_mode: server")
+    if options.seeds is not None and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*(%\d+)?", options.seeds):
+        raise UserError(f"--seeds takes what sbatch --array takes, as 0-4 or 0,1,7; it is {options.seeds}")
+    if options.seeds and launch.served:
+        raise UserError("--seeds with vllm_mode: server: servers of several jobs would share a port; start the seeds one by one, or use colocate")
+    if not re.fullmatch(r"(\d+-)?\d+(:\d+){0,2}", options.time):
+        raise UserError(f"--time takes what sbatch takes, as 24:00:00 or 1-00:00:00; it is {options.time}")
+
+
+def _directives(launch: Launch, options: Options, nodes: int, name: str, log: Path) -> list[str]:
+    gpus = launch.placement.per_machine if options.gpus is None else options.gpus
+    found = [f"--job-name={name}", f"--nodes={nodes}", "--ntasks-per-node=1", f"--time={options.time}", f"--output={log}", "--open-mode=append"]
+    found += [f"--gpus-per-node={gpus}"] if gpus and not launch.recipe.get("use_cpu") else []
+    found += [f"--cpus-per-task={options.cpus}"] if options.cpus else []
+    found += [f"--partition={options.partition}"] if options.partition else []
+    found += [f"--account={options.account}"] if options.account else []
+    return [*found, *options.more]
+
+
+def _job(launch: Launch, options: Options, folder: Path) -> str:
+    nodes = launch.placement.machines + options.inference_nodes
+    log = folder / ("%x-%A_%a.log" if options.seeds else "%x-%j.log")
+    directives = _directives(launch, options, nodes, launch.name, log) + [f"--signal=B:USR1@{options.notice}", "--requeue"]
+    directives += [f"--array={options.seeds}"] if options.seeds else []
+    container = [f"--container-image={options.container}"] if options.container else []
+    container += [f"--container-mounts={options.mounts}"] if options.mounts else []
+    output = shlex.quote(str(launch.recipe.output_dir))
+    lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives), "# Rendered by scripts/launch.py --on slurm.", "set -euo pipefail"]
+    lines += [f"cd {shlex.quote(str(launch.root))}", f"folder={shlex.quote(str(folder))}", f"output={output}"]
+    if options.seeds:
+        lines += ['SEED="$SLURM_ARRAY_TASK_ID"', 'output="$output-seed$SEED"', "export SEED"]
+    lines += [
+        'export OUTPUT="$output"',
+        'mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")',
+        'export MASTER_ADDR="${hosts[0]}"',
+        f'export MASTER_PORT="$(({options.port} + SLURM_JOB_ID % 1000))"',
+        "",
+        "# Told that the time is nearly up, or preempted: the training processes finish their step and save it; then the queue again.",
+        "stopping=0",
+        "training=",
+        """trap 'stopping=1; [ -z "$training" ] || kill -USR1 "$training" 2> /dev/null || true' USR1 TERM""",
+    ]
+    lines += [*_WAIT, *_steps(launch, options, container), 'wait_for "$training"']
+    lines += ['kill "$server" 2>/dev/null || true'] if options.inference_nodes else []
+    lines += [
+        'if [ "$stopping" = 1 ] && [ ! -f "$output/result.json" ]; then',
+        '    echo "stopped early: the step is saved; into the queue again"',
+        '    scontrol requeue "$SLURM_JOB_ID"',
+        f"    exit {Stopped.code}",
+        "fi",
+        'exit "$code"',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _steps(launch: Launch, options: Options, container: list[str]) -> list[str]:
+    """The nodes that train, and the one that serves after them."""
+    train = ["srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1", *container]
+    if not options.inference_nodes:
+        return [f'{shlex.join(train)} bash "$folder/node.sh" &', "training=$!"]
+    count = launch.placement.machines
+    train += [f"--nodes={count}", f"--ntasks={count}", "--relative=0", "--exact"]
+    serve = ["srun", "--nodes=1", "--ntasks=1", f"--relative={count}", "--exact", *container]
+    return [
+        f'export VLLM_HOST="${{hosts[{count}]}}"',
+        f'{shlex.join(serve)} bash "$folder/vllm.sh" >> "$folder/vllm.log" 2>&1 &',
+        "server=$!",
+        f'{shlex.join(train)} bash "$folder/node.sh" &',
+        "training=$!",
+    ]
+
+
+def _environment(options: Options) -> list[str]:
+    return [f"source {shlex.quote(f'{options.venv}/bin/activate')}"] if options.venv else []
+
+
+def _node(launch: Launch, options: Options, folder: Path) -> str:
+    ranks = ["--num_machines", str(launch.placement.machines), "--machine_rank", "$SLURM_NODEID"]
+    ranks += ["--main_process_ip", "$MASTER_ADDR", "--main_process_port", "$MASTER_PORT"]
+    more = (
+        ["--output_dir", "$OUTPUT"]
+        + (["--seed", "$SEED"] if options.seeds else [])
+        + (["--vllm_server_host", "$VLLM_HOST"] if options.inference_nodes else [])
+    )
+    words = launch.accelerate(str(folder / "recipe.yaml"), *(ranks if launch.placement.machines > 1 else []), more=more)
+    line = " ".join(f'"{word}"' if word.startswith("$") else shlex.quote(word) for word in words)
+    lines = [
+        "#!/bin/bash",
+        "# One node: accelerate launch with this node's rank. A signal goes to the training processes themselves, since a launcher would give",
+        "# them 30 seconds and no more.",
+        "set -euo pipefail",
+        *_environment(options),
+        f"{line} &",
+        "launcher=$!",
+        """trap 'pkill -USR1 -f -P "$launcher" "scripts/(grpo|sft)[.]py" || true' USR1 TERM""",
+        *_WAIT,
+        'wait_for "$launcher"',
+        'exit "$code"',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _vllm(launch: Launch, options: Options) -> str:
+    gpus = launch.placement.per_machine if options.gpus is None else options.gpus
+    exports = [f"export {name}={value}" for name, value in SERVE_ENVIRONMENT.items()]
+    return "\n".join(
+        [
+            "#!/bin/bash",
+            "set -euo pipefail",
+            *_environment(options),
+            *exports,
+            f"exec {shlex.join([*launch.serve(max(1, gpus)), '--host', '0.0.0.0'])}",
+            "",
+        ]
+    )
+
+
+def _evaluation(launch: Launch, options: Options, folder: Path) -> str:
+    log = folder / ("evaluate-%A_%a.log" if options.seeds else "evaluate-%j.log")
+    directives = _directives(launch, options, 1, f"{launch.name}-evaluate", log)
+    directives = [f"--gpus-per-node={1}" if d.startswith("--gpus-per-node") else d for d in directives]
+    directives += [f"--array={options.seeds}"] if options.seeds else []
+    output = f"{launch.recipe.output_dir}{'-seed$SLURM_ARRAY_TASK_ID' if options.seeds else ''}"
+    lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives), "set -euo pipefail", f"cd {shlex.quote(str(launch.root))}"]
+    lines += _environment(options)
+    lines += [f'output="{output}"']
+    lines += ['python scripts/evaluate.py "$output/recipe.yaml" --model "$output" --split test --output "$output/evaluation-test.json"', ""]
+    return "\n".join(lines)
+
+
+def submit(files: Files) -> list[str]:
+    """Write the files and hand them to sbatch; returns what to tell the user.
+
+    Raises:
+        UserError: where there is no sbatch, or it refuses.
+    """
+    if shutil.which("sbatch") is None:
+        raise UserError("there is no sbatch here, so no Slurm; --dry-run prints the files, which can be carried to a login node")
+    for name, text in files.texts.items():
+        write_text(files.folder / name, text)
+    number = _sbatch(str(files.job))
+    lines = [f"job {number} is in the queue ({files.job}); its log is in {files.folder}", f"  squeue --job {number}", f"  scancel {number}"]
+    if "evaluate.sbatch" in files.texts:
+        kind = "aftercorr" if "--array" in files.texts["evaluate.sbatch"] else "afterok"
+        after = _sbatch(f"--dependency={kind}:{number}", str(files.folder / "evaluate.sbatch"))
+        lines.append(f"job {after} evaluates the trained model when it is finished")
+    return lines
+
+
+def _sbatch(*words: str) -> str:
+    done = subprocess.run(["sbatch", "--parsable", *words], capture_output=True, text=True)
+    number = done.stdout.strip().split(";")[0]
+    if done.returncode or not number.isdigit():
+        raise UserError(f"sbatch refuses {words[-1]}: {(done.stderr or done.stdout).strip()}")
+    return number
