@@ -9,6 +9,7 @@ import hashlib
 import json
 import re
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -29,6 +30,9 @@ class Hub:
         self.blobs: dict[str, bytes] = {}
         self.requests: list[str] = []
         self.jobs: list[dict] = []
+        self.carry_out: Callable[[dict], tuple[int, str]] | None = None
+        """Does what a job says, and returns its status and its log; without it jobs run for ever."""
+        self.outcomes: dict[str, tuple[int, str]] = {}
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.http.daemon_threads, self.http.hub = True, self
         self.url = f"http://127.0.0.1:{self.http.server_address[1]}"
@@ -134,7 +138,17 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/jobs/me":
             hub.jobs.append(json.loads(body))
             made = {"id": str(len(hub.jobs)), "createdAt": "2026-01-01T00:00:00.000Z", "owner": {"id": "1", "name": "me", "type": "user"}}
-            return self.answer({**made, "status": {"stage": "RUNNING"}, **hub.jobs[-1], "environment": {}})
+            if hub.carry_out is not None:
+                hub.outcomes[made["id"]] = hub.carry_out(hub.jobs[-1])
+            return self.answer({**made, "status": {"stage": "RUNNING"}, **hub.jobs[-1], "environment": {}, "secrets": {}})
+        if found := re.fullmatch(r"/api/jobs/me/(\d+)(/logs)?", path):
+            status, log = hub.outcomes[found[1]]
+            if found[2]:
+                events = "".join(f"data: {json.dumps({'timestamp': str(i), 'data': line})}\n\n" for i, line in enumerate(log.splitlines()))
+                return self.answer(events.encode(), Content_Type="text/event-stream")
+            made = {"id": found[1], "createdAt": "2026-01-01T00:00:00.000Z", "owner": {"id": "1", "name": "me", "type": "user"}}
+            stage = "ERROR" if status else "COMPLETED"
+            return self.answer({**made, "status": {"stage": stage, "message": None}, **hub.jobs[int(found[1]) - 1], "environment": {}, "secrets": {}})
         if path == "/api/whoami-v2":
             return self.answer({"type": "user", "name": "me", "orgs": [], "auth": {"accessToken": {"role": "write"}}})
         if path.endswith(".git/info/lfs/objects/batch"):

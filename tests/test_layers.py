@@ -25,6 +25,8 @@ ARROWS = {
     "evaluation": {"errors", "files", "hub", "checkpoints", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
     "environment": {"tasks"},
     "lighteval": {"errors", "files", "runtime", "tasks", "rewards", "recipe", "models", "evaluation"},
+    "doctor": {"errors", "files"},
+    "launch": {"errors", "files", "runtime", "recipe", "plan"},
     "plan": {"errors", "files", "runtime", "tasks", "recipe"},
     "policy": {"errors", "tasks", "rewards", "recipe", "models", "evaluation"},
     "chat": {"errors", "tasks", "rewards", "policy", "evaluation"},
@@ -49,7 +51,20 @@ ARROWS = {
 
 
 @pytest.mark.parametrize(
-    "room", ["tasks", "rewards", "recipe", "audit.command", "plan.page", "checkpoints.resume", "evaluation.run", "evaluation.server", "hub.command"]
+    "room",
+    [
+        "tasks",
+        "rewards",
+        "recipe",
+        "audit.command",
+        "plan.page",
+        "launch.command",
+        "launch.lambda_cloud.command",
+        "checkpoints.resume",
+        "evaluation.run",
+        "evaluation.server",
+        "hub.command",
+    ],
 )
 def test_a_light_room_imports_no_heavy_library(room):
     code = f"import sys, ratchet.{room}; print(sorted({HEAVY} & set(sys.modules)))"

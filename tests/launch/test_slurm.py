@@ -119,13 +119,27 @@ def test_a_job_whose_time_is_up_goes_on_exactly(root, cluster, tmp_path):
 
 
 def test_an_array_gives_every_seed_its_own_folder(root, cluster, tmp_path):
-    _submit(root, cluster, tmp_path, "--seeds", "3-4", "--max_steps", "2", "--num_processes", "1", "--config_file", str(root / "accelerate_configs/cpu.yaml"))
+    _submit(
+        root,
+        cluster,
+        tmp_path,
+        "--seeds",
+        "3-4",
+        "--max_steps",
+        "2",
+        "--num_processes",
+        "1",
+        "--config_file",
+        str(root / "accelerate_configs/cpu.yaml"),
+    )
     assert cluster.run(1, array=3)[0] == 0
     assert "seed: 3" in (tmp_path / "run-seed3/recipe.yaml").read_text()
 
 
 def test_an_evaluation_waits_for_the_run(root, cluster, tmp_path):
-    done = _submit(root, cluster, tmp_path, "--evaluate", "--max_steps", "2", "--num_processes", "1", "--config_file", str(root / "accelerate_configs/cpu.yaml"))
+    done = _submit(
+        root, cluster, tmp_path, "--evaluate", "--max_steps", "2", "--num_processes", "1", "--config_file", str(root / "accelerate_configs/cpu.yaml")
+    )
     assert "job 2 evaluates" in done.stdout
     assert "--dependency=afterok:1" in cluster.options(2)
     assert cluster.run(1)[0] == 0

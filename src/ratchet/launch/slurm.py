@@ -124,7 +124,7 @@ def _job(launch: Launch, options: Options, folder: Path) -> str:
     container += [f"--container-mounts={options.mounts}"] if options.mounts else []
     output = shlex.quote(str(launch.recipe.output_dir))
     lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives), "# Rendered by scripts/launch.py --on slurm.", "set -euo pipefail"]
-    lines += [f"cd {shlex.quote(str(launch.root))}", f"folder={shlex.quote(str(folder))}", f"output={output}"]
+    lines += [f"cd {shlex.quote(str(Path.cwd()))}", f"folder={shlex.quote(str(folder))}", f"output={output}"]
     if options.seeds:
         lines += ['SEED="$SLURM_ARRAY_TASK_ID"', 'output="$output-seed$SEED"', "export SEED"]
     lines += [
@@ -221,10 +221,13 @@ def _evaluation(launch: Launch, options: Options, folder: Path) -> str:
     directives = [f"--gpus-per-node={1}" if d.startswith("--gpus-per-node") else d for d in directives]
     directives += [f"--array={options.seeds}"] if options.seeds else []
     output = f"{launch.recipe.output_dir}{'-seed$SLURM_ARRAY_TASK_ID' if options.seeds else ''}"
-    lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives), "set -euo pipefail", f"cd {shlex.quote(str(launch.root))}"]
+    lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives), "set -euo pipefail", f"cd {shlex.quote(str(Path.cwd()))}"]
     lines += _environment(options)
     lines += [f'output="{output}"']
-    lines += ['python scripts/evaluate.py "$output/recipe.yaml" --model "$output" --split test --output "$output/evaluation-test.json"', ""]
+    lines += [
+        f'python {shlex.quote(launch.here("scripts/evaluate.py"))} "$output/recipe.yaml" --model "$output" --split test --output "$output/evaluation-test.json"',
+        "",
+    ]
     return "\n".join(lines)
 
 

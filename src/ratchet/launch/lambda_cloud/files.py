@@ -52,16 +52,16 @@ def user_data(name: str, deadline: float) -> str:
     )
 
 
-def run_script(launch: Launch, name: str, recipe: str, outputs: str | None) -> str:
+def run_script(launch: Launch, outputs: str | None) -> str:
     """The run on the instance: install, train, leave the exit status."""
-    words = launch.accelerate(recipe)
+    words = launch.accelerate_elsewhere(launch.script)
     link = [f"mkdir -p {shlex.quote(outputs)}", f"[ -e outputs ] || ln -s {shlex.quote(outputs)} outputs"] if outputs else []
     return "\n".join(
         [
             "#!/bin/bash",
             "# Started once by scripts/launch.py; its output is run.log, its exit status goes to the file exit.",
             f"cd {CODE}",
-            f"set -a; . {secrets_file(name)}; set +a",
+            f"set -a; . {secrets_file(launch.name)}; set +a",
             *link,
             "train() {",
             "    set -e",

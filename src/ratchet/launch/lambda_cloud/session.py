@@ -92,7 +92,8 @@ class Session:
         machine.send(self.launch.root, sent, files.CODE)
         outputs = files.outputs_of(self.options.file_system)
         machine.run(f"cat > {files.CODE}/recipe.yaml", self.launch.recipe.as_yaml().encode())
-        machine.run(f"cat > {files.HOME}/run.sh", files.run_script(self.launch, self.launch.name, "recipe.yaml", outputs).encode())
+        machine.run(f"cat > {files.CODE}/accelerate.yaml", self.launch.accelerate_yaml().encode())
+        machine.run(f"cat > {files.HOME}/run.sh", files.run_script(self.launch, outputs).encode())
         machine.run(f"mkdir {files.HOME}/started && cd {files.HOME} && (setsid nohup bash run.sh > run.log 2>&1 < /dev/null &)")
         print("the run has begun", flush=True)
 
@@ -146,7 +147,7 @@ class Session:
     def save(self, machine: Machine) -> None:
         """Ask the run to finish its step, and give it some time."""
         try:
-            machine.run(r"pkill -USR1 -f '^[^ ]*python[^ ]* .*scripts/(grpo|sft)\.py' || true")
+            machine.run(r"pkill -USR1 -f '^[^ ]*python[^ ]*( -u)? scripts/(grpo|sft)[.]py' || true")
             until = min(self.deadline - 60, time.time() + LAST)
             while time.time() < until and machine.run(f"[ -f {files.HOME}/exit ] && echo yes || echo no").strip() != b"yes":
                 time.sleep(min(5.0, self.options.pause))
@@ -184,9 +185,10 @@ class Session:
             time.sleep(self.options.pause)
 
 
-def run(launch: Launch, options: Options, environ: Mapping[str, str], api: Lambda) -> int:
+def run(launch: Launch, options: Options, api: Lambda, environ: Mapping[str, str]) -> int:
     """The whole life of one run on Lambda; returns the run's exit status."""
     session = Session(launch, options, api, environ)
+    carried(launch)  # what cannot be carried is said before anything is paid for
     with alone(session.folder / ".lock", f"the launch of {launch.name} ({session.folder})", "--output_dir"), _listening() as told:
         finder = Finder(launch, options, api, session.state_file)
         session.id, session.deadline = finder.find_or_start()
@@ -221,7 +223,7 @@ def carried(launch: Launch) -> list[Path]:
     """Files of data and models that are named by a folder here and not in git.
 
     Raises:
-        UserError: where such a folder lies outside the repository.
+        UserError: where such a folder lies outside the repository, or outputs would go to a place of this machine.
     """
     found = []
     for key, value in (
