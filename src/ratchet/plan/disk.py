@@ -11,7 +11,7 @@ def disk(recipe: Recipe, job: Job, steps: int | None) -> dict[str, float]:
     """What a run writes, name -> bytes, at its largest."""
     get, shape = recipe.get, job.shape
     whole = shape.parameters * job.bytes
-    model = (job.trainable * job.adapter_bytes if job.rank else whole) + 4e6  # with the tokenizer
+    model = (job.trainable * job.trained_bytes if job.rank else whole) + 4e6  # with the tokenizer
     found = {"model": model}
     if recipe.from_scratch is not None:
         found["initial model"] = shape.parameters * 4.0
@@ -33,7 +33,7 @@ def states(job: Job) -> float:
     each = STATE_BYTES.get(job.optim)
     if job.kind == "zero":
         return job.trainable * (4 + (8 if each is None else each))
-    return job.trainable * (2 * job.adapter_bytes if each is None else each)
+    return job.trainable * (2 * job.trained_bytes if each is None else each)
 
 
 def _kept(recipe: Recipe, steps: int | None) -> int:

@@ -16,6 +16,7 @@ MIB, GIB = 2**20, 2**30
 # TRL 1.16 (kernels/chunked_logprob.py): the head works on tiles of so many tokens and so many words.
 HEAD_TOKENS, HEAD_WORDS = 4096, 32768
 STATE_BYTES = {"sgd": 0.0, "adafactor": 0.1, "adamw_8bit": 2.0, "adamw_bnb_8bit": 2.0, "paged_adamw_8bit": 2.0, "lion_8bit": 1.0, "lion_32bit": 4.0}
+BUCKET, LIVE = 5e8, 1e9  # DeepSpeed's defaults: elements of reduce_bucket_size, parameters of stage3_max_live_parameters
 CONTEXT = 0.8 * GIB  # of CUDA and NCCL in a process: never in the allocator's own figures
 FRAGMENTATION = 0.04  # of what the caching allocator holds, between blocks
 
@@ -109,9 +110,10 @@ class Job:
         return self.shape.lora(self.rank, list(self.targets)) if self.rank else self.shape.parameters
 
     @property
-    def adapter_bytes(self) -> int:
-        """Of one element of what is trained: TRL keeps adapters in float32 beside 16-bit weights, but not under ZeRO-3, nor on quantised ones."""
-        return 4 if self.rank and not self.bits and self.kind != "zero" else self.bytes
+    def trained_bytes(self) -> int:
+        """Of one element of what is trained: peft keeps adapters in float32 beside 16-bit weights (not under DeepSpeed, nor on quantised
+        ones), FSDP2 all of it (accelerate, ``fsdp2_prepare_model``)."""
+        return 4 if (self.rank and not self.bits and self.kind != "zero") or self.kind == "fsdp" else self.bytes
 
     @property
     def split(self) -> int:
@@ -123,7 +125,7 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
     """Read off a recipe and an accelerate configuration what decides the memory."""
     get = recipe.get
     size = 4 if get("dtype") in (None, "float32") else 2
-    if get("load_in_4bit") or get("load_in_8bit"):
+    if get("load_in_4bit") or get("load_in_8bit") or (placement.kind == "zero" and placement.precision == "bf16"):
         size = 2
     use_peft, vllm = bool(get("use_peft")), recipe.trainer == "grpo" and bool(get("use_vllm"))
     sizes, cpu = recipe.batches, bool(get("use_cpu") or placement.use_cpu)
@@ -170,22 +172,24 @@ def memory(job: Job, device_bytes: float = 0.0) -> Memory:
     standing = {"weights": weights(job), **_optimiser(job), "reference model": _reference(job)}
     if job.cpu and job.initial_copy:
         standing["initial model's copy"] = job.shape.parameters * job.bytes
+    if job.kind == "ddp":  # the buckets in which gradients travel
+        standing["buffers"] = job.trainable * job.trained_bytes
+    if job.kind == "zero" and job.stage >= 3:  # made once, with the gradients' part
+        standing |= {"buffers": _buckets(job), "gradients": _gradients(job)}
     vllm = {"vLLM": job.share * device_bytes} if job.vllm else {}
-    resting = {} if job.sleep else vllm
+    training_too = {} if job.sleep else vllm
     phases = {
-        "forward and backward": {**standing, **resting, **training(job)},
-        "optimiser step": {**standing, **resting, **_step(job)},
+        "forward and backward": {**standing, **training_too, **training(job)},
+        "optimiser step": {**standing, **training_too, **_step(job)},
     }
     if job.trainer == "grpo":
         phases["rollout"] = {**standing, **(vllm or generation(job, job.generated, job.lengths.prompt, job.lengths.completion))}
         if job.reference:
-            phases["scoring"] = {**standing, **resting, **scoring(job)}
+            phases["scoring"] = {**standing, **training_too, **scoring(job)}
     if job.evaluated:
-        phases["evaluation"] = {**standing, **resting, **generation(job, job.evaluated, job.lengths.prompt, job.lengths.evaluated)}
-    kept = _standing_gradients(job)
-    for name in ("rollout", "evaluation", "scoring"):
-        if name in phases and kept:
-            phases[name] = {**phases[name], "gradients": kept}
+        phases["evaluation"] = {**standing, **training_too, **generation(job, job.evaluated, job.lengths.prompt, job.lengths.evaluated)}
+    if gathered := _gathered(job):
+        phases = {name: parts if name == "optimiser step" else {**parts, "gathered weights": gathered} for name, parts in phases.items()}
     if not job.cpu:
         phases = {name: _with_overhead(parts) for name, parts in phases.items()}
     return Memory({name: {k: v for k, v in parts.items() if v} for name, parts in phases.items()})
@@ -201,41 +205,51 @@ def weights(job: Job) -> float:
     shape, size = job.shape, job.bytes
     if job.bits:
         per = {4: 0.5 + 1 / 64, 8: 1.01}[job.bits]
-        return shape.matrices * per + (shape.parameters - shape.matrices) * size + job.trainable * job.adapter_bytes
-    held = 0 if job.offload_parameters else shape.parameters * size / job.split
-    return held + (job.trainable * job.adapter_bytes / job.split if job.rank else 0)
+        return shape.matrices * per + (shape.parameters - shape.matrices) * size + job.trainable * job.trained_bytes
+    held = 0 if job.offload_parameters else shape.parameters * (size if job.rank else job.trained_bytes) / job.split
+    return held + (job.trainable * job.trained_bytes / job.split if job.rank else 0)
 
 
 def _optimiser(job: Job) -> dict[str, float]:
-    """Adam's two moments; under DeepSpeed in float32 with float32 master weights, and split over the processes."""
-    per = STATE_BYTES.get(job.optim)
-    count = job.trainable
+    """Adam's two moments in the trained weights' type; under DeepSpeed and FSDP2 in float32 (with DeepSpeed's float32 master weights), split
+    over the processes."""
     if job.offload_optimizer:
         return {}
+    quantised = STATE_BYTES.get(job.optim)
     if job.kind == "zero":
-        states = 8 if per is None else per
-        master = 4 if job.bytes == 2 or job.stage < 3 else 0
-        return {"optimiser": count * (states + 4) / job.processes} if master else {"optimiser": count * (states + 4) / job.processes}
-    states = 2 * job.adapter_bytes if per is None else per
-    return {"optimiser": count * states / job.split}
+        return {"optimiser": job.trainable * (4 + (8 if quantised is None else quantised)) / job.processes}
+    return {"optimiser": job.trainable * (2 * job.trained_bytes if quantised is None else quantised) / job.split}
+
+
+def _buckets(job: Job) -> float:
+    """DeepSpeed's buffer for gradients on their way: of fixed size, however small the model (reduce_bucket_size)."""
+    return BUCKET * job.bytes if job.kind == "zero" else 0
+
+
+def _gathered(job: Job) -> float:
+    """Weights that are split and made whole for a pass: DeepSpeed keeps up to a thousand million of them, FSDP2 two blocks and the vocabulary."""
+    shape = job.shape
+    if job.split == 1:
+        return 0
+    if job.kind == "zero":
+        return min(shape.parameters, LIVE) * job.bytes
+    return (2 * shape.matrices / shape.layers + shape.embedding) * 2
 
 
 def _reference(job: Job) -> float:
     return job.shape.parameters * job.bytes / job.split if job.reference else 0
 
 
-def _standing_gradients(job: Job) -> float:
-    """Gradients' buffers that stay through the whole step."""
-    return job.trainable * job.adapter_bytes if job.kind == "ddp" else 0
-
-
 def _gradients(job: Job) -> float:
-    """Bytes of all gradients of one process at the end of a backward pass."""
-    return job.trainable * job.adapter_bytes / job.split
+    """Bytes of all gradients of one process at the end of a backward pass: split from ZeRO-2 on."""
+    split = job.processes if job.kind == "zero" and job.stage >= 2 else job.split
+    return job.trainable * job.trained_bytes / split
 
 
 def _step(job: Job) -> dict[str, float]:
-    return {"gradients": _gradients(job)}
+    """While the optimiser is at work; DeepSpeed has its part of the gradients in float32."""
+    more = 4 * job.trainable / job.processes if job.kind == "zero" and not job.offload_optimizer else 0
+    return {"gradients": _gradients(job) + more}
 
 
 def block(job: Job, tokens: int) -> float:
@@ -272,7 +286,7 @@ def _adapters(job: Job) -> float:
     for group in ({"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj", "fc1"}, {"down_proj", "fc2"}):
         if job.dropout or not group & adapted.keys():
             less += next(sizes[0] for name, sizes in shape.linear.items() if name in group)
-    mask = (job.adapter_bytes if job.cpu else 1) / (2 if job.autocast else job.bytes)  # a number on a CPU, a byte on a GPU
+    mask = (job.trained_bytes if job.cpu else 1) / (2 if job.autocast else job.bytes)  # a number on a CPU, a byte on a GPU
     dropped = sum(inputs for inputs, _ in adapted.values()) * (1 + mask) if job.dropout else 0
     return len(adapted) * job.rank + dropped - less
 
@@ -293,15 +307,16 @@ def training(job: Job) -> dict[str, float]:
     again = one - stream if job.checkpointing else 0
     head = _head(job, length, job.batch)
     extra = (again + workspace(job)) * tokens * size
-    gradients = _gradients(job)
+    gradients, early = _gradients(job), job.accumulated or (job.kind == "zero" and job.stage >= 3)
+    buffers = _buckets(job)  # ZeRO-1 and 2 make theirs when the first gradient is there
     # Gradients appear block by block while what was kept goes, unless they live on from the pass before.
-    start = {"activations": kept * tokens * size, "head": head, "gradients": gradients if job.accumulated else 0}
-    first = {"activations": kept * tokens * size + extra, "head": 0, "gradients": gradients if job.accumulated else 0}
-    last = {"activations": (stream if job.checkpointing else one) * tokens * size + extra, "head": 0, "gradients": gradients}
+    start = {"activations": kept * tokens * size, "head": head, "gradients": gradients * early, "buffers": buffers * (job.stage >= 3)}
+    first = {"activations": kept * tokens * size + extra, "head": 0, "gradients": gradients * early, "buffers": buffers}
+    last = {"activations": (stream if job.checkpointing else one) * tokens * size + extra, "head": 0, "gradients": gradients, "buffers": buffers}
     found = max((start, first, last), key=lambda parts: sum(parts.values()))
     if job.autocast:
         found = {**found, "weights in bfloat16": 2 * shape.matrices}
-    return found
+    return found if buffers else {name: value for name, value in found.items() if name != "buffers"}
 
 
 def _head(job: Job, length: int, batch: int, backward: bool = True) -> float:
