@@ -133,3 +133,30 @@ def launch() -> int:
         return 0
     _need_values(options, [name for name in OPTIONS if name not in FLAGS and name != "stop"])
     return run(Asked(path, overrides, options))
+
+
+@command
+def export_prime_rl() -> int:
+    """Usage: export_prime_rl.py RECIPE.yaml FOLDER [--config_file FILE] [--num_processes N] [--older] [--schema FILE.json]
+    [--key value ...]: the recipe for prime-rl's asynchronous engine: rl.toml, its commands, and a table of what could not be carried over.
+
+    The batch is that of the TRL run on --config_file (the recipe's own by default). --older also writes the three files of versions before
+    rl.toml; --schema checks the result against a JSON schema of prime-rl's configuration."""
+    words = sys.argv[1:]
+    folder = next((word for i, word in enumerate(words) if i and not word.startswith("--") and not words[i - 1].startswith("--")), None)
+    path, overrides, options = split_arguments(
+        [w for w in words if w != folder], ("help", "config_file", "num_processes", "older", "schema"), {"help", "older"}
+    )
+    if "help" in options or path is None or folder is None:
+        print(export_prime_rl.__doc__)
+        if "help" not in options:
+            raise UserError("name a recipe, and an empty folder")
+        return 0
+    _need_values(options, ("config_file", "num_processes", "schema"))
+    from ratchet.launch.prime_rl_files import write
+    from ratchet.launch.run import launch_of
+
+    processes = int(_number(options, "num_processes", 1, least=1)) if "num_processes" in options else None
+    launch = launch_of(path, overrides, options.get("config_file"), processes, None, check=False)
+    print("\n".join(write(launch, Path(folder), "older" in options, _path(options, "schema"))))
+    return 0
