@@ -28,6 +28,7 @@ ARROWS = {
     "doctor": {"errors", "files"},
     "launch": {"errors", "files", "runtime", "recipe", "plan"},
     "plan": {"errors", "files", "runtime", "tasks", "recipe"},
+    "watch": {"errors", "files", "runtime", "diagnostics"},
     "policy": {"errors", "tasks", "rewards", "recipe", "models", "evaluation"},
     "chat": {"errors", "tasks", "rewards", "policy", "evaluation"},
     "torture": {"errors", "checkpoints", "tasks", "training"},

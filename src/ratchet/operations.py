@@ -160,3 +160,26 @@ def export_prime_rl() -> int:
     launch = launch_of(path, overrides, options.get("config_file"), processes, None, check=False)
     print("\n".join(write(launch, Path(folder), "older" in options, _path(options, "schema"))))
     return 0
+
+
+@command
+def watch() -> None:
+    """A run in a terminal: step, reward, accuracy, lengths, tokens per second, seconds by phase, memory, disk, alarms, the end of its log."""
+    parser = argparse.ArgumentParser(prog="watch.py", description=watch.__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's output_dir, while it goes on or when it has ended")
+    parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="between looks (5)")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="whose end is shown; without it the newest that a launch keeps beside the run")
+    parser.add_argument("--tail", type=int, default=8, metavar="N", help="lines of it (8)")
+    parser.add_argument("--once", action="store_true", help="draw once, as where there is no terminal")
+    parser.add_argument("--lines", action="store_true", help="a line for each logged step instead, for logs")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="with --lines: for a run that has not begun")
+    given = parser.parse_args()
+    if given.every <= 0 or given.tail < 0:
+        raise UserError("--every takes seconds above 0, --tail a number from 0 on")
+    from ratchet.watch.command import follow
+    from ratchet.watch.command import watch as draw
+
+    if given.lines:
+        follow(given.run, given.every, given.wait)
+    else:
+        draw(given.run, given.every, given.log, given.tail, given.once)
