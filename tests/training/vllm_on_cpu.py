@@ -63,9 +63,14 @@ class Handler(BaseHTTPRequestHandler):
         try:
             route = {
                 ("GET", "/health"): lambda b: {},
-                ("GET", "/v1/models"): lambda b: {"data": [{"id": fake.name}]},
+                ("GET", "/v1/models"): lambda b: {"data": [{"id": fake.name, "max_model_len": 128}]},
+                ("POST", "/pause"): lambda b: {},
+                ("POST", "/resume"): lambda b: {},
                 ("GET", "/server_info"): lambda b: {
-                    "vllm_config": {"weight_transfer_config": {"backend": "nccl"}, "model_config": {"logprobs_mode": "processed_logprobs"}}
+                    "vllm_config": {
+                        "weight_transfer_config": {"backend": "nccl"},
+                        "model_config": {"logprobs_mode": "processed_logprobs", "dtype": "torch.float32"},
+                    }
                 },
                 ("GET", "/get_world_size"): lambda b: {"world_size": 1},
                 ("GET", "/weight_info"): lambda b: {"weight_version": fake.weight_version},  # vLLM >= 0.27
@@ -89,6 +94,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
     daemon_threads = True
     allow_reuse_address = True
 
@@ -193,7 +200,8 @@ class Fake:
     @torch.no_grad()
     def complete(self, body):
         n, temperature = body["n"], body["temperature"]
-        prompts = [p for p in body["prompt"] for _ in range(n)]
+        asked = [body["prompt"]] if isinstance(body["prompt"][0], int) else body["prompt"]
+        prompts = [p for p in asked for _ in range(n)]
         width, eos = max(map(len, prompts)), self.model.config.eos_token_id
         ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])

@@ -241,14 +241,17 @@ def _reference(job: Job) -> float:
 
 
 def _gradients(job: Job) -> float:
-    """Bytes of all gradients of one process at the end of a backward pass: split from ZeRO-2 on."""
-    split = job.processes if job.kind == "zero" and job.stage >= 2 else job.split
-    return job.trainable * job.trained_bytes / split
+    """Bytes of all gradients of one process at the end of a backward pass: split from ZeRO-2 on. Accumulated ones are kept beside new ones by
+    ZeRO-2, and whole, in 16 bits, by FSDP2 (accelerate's no_sync)."""
+    if job.kind == "zero" and job.stage == 2:
+        return job.trainable * job.trained_bytes / job.processes * (2 if job.accumulated else 1)
+    whole = 2 * job.trainable if job.kind == "fsdp" and job.accumulated else 0
+    return job.trainable * job.trained_bytes / job.split + whole
 
 
 def _step(job: Job) -> dict[str, float]:
     """While the optimiser is at work; DeepSpeed has its part of the gradients in float32."""
-    more = 4 * job.trainable / job.processes if job.kind == "zero" and not job.offload_optimizer else 0
+    more = 6 * job.trainable / job.processes if job.kind == "zero" and not job.offload_optimizer else 0  # flattened, then in float32
     return {"gradients": _gradients(job) + more}
 
 
@@ -312,7 +315,8 @@ def training(job: Job) -> dict[str, float]:
     # Gradients appear block by block while what was kept goes, unless they live on from the pass before.
     start = {"activations": kept * tokens * size, "head": head, "gradients": gradients * early, "buffers": buffers * (job.stage >= 3)}
     first = {"activations": kept * tokens * size + extra, "head": 0, "gradients": gradients * early, "buffers": buffers}
-    last = {"activations": (stream if job.checkpointing else one) * tokens * size + extra, "head": 0, "gradients": gradients, "buffers": buffers}
+    ends_in = buffers + (min(job.trainable, BUCKET) * job.bytes if buffers else 0)  # the bucket is copied to be summed up
+    last = {"activations": (stream if job.checkpointing else one) * tokens * size + extra, "head": 0, "gradients": gradients, "buffers": ends_in}
     found = max((start, first, last), key=lambda parts: sum(parts.values()))
     if job.autocast:
         found = {**found, "weights in bfloat16": 2 * shape.matrices}

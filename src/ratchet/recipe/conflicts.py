@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ratchet.recipe.fields import schema
 from ratchet.recipe.groups import FINDINGS
 from ratchet.recipe.limits import TRACKERS
 
@@ -36,6 +37,8 @@ def conflicts(recipe: Any) -> Iterator[str]:
     if recipe.publish.evaluate == "hf-jobs" and not (recipe.get("push_to_hub") and recipe.publish.source):
         yield f"{place}publish.evaluate: hf-jobs needs push_to_hub: true, and publish.source, from which the job installs Ratchet"
     yield from (f"{place}{text}" for text in _own_groups(recipe))
+    if recipe.asynchronous is not None:
+        yield from (f"{place}{text}" for text in _asynchronous(recipe))
 
 
 def measured(recipe: Any) -> list[str]:
@@ -92,6 +95,39 @@ def _own_groups(recipe: Any) -> Iterator[str]:
             yield f"curriculum.stages.{name} is an accuracy between 0 and 1; it is {accuracy}"
 
 
+def _asynchronous(recipe: Any) -> Iterator[str]:
+    """What TRL's asynchronous trainer cannot do."""
+    get = recipe.get
+    if recipe.trainer != "grpo":
+        yield "asynchronous is for trainer: grpo"
+        return
+    if not (get("use_vllm") and get("vllm_mode") == "server"):
+        yield "asynchronous needs a vLLM server: use_vllm: true, vllm_mode: server"
+    if get("beta"):
+        yield f"asynchronous has no reference model; set beta: 0.0 (now {get('beta')})"
+    if get("loss_type") not in (None, "dapo"):
+        yield f"asynchronous has one loss, clipped as PPO's over all tokens of a step; take loss_type: {get('loss_type')} out, or write dapo"
+    if get("scale_rewards") not in ("group", True):
+        yield "asynchronous always divides rewards by their deviation within a group; take scale_rewards out"
+    if recipe.evaluation.before or recipe.evaluation.after or get("eval_strategy") != "no":
+        yield "asynchronous cannot evaluate while it trains (its attention generates nothing): evaluation: {before: false, after: false}, eval_strategy: no; scripts/evaluate.py, or publish.evaluate, measures what is saved"
+    if recipe.diagnostics.mode == "on":
+        yield "asynchronous has TRL's own figures only: diagnostics: off"
+    if recipe.curriculum is not None:
+        yield "asynchronous takes rows in their order; take curriculum out"
+    known = schema()["async_grpo"].keys() | schema()["model"].keys() | SERVED
+    lost = sorted(key for key in recipe.values if key in schema()["grpo"] and key not in known)
+    if lost:
+        yield f"asynchronous knows no {', '.join(lost)}; take {'them' if len(lost) > 1 else 'it'} out"
+
+
+# Keys of GRPO that are the server's own, or that are checked above.
+SERVED = frozenset(
+    "use_vllm vllm_mode vllm_server_base_url vllm_server_host vllm_server_port vllm_group_port vllm_max_model_length vllm_tensor_parallel_size "
+    "vllm_gpu_memory_utilization loss_type beta scale_rewards".split()
+)
+
+
 def launcher_conflicts(recipe: Any, environ: Mapping[str, str]) -> Iterator[str]:
     """Where what ``accelerate launch`` set up contradicts the recipe, in ways that fail late or not at all."""
     deepspeed = environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
@@ -102,6 +138,8 @@ def launcher_conflicts(recipe: Any, environ: Mapping[str, str]) -> Iterator[str]
         yield "the accelerate configuration says mixed_precision: bf16 and the recipe bf16: false; make them agree (--bf16 true, or accelerate launch --mixed_precision no)"
     if precision == "fp16" and not recipe.values.get("fp16"):
         yield "the accelerate configuration says mixed_precision: fp16 and the recipe does not; set fp16: true and bf16: false, or use a bf16 configuration"
+    if deepspeed and recipe.asynchronous is not None:
+        yield "asynchronous runs with FSDP2, DDP or one process, not with DeepSpeed; use accelerate_configs/fsdp2.yaml"
     if fsdp and recipe.get("use_cpu"):
         yield "FSDP does not run on CPUs (accelerate would quietly fall back to DDP); use a ddp or DeepSpeed configuration, or leave use_cpu out"
     if deepspeed and environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"):

@@ -6,11 +6,14 @@ parameter of a reward function (both from their annotations).
 
 import dataclasses
 import inspect
+import json
 import math
 import re
 import types
 import typing
 from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from ratchet.recipe.source import Node
@@ -44,6 +47,12 @@ class Field:
         }
         kinds = self.kinds - {"int"} if "float" in self.kinds else self.kinds
         return " or ".join(names[kind] for kind in names if kind in kinds)
+
+
+@lru_cache(maxsize=1)
+def schema() -> dict[str, Any]:
+    """What ``make_schema`` wrote: versions, and the fields of each of TRL's configuration classes."""
+    return json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 
 
 class Mismatch(ValueError):

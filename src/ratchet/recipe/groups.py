@@ -12,6 +12,7 @@ report      the page about the run that is written at its end (``ReportPage`` be
 checkpointing  how checkpoints are kept, and how long a stop may take (``Checkpointing`` below)
 publish     what beside the model goes to the Hub (``Publish`` below; whether anything does is TRL's ``push_to_hub``)
 faults      what is done when a reward, a step, a server or a process fails (``Faults`` below)
+asynchronous  rollouts go on while the model is trained (``Asynchronous`` below; GRPO with a vLLM server)
 evaluation  what is measured before, during and after training (``Evaluation`` below)
 from_scratch  a model with random weights instead of ``model_name_or_path`` (``FromScratch`` below)
 extends     another recipe, on which this one is laid key by key; where it names another task, data and rewards
@@ -236,6 +237,24 @@ class Publish:
     """What pip installs there after "ratchet-recipes @ ", for instance git+https://... of your copy of this repository."""
 
 
+@dataclass(frozen=True)
+class Asynchronous:
+    """Rollouts that a vLLM server goes on making while the trainer trains (TRL's experimental ``async_grpo``; docs/asynchronous.md)."""
+
+    max_staleness: int = 4
+    """A sample made by weights more than so many synchronisations old is thrown away."""
+    weight_sync_steps: int = 1
+    """Optimiser steps from one synchronisation of the server's weights to the next."""
+    max_inflight: int | None = None
+    """Completions that may be under way; null: ``max_staleness`` steps' worth."""
+    queue: int = 1024
+    """Finished samples that may wait for the trainer."""
+    token_budget: int | None = None
+    """Tokens of one packed row; null: the server's longest sequence, 0: ``per_device_train_batch_size`` samples instead."""
+    silence: float = 300.0
+    """Seconds without a sign of life from the rollouts, after which the run stops."""
+
+
 GROUPS: dict[str, type] = {
     "checkpointing": Checkpointing,
     "faults": Faults,
@@ -247,8 +266,9 @@ GROUPS: dict[str, type] = {
     "evaluation": Evaluation,
     "from_scratch": FromScratch,
     "publish": Publish,
+    "asynchronous": Asynchronous,
 }
-OPTIONAL = ("curriculum", "from_scratch")  # None where a recipe has none
+OPTIONAL = ("curriculum", "from_scratch", "asynchronous")  # None where a recipe has none
 
 OWN_FIELDS: dict[str, Field] = {
     "trainer": from_annotation(Literal["sft", "grpo"], required=True),

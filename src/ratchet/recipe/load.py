@@ -14,19 +14,13 @@ import yaml
 from ratchet.errors import UserError, UserErrors
 from ratchet.recipe import arithmetic, groups, limits, source
 from ratchet.recipe.conflicts import conflicts, launcher_conflicts
-from ratchet.recipe.fields import Field, Mismatch, check, of_dataclass, of_function
+from ratchet.recipe.fields import Field, Mismatch, check, of_dataclass, of_function, schema
 from ratchet.recipe.groups import DEFAULTS, GROUPS, OPTIONAL, OWN_FIELDS
 from ratchet.recipe.source import Node
 from ratchet.rewards import Reward, RewardTerm, check_weights, rewards_of
 from ratchet.tasks import Task, find_task
 
 WEIGHT = Field(frozenset({"float"}), default=1.0)
-
-
-@lru_cache(maxsize=1)
-def schema() -> dict[str, Any]:
-    """What ``make_schema`` wrote: versions, and the fields of each of TRL's configuration classes."""
-    return json.loads(Path(__file__).with_name("schema.json").read_text(encoding="utf-8"))
 
 
 @lru_cache(maxsize=4)
@@ -71,6 +65,7 @@ class Recipe:
     tracking: groups.Tracking
     report: groups.ReportPage
     from_scratch: groups.FromScratch | None
+    asynchronous: groups.Asynchronous | None
     processes: int
     tree: Node = field(repr=False)
     """The merged sources."""

@@ -22,8 +22,9 @@ PACKAGES = ("trl", "transformers", "accelerate", "peft")
 def make() -> dict[str, Any]:
     """The schema of what is installed."""
     from trl import GRPOConfig, ModelConfig, SFTConfig
+    from trl.experimental.async_grpo import AsyncGRPOConfig
 
-    classes = {"sft": SFTConfig, "grpo": GRPOConfig, "model": ModelConfig}
+    classes = {"sft": SFTConfig, "grpo": GRPOConfig, "model": ModelConfig, "async_grpo": AsyncGRPOConfig}
     return {
         "versions": {name: version(name) for name in PACKAGES},
         **{name: {f.name: _field(f, typing.get_type_hints(cls)[f.name]) for f in dataclasses.fields(cls) if f.init} for name, cls in classes.items()},

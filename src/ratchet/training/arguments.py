@@ -16,7 +16,7 @@ def make_arguments(recipe: Recipe) -> tuple[Any, Any]:
 
     from ratchet.diagnostics.trackers import wanted
 
-    config = {"sft": SFTConfig, "grpo": GRPOConfig}[recipe.trainer]
+    config = {"sft": SFTConfig, "grpo": GRPOConfig}[recipe.trainer] if recipe.asynchronous is None else _asynchronous()
     values = recipe.arguments(recipe.trainer)
     values.setdefault("activation_checkpointing", not recipe.get("use_cpu"))
     values.setdefault("logging_nan_inf_filter", False)  # it would show a loss that is no number as 0
@@ -24,12 +24,22 @@ def make_arguments(recipe: Recipe) -> tuple[Any, Any]:
     values["disable_tqdm"] = True
     values["report_to"] = _installed(wanted(recipe.get("report_to"))[1]) or "none"  # the others are opened by ``diagnostics.trackers``
     values["eval_on_start"] = recipe.evaluation.before
+    if recipe.asynchronous is not None:
+        from ratchet.training.asynchronous import arguments_of
+
+        values = arguments_of(recipe, values)
     try:
         arguments = config(**values)
         model_arguments = ModelConfig(**recipe.arguments("model"))
     except (TypeError, ValueError, ImportError) as error:
         raise UserError(f"{recipe.path}: TRL refuses these values: {error}") from None
     return arguments, model_arguments
+
+
+def _asynchronous() -> Any:
+    from trl.experimental.async_grpo import AsyncGRPOConfig
+
+    return AsyncGRPOConfig
 
 
 def model_settings(prepared: Any) -> dict[str, Any]:

@@ -24,6 +24,10 @@ def build(prepared: Run) -> Any:
     from ratchet.training.trainers import RecipeGRPOTrainer
 
     recipe, arguments = prepared.recipe, prepared.arguments
+    if recipe.asynchronous is not None:
+        from ratchet.training.asynchronous import build as build_asynchronous
+
+        return build_asynchronous(prepared, model_settings(prepared), trainer_extras(prepared))
     arguments.model_init_kwargs = model_settings(prepared)
     arguments.reward_weights = [term.weight for term in recipe.rewards]
     workers, served = judges(recipe), recipe.get("use_vllm") and recipe.get("vllm_mode") == "server"
