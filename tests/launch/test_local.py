@@ -109,6 +109,11 @@ def test_the_server_is_started_the_way_trl_wants_it(root):
     assert what.train_environment == {"CUDA_VISIBLE_DEVICES": "6,7"}
 
 
+@pytest.mark.parametrize(("gpus", "parallel"), [(1, 1), (4, 4), (6, 4), (8, 8)])
+def test_the_server_splits_the_model_so_that_its_heads_divide(root, gpus, parallel):
+    assert _launch(root, SERVED).parallel(gpus) == parallel
+
+
 def test_a_recipe_is_launched_here(script, tmp_path):
     done = script("scripts/launch.py", "recipes/debug/grpo.yaml", "--on", "local", *QUICK, "--max_steps", "2")
     assert "step     2/2" in done.stdout

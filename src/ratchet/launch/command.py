@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,12 @@ def _local(asked: Asked, environ: Mapping[str, str]) -> int:
             f"{launch.placement.file} is for {launch.placement.machines} machines; --on slurm starts them, docs/slurm.md shows the command for each"
         )
     what = local.commands(launch, division)
+    used = launch.parallel(max(1, len(division.inference))) if launch.served else 0
+    if used < len(division.inference):
+        print(
+            f"warning: the model's heads can be split over {used} of the server's {len(division.inference)} GPUs; the others stay idle",
+            file=sys.stderr,
+        )
     if asked.dry_run:
         return _show(what.text(), environ)
     print(what.text() if not what.serve else f"training: {local.shown(what)}", flush=True)

@@ -11,6 +11,7 @@ from ratchet.plan.checks import errors
 from ratchet.plan.command import launch_line
 from ratchet.plan.lengths import rows_of
 from ratchet.plan.placement import Placement, read_placement
+from ratchet.plan.shape import shape_of
 from ratchet.recipe import Recipe, load_recipe
 
 SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "LAMBDA_API_KEY", "OPENAI_API_KEY")
@@ -65,15 +66,28 @@ class Launch:
         """The accelerate configuration's text, to be carried elsewhere."""
         return Path(self.placement.file).read_text(encoding="utf-8")
 
+    def parallel(self, gpus: int) -> int:
+        """Over how many of the server's GPUs the model is split: as the recipe says, else the most that divide its heads.
+
+        Raises:
+            UserError: where the recipe's number does not divide the GPUs.
+        """
+        wanted = self.recipe.values.get("vllm_tensor_parallel_size")
+        if wanted is not None:
+            if gpus % wanted:
+                raise UserError(f"vllm_tensor_parallel_size: {wanted} does not divide the {gpus} GPUs of the server")
+            return wanted
+        try:
+            shape = shape_of(self.recipe)
+        except UserError:  # of a kind that plan does not know
+            return gpus
+        return max(n for n in range(1, gpus + 1) if shape.heads % n == 0 and (shape.kv_heads % n == 0 or n % shape.kv_heads == 0))
+
     def serve(self, gpus: int) -> list[str]:
-        """``vllm serve`` for so many GPUs: the recipe's tensor parallelism, or all of them."""
+        """``vllm serve`` on so many GPUs."""
         get = self.recipe.get
-        parallel = get("vllm_tensor_parallel_size") or 1
-        if gpus % parallel:
-            raise UserError(f"vllm_tensor_parallel_size: {parallel} does not divide the {gpus} GPUs of the server")
         words = ["vllm", "serve", str(self.recipe.values.get("model_name_or_path")), "--port", str(get("vllm_server_port"))]
-        words += ["--tensor-parallel-size", str(gpus if parallel == 1 else parallel)]
-        words += ["--dtype", str(get("dtype") or "auto"), "--gpu-memory-utilization", "0.9"]
+        words += ["--tensor-parallel-size", str(self.parallel(gpus)), "--dtype", str(get("dtype") or "auto"), "--gpu-memory-utilization", "0.9"]
         words += ["--max-model-len", str(get("vllm_max_model_length"))] if get("vllm_max_model_length") else []
         return [*words, *SERVE_OPTIONS]
 
