@@ -29,6 +29,7 @@ sys.exit(subprocess.run(["bash", "-c", sys.argv[-1]], cwd=home, env={**os.enviro
 # In the place of accelerate: a training that lasts as long as it is told, and saves when it is asked to.
 TRAINER = """#!/bin/bash
 echo "training with token ${HF_TOKEN:-none}"
+[ -f outputs/run/progress.json ] && echo "going on from $(cat outputs/run/progress.json)"
 mkdir -p outputs/run
 echo '{"steps": 1}' > outputs/run/progress.json
 for i in $(seq 1 "$(cat ~/seconds10 2>/dev/null || echo 5)"); do sleep 0.1; done
@@ -191,6 +192,12 @@ def test_a_signal_ends_the_instance(root, tmp_path, cloud, instance, number):
     assert process.wait(60) == 75
     assert cloud.alive() == []
     assert json.loads((tmp_path / "outputs/run/progress.json").read_text()) == {"steps": 1}
+
+
+def test_a_new_instance_goes_on_from_what_was_fetched(root, tmp_path, cloud, instance):
+    (tmp_path / "outputs/run").mkdir(parents=True)
+    (tmp_path / "outputs/run/progress.json").write_text('{"steps": 7}')
+    assert 'going on from {"steps": 7}' in _launch(root, tmp_path, cloud).stdout
 
 
 def test_the_time_limit_ends_the_instance(root, tmp_path, cloud, instance):

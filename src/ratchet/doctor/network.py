@@ -68,14 +68,22 @@ def vllm_server(url: str) -> Iterator[Finding]:
         yield Finding("ok", "vLLM", f"version {version}")
     if (served := _json(f"{url}/v1/models", "data")) and isinstance(served, list):
         yield Finding("ok", "vLLM", f"serves {', '.join(str(model.get('id')) for model in served if isinstance(model, dict))}")
-    weights = requests.get(f"{url}/weight_info", timeout=10).status_code
-    if weights == 404:
+    if _status(f"{url}/weight_info") == 404:
         yield Finding(
             "warning",
             "vLLM",
             "takes no weights (no /weight_info): TRL cannot train with it",
             "start it with VLLM_SERVER_DEV_MODE=1 and --weight-transfer-config, as scripts/launch.py does",
         )
+
+
+def _status(url: str) -> int | None:
+    import requests
+
+    try:
+        return requests.get(url, timeout=10).status_code
+    except requests.RequestException:
+        return None
 
 
 def _json(url: str, key: str) -> object:

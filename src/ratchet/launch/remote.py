@@ -73,12 +73,19 @@ class Machine:
 
     def send(self, root: Path, files: list[Path], folder: str) -> None:
         """Copy files of ``root`` into a folder there."""
+        command = f"mkdir -p {quoted(folder)} && tar -xzf - -C {quoted(folder)}"
         with tempfile.TemporaryFile() as packed:
-            with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+            with tarfile.open(fileobj=packed, mode="w:gz", compresslevel=1) as tar:
                 for file in files:
                     tar.add(file, file.relative_to(root), recursive=False)
             packed.seek(0)
-            self.run(f"mkdir -p {quoted(folder)} && tar -xzf - -C {quoted(folder)}", packed.read(), timeout=600)
+            try:
+                done = subprocess.run([*self.words, command], stdin=packed, capture_output=True, timeout=3600)
+            except subprocess.TimeoutExpired:
+                raise Lost(f"{self.address}: {len(files)} files were not sent within an hour") from None
+        if done.returncode:
+            said = done.stderr.decode(errors="replace").strip()
+            raise (Lost if done.returncode == 255 else UserError)(f"{self.address}: files could not be sent: {said[-300:]}")
 
     def fetch(self, folder: str, name: str, into: Path, leave_out: str | None = None) -> bool:
         """Copy ``folder``/``name`` from there into a folder here; False where it is not there (yet). Nothing here is deleted."""

@@ -34,8 +34,6 @@ def errors(recipe: Recipe, placement: Placement, rows: int | None) -> Iterator[s
         yield few
     if recipe.get("load_in_4bit") and placement.stage >= 3:
         yield f"4-bit weights cannot be split over processes ({placement.file}); use ddp.yaml or zero2.yaml, or take load_in_4bit out"
-    if recipe.get("use_cpu") and placement.kind == "fsdp":
-        yield "FSDP does not run on CPUs"
     if not placement.saves_whole:
         yield f"{placement.file}: a ZeRO-3 run without zero3_save_16bit_model: true saves no model that loads"
 

@@ -43,7 +43,7 @@ def wait_until_ready(recipe: Recipe) -> None:
     while (fault := _unhealthy(url)) is not None:
         if time.monotonic() > until:
             raise UserError(
-                f"the vLLM server at {url} did not come up in {seconds:g} s ({fault}){tail(recipe)}\nStart it (docs: accelerate_configs), look at its log, "
+                f"the vLLM server at {url} did not come up in {seconds:g} s ({fault}){tail(recipe)}\nStart it (docs/one_node.md), look at its log, "
                 "or raise vllm_server_timeout"
             )
         if not told:

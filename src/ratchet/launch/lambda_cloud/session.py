@@ -91,6 +91,9 @@ class Session:
         print(f"sending {len(sent)} files", flush=True)
         machine.send(self.launch.root, sent, files.CODE)
         outputs = files.outputs_of(self.options.file_system)
+        if outputs is None and (earlier := earlier_outputs(self.launch)):
+            print(f"sending {self.launch.recipe.output_dir}, so that the run goes on from there", flush=True)
+            machine.send(Path.cwd(), earlier, files.CODE)
         machine.run(f"cat > {files.CODE}/recipe.yaml", self.launch.recipe.as_yaml().encode())
         machine.run(f"cat > {files.CODE}/accelerate.yaml", self.launch.accelerate_yaml().encode())
         machine.run(f"cat > {files.HOME}/run.sh", files.run_script(self.launch, outputs).encode())
@@ -217,6 +220,12 @@ def run(launch: Launch, options: Options, api: Lambda, environ: Mapping[str, str
 def folder_of(launch: Launch) -> Path:
     """Where this machine keeps the log and what it knows of the instance."""
     return launch.recipe.output_dir.absolute().with_name(f"{launch.name}.lambda")
+
+
+def earlier_outputs(launch: Launch) -> list[Path]:
+    """Files of the run's folder here, as an earlier instance left them."""
+    folder = Path.cwd() / launch.recipe.output_dir
+    return [file for file in sorted(folder.rglob("*")) if file.is_file()] if folder.is_dir() else []
 
 
 def carried(launch: Launch) -> list[Path]:
