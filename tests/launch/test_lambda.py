@@ -172,6 +172,13 @@ def test_a_launch_whose_answer_is_lost_is_found(root, tmp_path, cloud, instance)
     assert cloud.alive() == []
 
 
+def test_an_api_that_fails_right_after_a_launch_loses_no_instance(root, tmp_path, cloud, instance):
+    cloud.faults["GET /api/v1/instances"] = [None] + [500] * 5  # the first look is answered
+    _launch(root, tmp_path, cloud)
+    assert len(cloud.launches) == 1
+    assert cloud.alive() == []
+
+
 def test_two_calls_at_once_are_one_run(root, tmp_path, cloud, instance):
     cloud.boot = 1.0
     process = _start(root, tmp_path, cloud)

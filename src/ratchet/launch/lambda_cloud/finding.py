@@ -15,7 +15,7 @@ from typing import Any
 from ratchet.errors import UserError
 from ratchet.files import read_json, write_json
 from ratchet.launch.lambda_cloud import files
-from ratchet.launch.lambda_cloud.api import GONE, Lambda, Unanswered
+from ratchet.launch.lambda_cloud.api import GONE, Lambda, Refused, Unanswered
 from ratchet.launch.run import Launch
 
 PREFIX, RUN_TAG, DEADLINE_TAG = "ratchet-", "ratchet-run", "ratchet-deadline"
@@ -87,7 +87,10 @@ class Finder:
                 raise
             return self._adopt(there[0])
         self._save(number, deadline)
-        first = (self.running() or [{"id": number}])[0]
+        try:
+            first = (self.running() or [{"id": number}])[0]
+        except (Unanswered, Refused):  # it runs, and whoever asked must be able to end it
+            return number, deadline
         if first["id"] == number:
             return number, deadline
         self.api.terminate(number)  # somebody else started one in the same moment
