@@ -181,6 +181,13 @@ def test_an_accelerate_file_that_contradicts_the_recipe_is_an_error(root):
     assert any("mixed_precision" in text for text in found.errors)
 
 
+def test_several_machines_need_a_file_that_starts_them(root):
+    one, two = (str(root / f"accelerate_configs/{name}.yaml") for name in ("zero2", "zero2_2nodes"))
+    assert any("pdsh" in text for text in _plan(root, config_file=one, nodes=2).errors)
+    assert _plan(root, config_file=two, nodes=3).errors == []
+    assert _plan(root, config_file=two, nodes=3).placement.processes == 24
+
+
 def test_a_measured_run_takes_the_place_of_assumptions(root, demo):
     assumed = _plan(root, "recipes/demo.yaml", config_file=str(root / "accelerate_configs/cpu.yaml"))
     measured = _plan(root, "recipes/demo.yaml", config_file=str(root / "accelerate_configs/cpu.yaml"), measured=demo.folder)

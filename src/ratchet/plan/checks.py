@@ -34,6 +34,11 @@ def errors(recipe: Recipe, placement: Placement, rows: int | None) -> Iterator[s
         yield few
     if recipe.get("load_in_4bit") and placement.stage >= 3:
         yield f"4-bit weights cannot be split over processes ({placement.file}); use ddp.yaml or zero2.yaml, or take load_in_4bit out"
+    if placement.machines > 1 and not placement.standard_launcher:
+        yield (
+            f"{placement.file}: on {placement.machines} machines DeepSpeed would start them from one, with pdsh; use a file with "
+            "deepspeed_multinode_launcher: standard, as accelerate_configs/zero2_2nodes.yaml (with --nodes N for another number)"
+        )
     if not placement.saves_whole:
         yield f"{placement.file}: a ZeRO-3 run without zero3_save_16bit_model: true saves no model that loads"
 

@@ -32,6 +32,8 @@ class Placement:
     """Of the rendezvous."""
     accumulation: Any = None
     """gradient_accumulation_steps where the file has one, which it should not."""
+    standard_launcher: bool = True
+    """Whether DeepSpeed's processes on several machines are started by accelerate on each, not by pdsh from one."""
     saves_whole: bool = True
     """Whether a ZeRO-3 run writes a model that loads (zero3_save_16bit_model)."""
 
@@ -95,5 +97,6 @@ def read_placement(path: str | Path) -> Placement:
         use_cpu=bool(found.get("use_cpu")),
         port=port,
         accumulation=deepspeed.get("gradient_accumulation_steps"),
+        standard_launcher=kind != "zero" or deepspeed.get("deepspeed_multinode_launcher") == "standard",
         saves_whole=stage < 3 or kind == "fsdp" or bool(deepspeed.get("zero3_save_16bit_model")),
     )
