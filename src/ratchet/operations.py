@@ -1,14 +1,39 @@
 """The commands around a run: what it needs, whether the machine is ready, where it runs, and how it goes."""
 
 import argparse
+import difflib
 import json
 import os
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from ratchet.commands import _need_values, _number, _path, split_arguments
 from ratchet.errors import UserError, command
+
+
+def _write_json(path: Path, found: Any) -> None:
+    from ratchet.files import write_json
+
+    if path.is_dir():
+        raise UserError(f"--json: {path} is a folder; name a file")
+    try:
+        write_json(path, found)
+    except OSError as error:
+        raise UserError(f"--json: {path} cannot be written ({error.strerror}); name a file") from None
+
+
+def _check_options(overrides: Sequence[tuple[str, str]], own: Collection[str]) -> None:
+    """What is no key of a recipe, and nearly an option of the command, is mistyped."""
+    from ratchet.recipe import trl_fields
+    from ratchet.recipe.groups import OWN_FIELDS
+
+    for name, _ in overrides:
+        near = difflib.get_close_matches(name, own, n=1, cutoff=0.75)
+        if near and "." not in name and name not in OWN_FIELDS and not any(name in trl_fields(trainer) for trainer in ("sft", "grpo")):
+            raise UserError(f"unknown option --{name.replace('_', '-')}; did you mean --{near[0].replace('_', '-')}?")
+
 
 PLANNING = (
     "config_file",
@@ -41,19 +66,19 @@ def plan() -> int:
         if path is None and "help" not in options:
             raise UserError("name a recipe")
         return 0
-    from ratchet.files import write_json
     from ratchet.plan.command import as_dict
     from ratchet.plan.command import plan as make
     from ratchet.plan.page import page
 
     _need_values(options, PLANNING)
+    _check_options(overrides, PLANNING)
     found = make(path, overrides, planning(options))
     if options.get("json") in ("-", "true"):
         print(json.dumps(as_dict(found), indent=2))
     else:
         print(page(found))
         if "json" in options:
-            write_json(Path(options["json"]), as_dict(found))
+            _write_json(Path(options["json"]), as_dict(found))
     return int(bool(found.errors) or not found.fits)
 
 
@@ -93,7 +118,6 @@ def doctor() -> int:
 
     from ratchet.doctor.machine import machine
     from ratchet.doctor.network import logins, port, ranks, vllm_server
-    from ratchet.files import write_json
 
     found = []
     groups = [machine(given.output), [port()], logins(dict(os.environ))]
@@ -105,7 +129,7 @@ def doctor() -> int:
     counts = {state: sum(one.state == state for one in found) for state in ("error", "warning")}
     print(f"{counts['error']} errors, {counts['warning']} warnings")
     if given.json:
-        write_json(given.json, [asdict(one) for one in found])
+        _write_json(given.json, [asdict(one) for one in found])
     return int(counts["error"] > 0)
 
 
@@ -132,6 +156,7 @@ def launch() -> int:
         print(launch.__doc__)
         return 0
     _need_values(options, [name for name in OPTIONS if name not in FLAGS and name != "stop"])
+    _check_options(overrides, OPTIONS)
     return run(Asked(path, overrides, options))
 
 
@@ -143,7 +168,14 @@ def export_prime_rl() -> int:
     The batch is that of the TRL run on --config_file (the recipe's own by default). --older also writes the three files of versions before
     rl.toml; --schema checks the result against a JSON schema of prime-rl's configuration."""
     words = sys.argv[1:]
-    folder = next((word for i, word in enumerate(words) if i and not word.startswith("--") and not words[i - 1].startswith("--")), None)
+    folder = next(
+        (
+            word
+            for i, word in enumerate(words)
+            if i and not word.startswith("--") and (words[i - 1] == "--older" or not words[i - 1].startswith("--"))
+        ),
+        None,
+    )
     path, overrides, options = split_arguments(
         [w for w in words if w != folder], ("help", "config_file", "num_processes", "older", "schema"), {"help", "older"}
     )

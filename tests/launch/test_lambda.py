@@ -259,6 +259,7 @@ REFUSED = [
     (("--instance-type", "gpu_1x_b1"), "Lambda has no gpu_1x_b1"),
     (("--ssh-key", "yours"), "name one of the account's keys: mine"),
     (("--file-system", "none"), "there is no none; there are shared"),
+    (("--output_dir", "/tmp/run"), "is a folder of this machine"),
     (("--max-price", "0.5"), "no instance type has 1 GPUs for at most 0.5 USD"),
 ]
 

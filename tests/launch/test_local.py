@@ -205,6 +205,7 @@ WRONG = [
     (("recipes/demo.yaml",), "--on names the place"),
     (("recipes/demo.yaml", "--on", "moon"), "--on names the place"),
     (("recipes/demo.yaml", "--on", "local", "--max-price", "3"), "--max-price is for --on lambda, not for local"),
+    (("recipes/demo.yaml", "--on", "local", "--dryrun"), "did you mean --dry-run?"),
     (("--on", "local"), "name a recipe"),
     (("recipes/aquarat.yaml", "--on", "local"), "there is no GPU here"),
     (("recipes/demo.yaml", "--on", "local", "--num_generations", "7"), "this would not run"),

@@ -245,6 +245,8 @@ def test_the_command_prints_a_page_and_json(script):
         (("recipes/nothing.yaml",), 2, "there is no recipe"),
         (("recipes/aquarat.yaml", "--gpu", "b1"), 2, "there is no b1"),
         (("recipes/aquarat.yaml", "--nodes", "none"), 2, "takes a number"),
+        (("recipes/aquarat.yaml", "--gpus", "h100"), 2, "did you mean --gpu?"),
+        (("recipes/aquarat.yaml", "--json", "."), 2, "--json: . is a folder"),
         (("recipes/aquarat.yaml", "--measured", "nowhere"), 2, "holds no run"),
         (("recipes/aquarat.yaml", "--config_file", "nothing.yaml"), 2, "there is no accelerate configuration"),
         (("recipes/aquarat.yaml", "--gpu", "a10", "--model_name_or_path", "Qwen/Qwen3-8B"), 1, "DOES NOT FIT"),

@@ -234,6 +234,10 @@ def carried(launch: Launch) -> list[Path]:
     Raises:
         UserError: where such a folder lies outside the repository, or outputs would go to a place of this machine.
     """
+    if launch.recipe.output_dir.is_absolute():
+        raise UserError(
+            f"output_dir: {launch.recipe.output_dir} is a folder of this machine; write one relative to this folder, as outputs/{launch.name}"
+        )
     found = []
     for key, value in (
         ("data.source", getattr(launch.recipe.task, "source", None)),
