@@ -60,11 +60,12 @@ def test_parses_under_the_installed_trl(path, tmp_path, recwarn):
     processes = CONFIGS[header(path)["Runs with"].split()[0]]["num_processes"]
     # TRL's own divisibility check knows only this one process, so it is given the whole batch.
     environ = {"WORLD_SIZE": str(processes)}
-    on_cpu = [("use_cpu", "true"), ("bf16", "false"), ("output_dir", str(tmp_path))]
+    on_cpu = [("bf16", "false"), ("output_dir", str(tmp_path))]
     found = load_recipe(path, environ=environ)
     if found.trainer == "grpo" and found.asynchronous is None:
         on_cpu.append(("use_vllm", "false"))
     recipe = load_recipe(path, on_cpu, environ)
+    recipe.values["use_cpu"] = True
     recipe.values["per_device_train_batch_size"] *= processes
     if "per_device_eval_batch_size" in recipe.values:
         recipe.values["per_device_eval_batch_size"] *= processes
