@@ -150,7 +150,7 @@ class Session:
     def save(self, machine: Machine) -> None:
         """Ask the run to finish its step, and give it some time."""
         try:
-            machine.run(r"pkill -USR1 -f '^[^ ]*python[^ ]*( -u)? scripts/(grpo|sft)[.]py' || true")
+            machine.run(r"pkill -USR1 -f '^[^ ]*python[^ ]*( -u)? scripts/(grpo|sft)[.]py recipe[.]yaml' || true")
             until = min(self.deadline - 60, time.time() + LAST)
             while time.time() < until and machine.run(f"[ -f {files.HOME}/exit ] && echo yes || echo no").strip() != b"yes":
                 time.sleep(min(5.0, self.options.pause))
