@@ -61,7 +61,7 @@ def instance(tmp_path):
     (tmp_path / "bin/ssh").write_text(SSH)
     (tmp_path / "bin/ssh").chmod(0o755)
     # The instance's processes are those of this machine here: nobody else's may be told to stop.
-    (tmp_path / "bin/pkill").write_text(f'#!/bin/bash\necho "$*" >> {tmp_path}/pkilled\n')
+    (tmp_path / "bin/pkill").write_text(f'#!/bin/bash\necho "$*" >> {tmp_path}/pkilled\necho 75 > {home}/ratchet/exit\n')  # it saves, and leaves
     (tmp_path / "bin/pkill").chmod(0o755)
     yield home
     shutil.rmtree("/dev/shm/ratchet-run", ignore_errors=True)
@@ -198,7 +198,6 @@ def test_a_signal_ends_the_instance(root, tmp_path, cloud, instance, number):
     process = _start(root, tmp_path, cloud)
     _wait_for(lambda: MOMENTS["while it trains"](cloud, instance))
     process.send_signal(number)
-    (instance / "ratchet/exit").write_text("75\n")  # what the run leaves once it has saved
     assert process.wait(60) == 75
     assert cloud.alive() == []
     pattern = (tmp_path / "pkilled").read_text().split(" -f ")[1].strip()
