@@ -25,7 +25,7 @@ ARROWS = {
     "evaluation": {"errors", "files", "hub", "checkpoints", "tasks", "rewards", "recipe", "runtime", "models", "diagnostics"},
     "environment": {"tasks"},
     "lighteval": {"errors", "files", "runtime", "tasks", "rewards", "recipe", "models", "evaluation"},
-    "doctor": {"errors", "files"},
+    "doctor": {"errors", "files", "runtime"},
     "launch": {"errors", "files", "runtime", "recipe", "plan"},
     "plan": {"errors", "files", "runtime", "tasks", "recipe"},
     "watch": {"errors", "files", "runtime", "diagnostics"},

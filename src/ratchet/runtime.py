@@ -3,6 +3,7 @@
 import logging
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import warnings
@@ -132,3 +133,16 @@ def attempt(what: str, draw: Callable[[], Any]) -> Any:
     except Exception as error:  # whatever is wrong with a picture
         print(f"warning: {what} could not be drawn ({type(error).__name__}: {error}); scripts/report.py tries again", flush=True)
         return None
+
+
+def nvidia_smi(*fields: str) -> list[list[str]]:
+    """What the driver says of each GPU, a list of the asked fields (``nvidia-smi --help-query-gpu``); empty where there is none."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    try:
+        query = ["nvidia-smi", f"--query-gpu={','.join(fields)}", "--format=csv,noheader,nounits"]
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    rows = [[part.strip() for part in line.split(",")] for line in done.stdout.splitlines()] if done.returncode == 0 else []
+    return [row for row in rows if len(row) == len(fields)]

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import resource
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
@@ -14,6 +13,7 @@ import psutil
 
 from ratchet.doctor.findings import Finding
 from ratchet.files import size_text
+from ratchet.runtime import nvidia_smi
 
 OLDEST_DRIVER = 525  # of those that run CUDA 12
 GIB = 2**30
@@ -65,7 +65,7 @@ def packages() -> Iterator[Finding]:
 
 def gpus() -> Iterator[Finding]:
     """What the driver and PyTorch see; each can be wrong without the other."""
-    said = _nvidia_smi()
+    said = nvidia_smi("name", "driver_version", "memory.total", "memory.used", "pstate")
     try:
         import torch
     except Exception as error:  # a broken installation fails in any way
@@ -76,8 +76,7 @@ def gpus() -> Iterator[Finding]:
     if not said and not count:
         yield Finding("note", "GPU", "none here (no nvidia-smi); recipes with use_cpu: true run, and scripts/plan.py plans for others")
         return
-    for line in said:
-        name, driver, total, used, state = ([part.strip() for part in line.split(",")] + [""] * 5)[:5]
+    for name, driver, total, used, state in said:
         free = f", {used} MiB in use" if used.isdigit() and int(used) > 500 else ""
         busy = "warning" if free else "ok"
         yield Finding(
@@ -98,17 +97,6 @@ def gpus() -> Iterator[Finding]:
         if torch.cuda.get_device_capability(index) < (8, 0):
             yield Finding("warning", "GPU", f"{torch.cuda.get_device_name(index)} has no bfloat16", "set bf16: false, fp16: true, dtype: float16")
     yield Finding("ok", "torch", f"{torch.__version__}, CUDA {built}, NCCL {'.'.join(map(str, torch.cuda.nccl.version()))}, {count} visible")
-
-
-def _nvidia_smi() -> list[str]:
-    if shutil.which("nvidia-smi") is None:
-        return []
-    query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total,memory.used,pstate", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line for line in done.stdout.splitlines() if line.count(",") >= 4] if done.returncode == 0 else []
 
 
 def _memory() -> Iterator[Finding]:

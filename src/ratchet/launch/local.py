@@ -21,7 +21,7 @@ import psutil
 
 from ratchet.errors import UserError
 from ratchet.launch.run import SERVE_ENVIRONMENT, Launch
-from ratchet.runtime import duration
+from ratchet.runtime import duration, nvidia_smi
 
 LATEST_STOP = 60.0  # seconds that a trainer may take to finish its step and save, beyond its own limit
 
@@ -39,13 +39,7 @@ def gpus_here(environ: Mapping[str, str]) -> list[int]:
     visible = environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [int(word) for word in visible.split(",") if word.strip().isdigit()]
-    if shutil.which("nvidia-smi") is None:
-        return []
-    try:
-        done = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return list(range(sum(line.startswith("GPU ") for line in done.stdout.splitlines())))
+    return [int(row[0]) for row in nvidia_smi("index")]
 
 
 def numbers(text: str, option: str) -> tuple[int, ...]:

@@ -55,7 +55,6 @@ GROUPS_LOST = {
     "diagnostics": "prime-rl's own metrics",
     "report": "no page about the run",
     "faults": "prime-rl's own limits",
-    "publish": "",
     "checkpointing": "keep_every becomes ckpt.keep_interval; the rest is prime-rl's",
 }
 
@@ -93,7 +92,7 @@ def export(recipe: Recipe, folder: Path, processes: int) -> Export:
             raise UserError("max_steps: prime-rl counts steps, not epochs, and the number of rows is not known here; set max_steps")
         steps = recipe.batches.steps(rows, get("num_train_epochs"), -1)
     lora = bool(get("use_peft"))
-    sources, rewards = _source(recipe, folder, found), found.rewards
+    sources = _source(recipe, folder, found)
     found.toml = {
         "output_dir": str(recipe.output_dir.parent),
         "max_steps": steps,
@@ -117,7 +116,6 @@ def export(recipe: Recipe, folder: Path, processes: int) -> Export:
             }
         },
     }
-    found.rewards = rewards
     _name_the_lost(recipe, found)
     return found
 
@@ -332,7 +330,7 @@ def _name_the_lost(recipe: Recipe, found: Export) -> None:
         if given is not None and isinstance(given.value, dict) and key in given.value:
             found.lost.append((f"data.{key}", "the environment package's own default"))
     for name, what in GROUPS_LOST.items():
-        if name in recipe.tree.value and what:
+        if name in recipe.tree.value:
             found.lost.append((name, what))
     if recipe.evaluation.samples:
         found.lost.append(("evaluation.samples", "greedy answers only"))

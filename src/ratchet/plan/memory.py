@@ -6,7 +6,7 @@ allocator's peak. e is the bytes of one element of the weights, N the tokens of 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ratchet.plan.placement import Placement
 from ratchet.plan.shape import Shape
@@ -352,8 +352,3 @@ def generation(job: Job, batch: int, prompt: int, completion: int) -> dict[str, 
     prefill = (4 * shape.intermediate + 3 * shape.hidden) * prompt * batch * job.bytes
     logits = 5 * batch * shape.vocabulary * 4
     return {"KV cache": cache + growing, "activations": max(prefill, logits)}
-
-
-def smaller(job: Job, **changes) -> Job:
-    """The same job with something changed."""
-    return replace(job, **changes)

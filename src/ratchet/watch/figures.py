@@ -1,7 +1,6 @@
 """What is shown about a run, read from its folder and from the machine; whatever is not there is left out."""
 
 import shutil
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import psutil
 
 from ratchet.diagnostics.clock import PHASES
 from ratchet.diagnostics.rundata import RunData, load
+from ratchet.runtime import nvidia_smi
 
 WINDOW = 20  # logged steps of a mean
 
@@ -153,19 +153,8 @@ def _steps(run: RunData) -> int | None:
 
 def gpus() -> list[str]:
     """A line for each GPU that the driver shows."""
-    if shutil.which("nvidia-smi") is None:
-        return []
-    query = ["nvidia-smi", "--query-gpu=index,utilization.gpu,memory.used,memory.total,power.draw", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    found = []
-    for row in done.stdout.splitlines():
-        parts = [part.strip() for part in row.split(",")]
-        if len(parts) == 5:
-            found.append(f"GPU {parts[0]}: {parts[2]} of {parts[3]} MiB, {parts[1]} % busy, {parts[4]} W")
-    return found
+    rows = nvidia_smi("index", "utilization.gpu", "memory.used", "memory.total", "power.draw")
+    return [f"GPU {index}: {used} of {total} MiB, {busy} % busy, {watts} W" for index, busy, used, total, watts in rows]
 
 
 def host() -> str:
