@@ -102,7 +102,7 @@ def test_two_nodes_train_as_one_run(root, cluster, tmp_path):
 
 
 def test_a_job_whose_time_is_up_goes_on_exactly(root, cluster, tmp_path):
-    long = ("--max_steps", "40")
+    long = ("--max_steps", "24")
     _submit(root, cluster, tmp_path, *long)
     code, log = cluster.run(1, tmp_path / "run/diagnostics/log.jsonl", '"step": 4')
     assert cluster.requeued(1), log[-3000:]

@@ -89,13 +89,13 @@ def test_a_plan_takes_less_than_two_seconds_and_loads_nothing_heavy(root):
     )
     # Seconds are compared with those of an interpreter that only reads the recipe, so that a busy machine does not decide.
     bare = "from ratchet.recipe import load_recipe; load_recipe('recipes/aquarat.yaml')"
-    times = []
-    for text in (bare, code):
+    times = {bare: [], code: []}
+    for text in (bare, code) * 3:
         began = time.perf_counter()
         done = subprocess.run([sys.executable, "-c", text], cwd=root, capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - began)
+        times[text].append(time.perf_counter() - began)
     assert done.stdout.strip() == "[]"
-    assert times[1] < 5 * times[0]
+    assert min(times[code]) < 5 * min(times[bare])
 
 
 def _plan(root, recipe="recipes/aquarat.yaml", *overrides, **options):

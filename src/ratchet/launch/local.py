@@ -23,6 +23,7 @@ from ratchet.errors import UserError
 from ratchet.launch.run import SERVE_ENVIRONMENT, Launch
 from ratchet.runtime import duration, nvidia_smi
 
+CHILDREN = 2.0  # seconds in which what a process started follows it
 LATEST_STOP = 60.0  # seconds that a trainer may take to finish its step and save, beyond its own limit
 
 
@@ -276,7 +277,8 @@ def _end(process: subprocess.Popen, grace: float) -> None:
     if grace and process.poll() is None:
         for one in family[:1]:
             one.send_signal(signal.SIGTERM)
-        psutil.wait_procs(family, timeout=grace)
+        psutil.wait_procs(family[:1], timeout=grace)
+        psutil.wait_procs(family[1:], timeout=min(grace, CHILDREN))
     for one in family:
         try:
             one.kill()
