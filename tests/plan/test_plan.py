@@ -122,6 +122,20 @@ def test_a_change_moves_the_training_peak_the_way_it_should(root, change, sign):
     assert sign * (peak(_plan(root, "recipes/aquarat.yaml", change)) - peak(_plan(root))) > 0
 
 
+def test_a_server_generates_on_its_own_gpus(root):
+    served = _plan(root, "recipes/aquarat.yaml", ("vllm_mode", "server")).memory.phases["rollout"]
+    assert not {"vLLM", "KV cache"} & set(served)
+    assert "vLLM" in _plan(root).memory.phases["rollout"]
+    assert "KV cache" in _plan(root, "recipes/aquarat.yaml", ("use_vllm", "false")).memory.phases["rollout"]
+
+
+def test_rollouts_beside_training_take_no_time_of_their_own(root):
+    found = _plan(root, "recipes/aquarat/asynchronous.yaml", config_file=str(root / "accelerate_configs/fsdp2.yaml")).work
+    longest = max(found.seconds[name].high for name in ("training", "rollout"))
+    rest = found.seconds["rest"].high
+    assert found.total.high == pytest.approx(found.steps * (longest + rest) + found.seconds["start"].high + found.seconds["evaluation"].high)
+
+
 def test_the_stages_of_zero_need_less_and_less(root):
     peaks = [
         _plan(root, config_file=str(root / f"accelerate_configs/{name}.yaml")).memory.phases["optimiser step"] for name in ("zero1", "zero2", "zero3")

@@ -38,7 +38,11 @@ def tokens_of(recipe: Recipe, shape: Shape, prompt: int | None, completion: int 
     limit, answers = recipe.answer_limit, recipe.get("max_completion_length") if recipe.trainer == "grpo" else 0
     prompts, targets = [len(p) / per_token + 8 for p, _ in texts], [len(t) / per_token for _, t in texts]
     longest, mean = (max(prompts), sum(prompts) / len(prompts)) if texts else (ASSUMED_LONGEST, ASSUMED_MEAN)
-    source = f"estimated from {len(texts)} rows at {per_token:g} characters per token" if texts else "assumed (no rows at hand; --prompt_tokens N)"
+    source = (
+        f"estimated from {len(texts)} rows at {per_token:g} characters per token"
+        if texts
+        else f"assumed (no rows at hand; --{'prompt' if recipe.trainer == 'grpo' else 'row'}_tokens N)"
+    )
     if prompt is not None:
         longest, mean, source = prompt, min(mean, prompt), "as given"
     if recipe.trainer == "grpo" and (whole := recipe.get("vllm_max_model_length")):

@@ -105,6 +105,11 @@ class Job:
     """Sequences evaluated at a time; 0 where nothing is."""
 
     @property
+    def served(self) -> bool:
+        """Whether a vLLM server on other GPUs generates."""
+        return self.share > 0 and not self.vllm
+
+    @property
     def trainable(self) -> int:
         """Parameters with gradients."""
         return self.shape.lora(self.rank, list(self.targets)) if self.rank else self.shape.parameters
@@ -183,7 +188,8 @@ def memory(job: Job, device_bytes: float = 0.0) -> Memory:
         "optimiser step": {**standing, **training_too, **_step(job)},
     }
     if job.trainer == "grpo":
-        phases["rollout"] = {**standing, **(vllm or generation(job, job.generated, job.lengths.prompt, job.lengths.completion))}
+        here = {} if job.served else generation(job, job.generated, job.lengths.prompt, job.lengths.completion)
+        phases["rollout"] = {**standing, **(vllm or here)}
         if job.reference:
             phases["scoring"] = {**standing, **training_too, **scoring(job)}
     if job.evaluated:

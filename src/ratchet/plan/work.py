@@ -87,7 +87,7 @@ def work(recipe: Recipe, job: Job, tokens: Tokens, device: Device, rows: int | N
     }
     total = None
     if steps is not None:
-        total = sum((one.times(steps) for one in phases.values()), Range(0, 0)) + other["start"] + other["evaluation"]
+        total = _step(phases, recipe.asynchronous is not None).times(steps) + other["start"] + other["evaluation"]
     return Work(
         steps=steps,
         rows=rows,
@@ -99,6 +99,14 @@ def work(recipe: Recipe, job: Job, tokens: Tokens, device: Device, rows: int | N
         seconds={**phases, **other},
         total=total,
     )
+
+
+def _step(phases: dict[str, Range], at_once: bool) -> Range:
+    """Seconds of a step: its phases one after the other, or training and rollouts ``at_once``, where the longer one decides."""
+    both = [phases["training"], phases["rollout"]] if at_once else []
+    longest = [Range(max(one.low for one in both), max(one.high for one in both))] if both else []
+    others = [one for one in phases.values() if not any(one is other for other in both)]
+    return sum([*longest, *others], Range(0, 0))
 
 
 def _passes(job: Job) -> float:
