@@ -17,6 +17,7 @@ from ratchet.diagnostics import catalogue
 from ratchet.diagnostics.drawing import SHARES, Figure
 from ratchet.diagnostics.observer import Rich
 from ratchet.files import read_json, write_json
+from ratchet.recipe.limits import tracker_names
 
 OURS = ("wandb", "trackio", "tensorboard")
 ONCE = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "train_loss", "total_flos")
@@ -27,7 +28,7 @@ SAMPLE_COLUMNS = ("id", "prompt", "completion", "gold", "answer", "correct", "re
 
 def wanted(report_to: Any) -> tuple[list[str], list[str]]:
     """Split ``report_to`` into trackers that are opened here, and those left to transformers."""
-    names = [report_to] if isinstance(report_to, str) else list(report_to or [])
+    names = tracker_names(report_to)
     if "all" in names:
         from transformers.integrations import get_available_reporting_integrations
 

@@ -5,17 +5,16 @@ job that is started again goes on from the last checkpoint (``--resume hub``).
 """
 
 import json
+import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ratchet.errors import UserError
-from ratchet.launch.run import Launch
+from ratchet.launch.run import Launch, program_of
 
 GPUS = {"l4x4": 4, "l40sx4": 4, "l40sx8": 8, "a10g-largex2": 2, "a10g-largex4": 4, "a100x4": 4, "a100x8": 8, "h200x2": 2, "h200x4": 4, "h200x8": 8}
 PASSED_ON = ("HF_TOKEN", "WANDB_API_KEY")
@@ -119,8 +118,7 @@ def run(launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
 
 
 def _program() -> str:
-    beside = Path(sys.executable).with_name("hf")
-    found = str(beside) if beside.is_file() else shutil.which("hf")
+    found = program_of("hf", os.environ)
     if found is None:
         raise UserError("there is no hf command here; pip install huggingface_hub")
     return found

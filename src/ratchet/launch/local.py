@@ -6,13 +6,12 @@ does not go is killed with its children.
 
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -20,7 +19,8 @@ from typing import IO
 import psutil
 
 from ratchet.errors import UserError
-from ratchet.launch.run import SERVE_ENVIRONMENT, Launch
+from ratchet.launch.run import SERVE_ENVIRONMENT, Launch, program_of
+from ratchet.launch.signals import remembered
 from ratchet.runtime import duration, nvidia_smi
 
 CHILDREN = 2.0  # seconds in which what a process started follows it
@@ -139,21 +139,19 @@ def commands(launch: Launch, division: Division) -> Commands:
         return Commands(launch.accelerate(str(launch.recipe.path), more=more), train_environment)
     log = Path(launch.recipe.faults.server_log or launch.recipe.output_dir.with_name(f"{launch.name}.vllm.log"))
     more += [] if launch.recipe.faults.server_log else ["--faults.server_log", str(log)]
-    get = launch.recipe.get
-    url = (get("vllm_server_base_url") or f"http://{get('vllm_server_host')}:{get('vllm_server_port')}").rstrip("/").replace("0.0.0.0", "127.0.0.1")
     return Commands(
         train=launch.accelerate(str(launch.recipe.path), more=more),
         train_environment=train_environment,
         serve=launch.serve(max(1, len(division.inference))),
         serve_environment={**SERVE_ENVIRONMENT, "CUDA_VISIBLE_DEVICES": ",".join(map(str, division.inference))},
         log=log,
-        health=f"{url}/health",
+        health=f"{launch.recipe.server_url.replace('0.0.0.0', '127.0.0.1')}/health",
     )
 
 
 def run(launch: Launch, what: Commands, environ: Mapping[str, str], server_wait: float) -> int:
     """Start it, and end all of it; returns the trainer's exit status."""
-    with _signals() as heard:
+    with remembered() as heard:
         server = None
         try:
             if what.serve:
@@ -202,22 +200,9 @@ def _signal_ranks(launcher: subprocess.Popen, number: int) -> None:
             continue
 
 
-@contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Remember the signals that ask to stop, instead of dying of them with children left behind."""
-    heard: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: heard.append(number)) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    try:
-        yield heard
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _start(words: Sequence[str], environ: Mapping[str, str], output: IO[bytes] | None) -> subprocess.Popen:
     """In a process group of its own, so that a terminal's Ctrl-C reaches only this process, which passes it on in order."""
-    beside = Path(sys.executable).parent / words[0]
-    program = str(beside) if beside.is_file() else shutil.which(words[0], path=environ.get("PATH"))
+    program = program_of(words[0], environ)
     if program is None:
         extra = {"vllm": 'pip install -e ".[vllm]"'}.get(words[0], "pip install -e .")
         raise UserError(f"there is no {words[0]} here; {extra}")

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
+from ratchet.plan.checks import NOT_BIASED
+from ratchet.plan.lengths import rows_of
 from ratchet.recipe import Recipe
+from ratchet.recipe.limits import tracker_names
+from ratchet.tasks import train_split
 
 VERSION = "0.4.0"
 ENVIRONMENTS = {"aquarat": "ratchet-aquarat", "dakota": "ratchet-dakota"}
-NOT_SAMPLED = {"top_p": (1.0, None), "top_k": (0, None), "min_p": (None, 0.0), "repetition_penalty": (1.0,)}
 GPUS = {2: (1, 1), 8: (6, 2)}  # all -> inference, trainer
 
 # Keys without a place there -> what happens to them.
@@ -87,7 +90,7 @@ def export(recipe: Recipe, folder: Path, processes: int) -> Export:
     length = get("vllm_max_model_length") or limit + 1024
     steps = recipe.batches.steps(0, 1, get("max_steps")) if get("max_steps") > 0 else None
     if steps is None:
-        rows = recipe.task.count(getattr(recipe.task, "train_split", "train"))
+        rows = rows_of(recipe)
         if rows is None:
             raise UserError("max_steps: prime-rl counts steps, not epochs, and the number of rows is not known here; set max_steps")
         steps = recipe.batches.steps(rows, get("num_train_epochs"), -1)
@@ -154,7 +157,7 @@ def _refuse(recipe: Recipe) -> None:
         wrong.append("fp16: prime-rl trains in bfloat16")
     if get("beta"):
         wrong.append(f"beta: {get('beta')}: prime-rl has no reference model (its kl_tau weighs the distance to the sampler); set beta: 0.0")
-    for key, harmless in NOT_SAMPLED.items():
+    for key, harmless in NOT_BIASED.items():
         if get(key) not in harmless:
             wrong.append(f"{key}: {get(key)}: prime-rl trains on samples of the untouched distribution; set {key}: {harmless[0]}")
     if recipe.curriculum is not None:
@@ -178,8 +181,7 @@ def _checkpoints(recipe: Recipe) -> dict[str, Any]:
 
 
 def _monitors(recipe: Recipe) -> dict[str, Any]:
-    trackers = recipe.get("report_to")
-    trackers = [trackers] if isinstance(trackers, str) else trackers or []
+    trackers = tracker_names(recipe.get("report_to"))
     found: dict[str, Any] = {"file": {"path": "metrics.jsonl"}}
     if "wandb" in trackers:
         told = {"project": recipe.tracking.project or "ratchet", "name": recipe.output_dir.name}
@@ -271,7 +273,7 @@ def _source(recipe: Recipe, folder: Path, found: Export) -> tuple[dict, dict]:
     common |= {name: list(getattr(task, name)) for name in ("kinds", "difficulties") if getattr(task, name, None)}
     if getattr(task, "orthography", "riggs") != "riggs":
         common["task"] = {"orthography": task.orthography}
-    train = {**common, "split": "train", "train_split": getattr(task, "train_split", "train")}
+    train = {**common, "split": "train", "train_split": train_split(task)}
     train |= {"num_train_examples": task.max_train} if getattr(task, "max_train", None) else {}
     train["task"] = {**common.get("task", {}), "rewards": _rewards(recipe, folder, found)}
     held_out = {**common, "split": "eval", "eval_split": recipe.evaluation.split}

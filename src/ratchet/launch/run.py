@@ -2,17 +2,19 @@
 
 import os
 import shlex
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.errors import UserError
 from ratchet.plan.checks import errors
-from ratchet.plan.command import launch_line
+from ratchet.plan.command import launch_line, placed
 from ratchet.plan.lengths import rows_of
 from ratchet.plan.placement import Placement, read_placement
 from ratchet.plan.shape import shape_of
-from ratchet.recipe import Recipe, load_recipe
+from ratchet.recipe import Recipe
 
 SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "LAMBDA_API_KEY", "OPENAI_API_KEY")
 # Of vLLM as TRL 1.16 speaks with it (its notice in trl/scripts/vllm_serve.py): weights come over NCCL, log-probabilities are those sampled from.
@@ -49,7 +51,7 @@ class Launch:
     @property
     def served(self) -> bool:
         """Whether a vLLM server has to be there."""
-        return self.recipe.trainer == "grpo" and bool(self.recipe.get("use_vllm")) and self.recipe.get("vllm_mode") == "server"
+        return self.recipe.served
 
     def accelerate(self, recipe: str, *options: str, more: Sequence[str] = ()) -> list[str]:
         """``accelerate launch`` in this folder; ``options`` are accelerate's, ``more`` the script's."""
@@ -108,8 +110,7 @@ def launch_of(
     """
     environ = os.environ if environ is None else environ
     placement = read_placement(config_file or launch_line(Path(path))).sized(processes, nodes)
-    own = {name: value for name, value in environ.items() if not name.startswith("ACCELERATE_")}
-    recipe = load_recipe(path, overrides, {**own, "WORLD_SIZE": str(placement.processes)}, to_train=False)
+    recipe = placed(path, overrides, placement, environ)
     wrong = list(errors(recipe, placement, rows_of(recipe))) if check else []
     if wrong:
         raise UserError("\n".join([f"{path}: this would not run on {placement.file} with {placement.processes} processes", *wrong]))
@@ -126,6 +127,12 @@ def repository(placement: Placement) -> Path:
         if (folder / "scripts" / "grpo.py").is_file():
             return folder
     raise UserError("scripts/grpo.py is not here: type this in the folder of the repository")
+
+
+def program_of(name: str, environ: Mapping[str, str]) -> str | None:
+    """A command of this Python's own environment, else of the path; None where there is none."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.is_file() else shutil.which(name, path=environ.get("PATH"))
 
 
 def masked(text: str, environ: Mapping[str, str]) -> str:

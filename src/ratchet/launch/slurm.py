@@ -15,8 +15,6 @@ from ratchet.errors import Stopped, UserError
 from ratchet.files import write_text
 from ratchet.launch.run import SERVE_ENVIRONMENT, Launch
 
-FOLDER = "_launch"
-
 
 @dataclass(frozen=True)
 class Options:
@@ -218,7 +216,7 @@ def _vllm(launch: Launch, options: Options) -> str:
 def _evaluation(launch: Launch, options: Options, folder: Path) -> str:
     log = folder / ("evaluate-%A_%a.log" if options.seeds else "evaluate-%j.log")
     directives = _directives(launch, options, 1, f"{launch.name}-evaluate", log)
-    directives = [f"--gpus-per-node={1}" if d.startswith("--gpus-per-node") else d for d in directives]
+    directives = ["--gpus-per-node=1" if d.startswith("--gpus-per-node") else d for d in directives]
     directives += [f"--array={options.seeds}"] if options.seeds else []
     output = f"{launch.recipe.output_dir}{'-seed$SLURM_ARRAY_TASK_ID' if options.seeds else ''}"
     lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives), "set -euo pipefail", f"cd {shlex.quote(str(Path.cwd()))}"]

@@ -12,6 +12,7 @@ from ratchet.plan.placement import Placement
 from ratchet.recipe import Recipe
 from ratchet.recipe.arithmetic import problems, too_few_rows
 from ratchet.recipe.conflicts import launcher_conflicts
+from ratchet.recipe.limits import tracker_names
 
 NOT_BIASED = {"top_p": (1.0, None), "top_k": (0, None), "min_p": (None, 0.0), "repetition_penalty": (1.0,)}
 
@@ -101,7 +102,7 @@ def _share(recipe: Recipe, job: Job, device_bytes: float) -> Iterator[str]:
 
 def _ports(recipe: Recipe, placement: Placement) -> Iterator[str]:
     ports = {"main_process_port": placement.port} if placement.processes > 1 and placement.machines > 1 else {}
-    if recipe.trainer == "grpo" and recipe.get("use_vllm") and recipe.get("vllm_mode") == "server":
+    if recipe.served:
         ports["vllm_group_port"] = recipe.get("vllm_group_port")
     for name, port in ports.items():
         with socket.socket() as probe:
@@ -114,8 +115,7 @@ def _ports(recipe: Recipe, placement: Placement) -> Iterator[str]:
 
 def _secrets(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[str]:
     """Names only."""
-    trackers = recipe.get("report_to")
-    trackers = [trackers] if isinstance(trackers, str) else trackers or []
+    trackers = tracker_names(recipe.get("report_to"))
     if recipe.get("push_to_hub") and not (environ.get("HF_TOKEN") or Path("~/.cache/huggingface/token").expanduser().is_file()):
         yield "push_to_hub: neither HF_TOKEN is set nor a login kept (hf auth login)"
     offline = recipe.tracking.offline or environ.get("WANDB_MODE") in ("offline", "disabled")

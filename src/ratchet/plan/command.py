@@ -97,8 +97,7 @@ def plan(path: str | Path, overrides: Sequence[tuple[str, str]], options: Option
     environ = os.environ if environ is None else environ
     as_written = read_placement(options.config_file or launch_line(Path(path)))
     placement = as_written.sized(options.processes, options.nodes)
-    own = {name: value for name, value in environ.items() if not name.startswith("ACCELERATE_")}
-    recipe = load_recipe(path, overrides, {**own, "WORLD_SIZE": str(placement.processes)}, to_train=False)
+    recipe = placed(path, overrides, placement, environ)
     chosen = device(options.gpu or ("cpu" if recipe.get("use_cpu") or placement.use_cpu else "h100"), options.devices, options.price)
     shape = known(options.shape_of) if options.shape_of else shape_of(recipe)
     answer = options.completion_tokens
@@ -108,7 +107,8 @@ def plan(path: str | Path, overrides: Sequence[tuple[str, str]], options: Option
         answer = answer if answer is not None else mean_answer(options.measured)
     tokens = tokens_of(recipe, shape, options.prompt_tokens, answer, options.row_tokens)
     job = job_of(recipe, shape, placement, tokens.longest)
-    needed, size = memory(job, chosen.memory_gib * GIB), chosen.memory_gib * GIB
+    size = chosen.memory_gib * GIB
+    needed = memory(job, size)
     rows = rows_of(recipe)
     done = work(recipe, job, tokens, chosen, rows, given)
     written = disk(recipe, job, done.steps)
@@ -132,6 +132,12 @@ def plan(path: str | Path, overrides: Sequence[tuple[str, str]], options: Option
         largest_batch=largest_batch(job, size),
         basis=basis,
     )
+
+
+def placed(path: str | Path, overrides: Sequence[tuple[str, str]], placement: Placement, environ: Mapping[str, str]) -> Recipe:
+    """A recipe for a placement's processes, whatever launcher this process has."""
+    own = {name: value for name, value in environ.items() if not name.startswith("ACCELERATE_")}
+    return load_recipe(path, overrides, {**own, "WORLD_SIZE": str(placement.processes)}, to_train=False)
 
 
 def launch_line(path: Path) -> Path:

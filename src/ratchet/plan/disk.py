@@ -1,6 +1,6 @@
 """Bytes on the disk: checkpoints by retention, the model, completions, logs; and what is downloaded first."""
 
-from ratchet.plan.memory import STATE_BYTES, Job
+from ratchet.plan.memory import Job, states
 from ratchet.recipe import Recipe
 
 ROW = 2500  # of a kept completion in the completions' table and the samples
@@ -17,7 +17,7 @@ def disk(recipe: Recipe, job: Job, steps: int | None) -> dict[str, float]:
         found["initial model"] = shape.parameters * 4.0
     if get("save_strategy") != "no":
         kept = _kept(recipe, steps)
-        found["checkpoints"] = kept * (model + ("save_only_model" not in recipe.values or not get("save_only_model")) * states(job))
+        found["checkpoints"] = kept * (model + (not get("save_only_model")) * states(job))
     if steps:
         logged = steps / max(1.0, float(get("logging_steps") or 1))
         found["logs"] = LOG * logged
@@ -26,14 +26,6 @@ def disk(recipe: Recipe, job: Job, steps: int | None) -> dict[str, float]:
             kept_rows += recipe.batches.completions_per_step if get("log_completions") else 0
             found["completions"] = logged * kept_rows * ROW / 4
     return found
-
-
-def states(job: Job) -> float:
-    """The optimiser's in a checkpoint: all processes' parts; master weights under DeepSpeed."""
-    each = STATE_BYTES.get(job.optim)
-    if job.kind == "zero":
-        return job.trainable * (4 + (8 if each is None else each))
-    return job.trainable * (2 * job.trained_bytes if each is None else each)
 
 
 def _kept(recipe: Recipe, steps: int | None) -> int:

@@ -7,7 +7,7 @@ from ratchet.errors import UserError
 from ratchet.plan.memory import Lengths
 from ratchet.plan.shape import Shape
 from ratchet.recipe import Recipe
-from ratchet.tasks import Task, load_split
+from ratchet.tasks import Task, load_split, train_split
 
 ASSUMED_LONGEST, ASSUMED_MEAN = 512, 256
 SHORT_ANSWERS = 0.35  # of the longest that is allowed: the lower end of the range
@@ -82,5 +82,4 @@ def _texts(task: Task) -> list[tuple[str, str]]:
 
 def rows_of(recipe: Recipe) -> int | None:
     """Training rows, where they can be counted without reading them."""
-    task = recipe.task
-    return task.count(getattr(task, "train_split", "train"))
+    return recipe.task.count(train_split(recipe.task))

@@ -1,6 +1,5 @@
 """What an earlier run took, phase by phase, as factors over the ideal: estimates of the next run then need no assumed efficiency."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
@@ -26,10 +25,10 @@ def factors(run: Path, device: Device) -> tuple[dict[str, float], str]:
     Raises:
         UserError: where the folder holds no run, or one that logged no times.
     """
-    about, log = read_json(run / "run.json"), _log(run / "diagnostics" / "log.jsonl")
+    about, log = read_json(run / "run.json"), _log(run)
     if not (run / "recipe.yaml").is_file() or not isinstance(about, dict):
         raise UserError(f"--measured: {run} holds no run (no recipe.yaml and run.json); name the output_dir of one")
-    timed = [entry for entry in log if "time/training" in entry]
+    timed = [entry for entry in log if isinstance(entry.get("time/training"), (int, float))]
     timed = timed[1:] or timed  # the first steps warm up
     if not timed:
         raise UserError(f"--measured: {run} logged no times (diagnostics: off, or it stopped before its first log)")
@@ -54,27 +53,16 @@ def factors(run: Path, device: Device) -> tuple[dict[str, float], str]:
 
 def mean_answer(run: Path) -> float | None:
     """Tokens of a mean completion in an earlier run."""
-    lengths = [entry["completions/mean_length"] for entry in _log(run / "diagnostics" / "log.jsonl") if "completions/mean_length" in entry]
-    return median(lengths) if lengths else None
+    return _median(_log(run), "completions/mean_length") or None
 
 
-def _log(path: Path) -> list[Mapping[str, Any]]:
-    """The entries of a log whose numbers can be used; a torn last line is left out."""
-    found = []
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(entry, dict):
-            found.append({k: v for k, v in entry.items() if isinstance(v, (int, float)) and not isinstance(v, bool)})
-    return found
+def _log(run: Path) -> list[Mapping[str, Any]]:
+    """What a run logged, as far as it can be read."""
+    from ratchet.diagnostics.records import read  # with NumPy, which no other plan needs
+
+    return read(run, "log")[0]
 
 
 def _median(entries: list[Mapping[str, Any]], name: str) -> float:
-    values = [entry[name] for entry in entries if name in entry]
+    values = [entry[name] for entry in entries if isinstance(entry.get(name), (int, float))]
     return float(median(values)) if values else 0.0

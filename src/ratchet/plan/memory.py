@@ -221,10 +221,15 @@ def _optimiser(job: Job) -> dict[str, float]:
     over the processes."""
     if job.offload_optimizer:
         return {}
+    return {"optimiser": states(job) / (job.processes if job.kind == "zero" else job.split)}
+
+
+def states(job: Job) -> float:
+    """Bytes of the optimiser's states, all processes' parts together; DeepSpeed's master weights are among them."""
     quantised = STATE_BYTES.get(job.optim)
     if job.kind == "zero":
-        return {"optimiser": job.trainable * (4 + (8 if quantised is None else quantised)) / job.processes}
-    return {"optimiser": job.trainable * (2 * job.trained_bytes if quantised is None else quantised) / job.split}
+        return job.trainable * (4 + (8 if quantised is None else quantised))
+    return job.trainable * (2 * job.trained_bytes if quantised is None else quantised)
 
 
 def _buckets(job: Job) -> float:
@@ -326,6 +331,7 @@ def training(job: Job) -> dict[str, float]:
     found = max((start, first, last), key=lambda parts: sum(parts.values()))
     if job.autocast:
         found = {**found, "weights in bfloat16": 2 * shape.matrices}
+    # Without DeepSpeed there is nothing to say of buffers, and DDP's, which stand all the time, are not to be hidden.
     return found if buffers else {name: value for name, value in found.items() if name != "buffers"}
 
 

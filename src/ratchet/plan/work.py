@@ -103,10 +103,10 @@ def work(recipe: Recipe, job: Job, tokens: Tokens, device: Device, rows: int | N
 
 def _step(phases: dict[str, Range], at_once: bool) -> Range:
     """Seconds of a step: its phases one after the other, or training and rollouts ``at_once``, where the longer one decides."""
-    both = [phases["training"], phases["rollout"]] if at_once else []
-    longest = [Range(max(one.low for one in both), max(one.high for one in both))] if both else []
-    others = [one for one in phases.values() if not any(one is other for other in both)]
-    return sum([*longest, *others], Range(0, 0))
+    if not at_once:
+        return sum(phases.values(), Range(0, 0))
+    training, rollout = phases["training"], phases["rollout"]
+    return Range(max(training.low, rollout.low), max(training.high, rollout.high)) + phases["rest"]
 
 
 def _passes(job: Job) -> float:

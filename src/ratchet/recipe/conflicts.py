@@ -7,7 +7,7 @@ from typing import Any
 
 from ratchet.recipe.fields import schema
 from ratchet.recipe.groups import FINDINGS
-from ratchet.recipe.limits import TRACKERS
+from ratchet.recipe.limits import TRACKERS, tracker_names
 
 
 def conflicts(recipe: Any) -> Iterator[str]:
@@ -80,8 +80,7 @@ def _own_groups(recipe: Any) -> Iterator[str]:
             yield f"diagnostics.heat_maps holds [layer, head] pairs, counted from 0; one is {pair}"
     if not all(isinstance(tag, (str, int, float)) for tag in recipe.tracking.tags):
         yield f"tracking.tags is a list of words; it is {recipe.tracking.tags}"
-    reports = recipe.get("report_to")
-    unknown = [str(name) for name in ([reports] if isinstance(reports, str) else reports or []) if name not in TRACKERS]
+    unknown = [str(name) for name in tracker_names(recipe.get("report_to")) if name not in TRACKERS]
     if unknown:
         yield f"report_to: there is no tracker {', '.join(unknown)}; there are {', '.join(TRACKERS)}"
     if recipe.curriculum is None:
@@ -101,7 +100,7 @@ def _asynchronous(recipe: Any) -> Iterator[str]:
     if recipe.trainer != "grpo":
         yield "asynchronous is for trainer: grpo"
         return
-    if not (get("use_vllm") and get("vllm_mode") == "server"):
+    if not recipe.served:
         yield "asynchronous needs a vLLM server: use_vllm: true, vllm_mode: server"
     if get("beta"):
         yield f"asynchronous has no reference model; set beta: 0.0 (now {get('beta')})"

@@ -133,3 +133,12 @@ def out_of_range(key: str, value: Any) -> str | None:
     if key == "num_generations" and value < 2:
         return "must be at least 2: GRPO compares completions of one prompt with each other"
     return None
+
+
+def tracker_names(report_to: Any) -> list[Any]:
+    """``report_to`` as a list, however it is written.
+
+    >>> tracker_names("wandb"), tracker_names(["wandb"]), tracker_names(None)
+    (['wandb'], ['wandb'], [])
+    """
+    return [report_to] if isinstance(report_to, str) else list(report_to or [])

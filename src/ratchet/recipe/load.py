@@ -89,6 +89,16 @@ class Recipe:
         """The derived batch sizes for this number of processes."""
         return arithmetic.batches(self.trainer, self.get, self.processes)
 
+    @property
+    def served(self) -> bool:
+        """Whether a vLLM server samples."""
+        return self.trainer == "grpo" and bool(self.get("use_vllm")) and self.get("vllm_mode") == "server"
+
+    @property
+    def server_url(self) -> str:
+        """Where it is."""
+        return (self.get("vllm_server_base_url") or f"http://{self.get('vllm_server_host')}:{self.get('vllm_server_port')}").rstrip("/")
+
     def arguments(self, section: str) -> dict[str, Any]:
         """The set values that belong to the trainer's ("sft", "grpo") or the "model" configuration."""
         own = schema()[section]

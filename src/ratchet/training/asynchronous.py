@@ -14,7 +14,7 @@ from accelerate import PartialState
 from ratchet.recipe import Recipe, load_recipe
 from ratchet.recipe.fields import schema
 from ratchet.rewards.for_trl import Grader
-from ratchet.training.server import url_of, wait_until_ready
+from ratchet.training.server import wait_until_ready
 
 FIELDS = ("max_staleness", "weight_sync_steps", "token_budget")
 
@@ -29,7 +29,7 @@ def arguments_of(recipe: Recipe, values: dict[str, Any]) -> dict[str, Any]:
         "max_inflight_tasks": -1 if settings.max_inflight is None else settings.max_inflight,
         "queue_maxsize": settings.queue,
         "heartbeat_stale_after_s": settings.silence,
-        "vllm_server_base_url": url_of(recipe),
+        "vllm_server_base_url": recipe.server_url,
         "request_timeout": int(recipe.faults.server_timeout),
         "dtype": recipe.get("dtype") or "float32",
     }

@@ -30,7 +30,7 @@ def build(prepared: Run) -> Any:
         return build_asynchronous(prepared, model_settings(prepared), trainer_extras(prepared))
     arguments.model_init_kwargs = model_settings(prepared)
     arguments.reward_weights = [term.weight for term in recipe.rewards]
-    workers, served = judges(recipe), recipe.get("use_vllm") and recipe.get("vllm_mode") == "server"
+    workers, served = judges(recipe), recipe.served
     if served and PartialState().is_main_process:
         wait_until_ready(recipe)
     grader = Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length"), judges=workers)

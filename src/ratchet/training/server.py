@@ -26,19 +26,13 @@ class ServerGone(Fault):
     code, word = Stopped.code, Stopped.word
 
 
-def url_of(recipe: Recipe) -> str:
-    """Where the recipe says that the server is."""
-    given = recipe.get("vllm_server_base_url")
-    return (given or f"http://{recipe.get('vllm_server_host')}:{recipe.get('vllm_server_port')}").rstrip("/")
-
-
 def wait_until_ready(recipe: Recipe) -> None:
     """Wait for a server that is still loading, saying so; call it on the main process before TRL connects.
 
     Raises:
         UserError: when it does not come up in ``vllm_server_timeout`` seconds, with the end of its log where that is named.
     """
-    url, seconds = url_of(recipe), recipe.get("vllm_server_timeout")
+    url, seconds = recipe.server_url, recipe.get("vllm_server_timeout")
     until, told = time.monotonic() + seconds, False
     while (fault := _unhealthy(url)) is not None:
         if time.monotonic() > until:
@@ -190,7 +184,7 @@ class Server:
         """What went wrong on the main process; raised at once where no waiting helps."""
         failure = broadcast_object_list([self.failure])[0]
         if failure is not None and not _passing(failure):
-            raise Fault(f"the vLLM server at {url_of(self.recipe)} refuses: {failure}{tail(self.recipe)}")
+            raise Fault(f"the vLLM server at {self.recipe.server_url} refuses: {failure}{tail(self.recipe)}")
         return failure
 
     def _come_back(self, failure: Exception, until: float, sync: bool) -> None:
@@ -214,7 +208,7 @@ class Server:
                 return
             if time.monotonic() > until:
                 raise ServerGone(
-                    f"the vLLM server at {url_of(self.recipe)} did not come back in {wait:g} s ({found}){tail(self.recipe)}\n"
+                    f"the vLLM server at {self.recipe.server_url} did not come back in {wait:g} s ({found}){tail(self.recipe)}\n"
                     "The step before is saved: start the server, and type the same command again"
                 )
             time.sleep(PAUSE)

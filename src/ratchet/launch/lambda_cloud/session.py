@@ -4,11 +4,8 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from ratchet.errors import Stopped, UserError
 from ratchet.files import alone
@@ -17,34 +14,12 @@ from ratchet.launch.lambda_cloud.api import GONE, Lambda, Refused, Unanswered
 from ratchet.launch.lambda_cloud.finding import Finder, Options, clock
 from ratchet.launch.remote import Lost, Machine
 from ratchet.launch.run import Launch
+from ratchet.launch.signals import remembered
 from ratchet.runtime import duration
 
 PASSED_ON = ("HF_TOKEN", "WANDB_API_KEY", "WANDB_PROJECT", "WANDB_ENTITY")
+STOPPING = "stopping: the instance is ended first (this takes a moment)"
 LAST = 300.0  # seconds before the deadline at which the run is told to save
-
-
-@dataclass
-class Heard:
-    """The signal that asks to stop."""
-
-    signal: int = 0
-
-
-@contextmanager
-def _listening() -> Iterator[Heard]:
-    heard = Heard()
-
-    def hear(number: int, frame: Any) -> None:
-        if not heard.signal:
-            print("stopping: the instance is ended first (this takes a moment)", file=sys.stderr, flush=True)
-        heard.signal = heard.signal or number
-
-    before = {number: signal.signal(number, hear) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield heard
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Session:
@@ -57,7 +32,7 @@ class Session:
         self.id, self.deadline = "", 0.0
         self._fetched = self._heard = time.monotonic()
 
-    def wait_until_active(self, told: Heard) -> Machine:
+    def wait_until_active(self, told: list[int]) -> Machine:
         """Until it has an address and answers."""
         until, said = time.monotonic() + 60 * self.options.boot_minutes, ""
         while True:
@@ -100,7 +75,7 @@ class Session:
         machine.run(f"mkdir {files.HOME}/started && cd {files.HOME} && (setsid nohup bash run.sh > run.log 2>&1 < /dev/null &)")
         print("the run has begun", flush=True)
 
-    def follow(self, machine: Machine, told: Heard) -> int:
+    def follow(self, machine: Machine, told: list[int]) -> int:
         """Show the log and fetch results until the run ends; its exit status."""
         shown = self.log.stat().st_size if self.log.exists() else 0
         self._heard = time.monotonic()
@@ -157,10 +132,10 @@ class Session:
         except (Lost, UserError) as error:
             print(f"warning: the run could not be told to save: {error}", flush=True)
 
-    def _check(self, told: Heard) -> None:
-        if told.signal:
+    def _check(self, told: list[int]) -> None:
+        if told:
             raise Stopped(
-                f"{signal.Signals(told.signal).name}: the instance is ended; the same command starts another, which goes on from what was fetched"
+                f"{signal.Signals(told[0]).name}: the instance is ended; the same command starts another, which goes on from what was fetched"
             )
         if time.time() > self.deadline - LAST * (self.options.max_hours > 0.5):
             raise Stopped(f"--max-hours {self.options.max_hours:g}: the time is up, the instance is ended")
@@ -192,7 +167,7 @@ def run(launch: Launch, options: Options, api: Lambda, environ: Mapping[str, str
     """The whole life of one run on Lambda; returns the run's exit status."""
     session = Session(launch, options, api, environ)
     carried(launch)  # what cannot be carried is said before anything is paid for
-    with alone(session.folder / ".lock", f"the launch of {launch.name} ({session.folder})", "--output_dir"), _listening() as told:
+    with alone(session.folder / ".lock", f"the launch of {launch.name} ({session.folder})", "--output_dir"), remembered(STOPPING) as told:
         finder = Finder(launch, options, api, session.state_file)
         session.id, session.deadline = finder.find_or_start()
         machine, keep = None, False
