@@ -215,6 +215,13 @@ def test_a_new_instance_goes_on_from_what_was_fetched(root, tmp_path, cloud, ins
     assert 'going on from {"steps": 7}' in _launch(root, tmp_path, cloud).stdout
 
 
+def test_the_log_of_a_new_instance_is_shown_from_its_start(root, tmp_path, cloud, instance):
+    (tmp_path / "outputs/run.lambda").mkdir(parents=True)
+    (tmp_path / "outputs/run.lambda/run.log").write_text("an earlier instance said much more than this one will\n" * 50)
+    assert "training with token" in _launch(root, tmp_path, cloud).stdout
+    assert "an earlier instance" in (tmp_path / "outputs/run.lambda/run-1.log").read_text()
+
+
 def test_the_time_limit_ends_the_instance(root, tmp_path, cloud, instance):
     (instance / "seconds10").write_text("600")
     done = _launch(root, tmp_path, cloud, "--max-hours", "0.0025", code=75)

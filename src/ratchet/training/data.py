@@ -18,6 +18,7 @@ from ratchet.recipe.arithmetic import too_few_rows
 from ratchet.rewards import rehearse
 from ratchet.tasks import load_split, train_split
 from ratchet.tasks.base import RESERVED_COLUMNS, Row
+from ratchet.training.nodes import first_in
 
 
 @dataclass
@@ -25,6 +26,8 @@ class Prepared:
     """The training data of a run."""
 
     train: Dataset
+    first: bool
+    """Whether this process makes and moves what is in the output folder (``first_in``)."""
     notes: list[str] = field(default_factory=list)
     """What was done to the rows, a sentence each (main process only)."""
     sha256: str = ""
@@ -48,10 +51,11 @@ def prepare(recipe: Recipe, tokenizer: Any, limit: int | None, staging: Path, se
         notes, sha256, audited = _write(recipe, tokenizer, limit, staging / "data")
         settle(sha256)
     state.wait_for_everyone()
-    if state.is_local_main_process and not folder.is_dir():  # a node that does not share the output folder
+    first = first_in(recipe.output_dir)
+    if first and not state.is_main_process:  # a node that does not share the output folder
         _write(recipe, tokenizer, limit, folder)
     state.wait_for_everyone()
-    return Prepared(load_from_disk(str(folder)), notes, sha256, audited)
+    return Prepared(load_from_disk(str(folder)), first, notes, sha256, audited)
 
 
 def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> tuple[list[str], str, str]:

@@ -53,7 +53,7 @@ class Keeper(TrainerCallback):
         self.trainer, self.start, self.began = trainer, prepared.start, began
         self.made_from = made_from(trainer, prepared)
         self.settings, self.run = prepared.recipe.checkpointing, prepared.recipe.output_dir
-        self.alarms = prepared.alarms
+        self.first, self.alarms = prepared.data.first, prepared.alarms
         self.saving = False
         """Whether the trainer is to write into the folder of unfinished saves."""
         self.earlier = 0.0
@@ -177,20 +177,18 @@ class Keeper(TrainerCallback):
         self.accelerator.wait_for_everyone()
 
     def _attempt(self, write: Callable[[], None], name: str) -> list[tuple[str, bool]]:
-        """Write, seal and publish; returns what went wrong on any process, and whether for want of space."""
-        folder, main = self.run / SAVING / name, self.accelerator.is_main_process
-        if self.accelerator.is_local_main_process:
-            shutil.rmtree(folder.parent, ignore_errors=True)
-            folder.mkdir(parents=True)
-        self.accelerator.wait_for_everyone()
-        errors = self._everywhere(lambda: self._write(write, folder))
-        if not errors:
-            errors = self._everywhere(lambda: self._publish(folder) if main else None)
-        if not errors:  # a node that does not share the folder has its own part still to move
-            errors = self._everywhere(lambda: self._publish(folder) if self.accelerator.is_local_main_process and folder.is_dir() else None)
-        if main:
+        """Make the folder, write, seal and publish; returns what went wrong on any process, and whether for want of space."""
+        folder, first = self.run / SAVING / name, self.first
+        errors: list[tuple[str, bool]] = []
+        for act in (self._make if first else None, lambda folder: self._write(write, folder), self._publish if first else None):
+            errors = errors or self._everywhere(act, folder)
+        if first:
             shutil.rmtree(folder.parent, ignore_errors=True)
         return errors
+
+    def _make(self, folder: Path) -> None:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        folder.mkdir(parents=True)
 
     def _write(self, write: Callable[[], None], folder: Path) -> None:
         trainer = self.trainer
@@ -212,11 +210,12 @@ class Keeper(TrainerCallback):
         seal(folder, step=self.trainer.state.global_step, made=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **self.made_from)
         self.size = publish(folder, self.run).size
 
-    def _everywhere(self, act: Callable[[], None]) -> list[tuple[str, bool]]:
-        """Do it here, and hear what went wrong on any process."""
+    def _everywhere(self, act: Callable[[Path], None] | None, folder: Path) -> list[tuple[str, bool]]:
+        """Do it here (None: only wait for those who do), and hear what went wrong on any process."""
         wrong = []
         try:
-            act()
+            if act is not None:
+                act(folder)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError of its own
             full = getattr(error, "errno", None) in FULL or "No space left" in str(error)
             wrong = [(f"{type(error).__name__}: {error}", full or shutil.disk_usage(self.run).free < (self.size or 0) + 2**20)]

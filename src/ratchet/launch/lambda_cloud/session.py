@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ratchet.errors import Stopped, UserError
-from ratchet.files import alone
+from ratchet.files import alone, keep_earlier
 from ratchet.launch.lambda_cloud import files
 from ratchet.launch.lambda_cloud.api import GONE, Lambda, Refused, Unanswered
 from ratchet.launch.lambda_cloud.finding import Finder, Options, clock
@@ -73,6 +73,8 @@ class Session:
         machine.run(f"cat > {files.CODE}/accelerate.yaml", self.launch.accelerate_yaml().encode())
         machine.run(f"cat > {files.HOME}/run.sh", files.run_script(self.launch, outputs).encode())
         machine.run(f"mkdir {files.HOME}/started && cd {files.HOME} && (setsid nohup bash run.sh > run.log 2>&1 < /dev/null &)")
+        if kept := keep_earlier(self.log):  # of an earlier instance: this one's begins anew
+            print(kept, flush=True)
         print("the run has begun", flush=True)
 
     def follow(self, machine: Machine, told: list[int]) -> int:
