@@ -10,9 +10,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).resolve().parents[1]
+WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+if WORKER:  # each keeps to a core of its own
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 DATA = Path(os.environ.get("RATCHET_DATA_DIR") or ROOT.parent / "shared" / "data")
+
+collect_ignore = ["training/async_on_cpu.py", "training/vllm_on_cpu.py"]  # scripts, which tests start
 
 
 @pytest.fixture(scope="session")
@@ -56,9 +62,15 @@ class Demo:
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory) -> Demo:
     """Tests only read its folder, or copy it."""
-    place = tmp_path_factory.mktemp("demo")
-    done = _runner(place)("scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="2")
-    return Demo(place / "outputs/demo", done.stdout)
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if WORKER else base) / "demo"  # one for all workers
+    said = place / "stdout"
+    with FileLock(place.with_suffix(".lock")):
+        if not said.exists():
+            place.mkdir()
+            done = _runner(place)("scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="2")
+            said.write_text(done.stdout)
+    return Demo(place / "outputs/demo", said.read_text())
 
 
 def finish(words: Sequence[str], folder: Path, timeout: int, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess:
