@@ -12,6 +12,9 @@ import psutil
 import pytest
 from filelock import FileLock
 
+sys.path.insert(0, str(Path(__file__).parent))
+from warm import SCRIPTS, Warm  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 if WORKER:  # each keeps to a core of its own
@@ -68,7 +71,7 @@ def demo(tmp_path_factory) -> Demo:
     with FileLock(place.with_suffix(".lock")):
         if not said.exists():
             place.mkdir()
-            done = _runner(place)("scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="2")
+            done = _runner(place)("scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="1" if WORKER else "2")
             said.write_text(done.stdout)
     return Demo(place / "outputs/demo", said.read_text())
 
@@ -95,52 +98,17 @@ def _finish():
     return finish
 
 
-# Scripts that load torch and trl: their processes are forked from one that has, which saves some seconds each. What the
-# environment decides while these are imported is left to a fresh interpreter, and so is every launcher.
-WARM = ("grpo.py", "sft.py", "evaluate.py")
-_WARM_UP = [
-    "torch",
-    "trl",
-    "transformers",
-    "peft",
-    "datasets",
-    "safetensors.torch",
-    "trl.trainer.grpo_trainer",
-    "trl.trainer.sft_trainer",
-    "ratchet.torture.processes",
-]
-
-
 def _warm(words: list[str], folder: Path, code: int, timeout: int) -> subprocess.CompletedProcess:
-    from multiprocessing import get_context
-
-    from ratchet.torture.processes import become
-
-    fixed = {
-        "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": "1",
-        "CUDA_VISIBLE_DEVICES": "",
-        "TOKENIZERS_PARALLELISM": "false",
-        "TRL_EXPERIMENTAL_SILENCE": "1",
-    }
-    context = get_context("forkserver")
-    context.set_forkserver_preload(_WARM_UP)  # of no effect once the server runs
-    before = {name: os.environ.get(name) for name in fixed}
-    os.environ.update(fixed)  # the server is started with them
     with tempfile.TemporaryDirectory() as place:
         out, err = Path(place, "stdout"), Path(place, "stderr")
-        process = context.Process(target=become, args=(folder, words, dict(os.environ), out, err))
-        process.start()
-        os.environ.update({name: value for name, value in before.items() if value is not None})
-        for name in (name for name, value in before.items() if value is None):
-            del os.environ[name]
-        process.join(timeout)
-        if process.exitcode is None:
+        process = Warm(words, folder, out, err)
+        try:
+            found = process.wait(timeout)
+        finally:
             process.kill()
-            raise subprocess.TimeoutExpired(words, timeout)
         texts = [path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in (out, err)]
-    assert process.exitcode == code, f"exit {process.exitcode}\n{texts[0][-3000:]}\n{texts[1][-6000:]}"
-    return subprocess.CompletedProcess(words, process.exitcode, *texts)
+    assert found == code, f"exit {found}\n{texts[0][-3000:]}\n{texts[1][-6000:]}"
+    return subprocess.CompletedProcess(words, found, *texts)
 
 
 def _runner(tmp_path: Path):
@@ -155,7 +123,7 @@ def _runner(tmp_path: Path):
         **environ: str,
     ):
         paths = [str(ROOT / word) if word.startswith(("scripts/", "recipes/", "src/")) else word for word in words]
-        if launch is None and Path(words[0]).name in WARM and set(environ) <= {"OMP_NUM_THREADS"}:
+        if launch is None and Path(words[0]).name in SCRIPTS and set(environ) <= {"OMP_NUM_THREADS"}:
             return _warm(paths, tmp_path, code, timeout)
         start = [sys.executable]
         if launch:

@@ -15,7 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 HERE, ROOT = Path(__file__).parent, Path(__file__).resolve().parents[2]
 TEMPERATURE, ROWS, QUERIES = 0.7, 2, 5
 COMMITTED = {"Answer: A": "A", "So 3 + 4 = 7\nAnswer: B": "B", "Answer: C": "C", "The answer is D.": "D", "1 + 1 = 2\nAnswer: E": "E"}
-CASES = [("qwen3-tied", "full", 1), ("qwen3-untied", "lora", 1), ("nanochat", "full", 1), ("nanochat", "lora", 2), ("qwen3-tied", "full", 2)]
+CASES = [("qwen3-tied", "full", 1), ("qwen3-untied", "lora", 1), ("nanochat", "full", 1), ("nanochat", "lora", 2)]
+CASES += [pytest.param(("qwen3-tied", "full", 2), marks=pytest.mark.slow)]
 
 
 class Naive:

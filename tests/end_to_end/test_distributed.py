@@ -36,7 +36,7 @@ def check_saved(folder: Path, adapter: bool, script) -> None:
         ("zero2", "grpo", ()),
         ("zero3", "grpo", ("--beta", "0.04")),
         ("zero3", "sft", LORA),
-        ("zero1", "sft", ()),
+        pytest.param("zero1", "sft", (), marks=pytest.mark.slow),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value).replace("--", "") or "full",
 )

@@ -106,7 +106,7 @@ FULL = (403, "Private repository storage limit reached, please upgrade your plan
 REFUSALS = {"expired": 401, "full": FULL, "forbidden": (403, "Forbidden"), "unreachable": None}
 
 
-@pytest.mark.parametrize("fault", REFUSALS)
+@pytest.mark.parametrize("fault", ["full", "unreachable", *(pytest.param(name, marks=pytest.mark.slow) for name in ("expired", "forbidden"))])
 def test_what_could_not_be_pushed_is_said_and_pushed_later(script, tmp_path, hub, fault):
     if fault != "unreachable":
         hub.faults += [REFUSALS[fault]] * 1000

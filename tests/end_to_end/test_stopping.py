@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from warm import Warm
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
@@ -24,7 +25,10 @@ class Running:
     def __init__(self, folder: Path, words: list[str]):
         self.log = (folder / "console.txt").open("a+", encoding="utf-8")
         self.start = self.log.seek(0, 2)
-        self.process = subprocess.Popen(words, cwd=folder, env=ENV, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)
+        if words[1].endswith(".py"):
+            self.process = Warm(words[1:], folder, *[folder / "console.txt"] * 2)
+        else:
+            self.process = subprocess.Popen(words, cwd=folder, env=ENV, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)
 
     def text(self) -> str:
         self.log.seek(self.start)

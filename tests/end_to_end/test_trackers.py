@@ -313,7 +313,7 @@ def test_wandb_without_a_login_or_a_network_keeps_the_run_offline(script, tmp_pa
     assert any("policy/loss" in row for row in read_back(tmp_path / "out"))
 
 
-@pytest.mark.parametrize("name", ["wandb", "trackio", "tensorboard"])
+@pytest.mark.parametrize("name", ["wandb", *(pytest.param(name, marks=pytest.mark.slow) for name in ("trackio", "tensorboard"))])
 def test_a_tracker_that_is_not_installed_costs_a_warning(script, tmp_path, name):
     (tmp_path / "hidden").mkdir()
     (tmp_path / "hidden" / "sitecustomize.py").write_text(f"import sys\nsys.modules[{name!r}] = None\n")  # as if it were not there

@@ -127,7 +127,7 @@ def _left(folder: Path) -> list[psutil.Process]:
     ]
 
 
-@pytest.mark.parametrize("config", ["cpu", "cpu2"])
+@pytest.mark.parametrize("config", [pytest.param("cpu", marks=pytest.mark.slow), "cpu2"])
 def test_a_signal_lets_the_trainer_save_and_leaves_nothing(root, tmp_path, config):
     words = [sys.executable, str(root / "scripts/launch.py"), str(root / "recipes/debug/grpo.yaml"), "--on", "local", *QUICK, "--max_steps", "2000"]
     words += ["--config_file", str(root / f"accelerate_configs/{config}.yaml"), "--output_dir", str(tmp_path / "run")]

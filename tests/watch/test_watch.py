@@ -73,7 +73,7 @@ def test_lines_follow_a_run_that_has_not_begun(demo, tmp_path, capsys):
 
     def begin() -> None:
         time.sleep(0.5)
-        _running(demo, tmp_path)
+        _running(demo, tmp_path / "beside").rename(folder)
 
     threading.Thread(target=begin).start()
     follow(folder, 0.1, 20)

@@ -23,7 +23,7 @@ def watch(folder: Path, every: float, log: Path | None, lines: int, once: bool) 
         while True:
             view = look(folder, disk, log, lines)
             live.update(page(view), refresh=True)
-            if view.run.status != "running":
+            if view.status != "running":
                 return
             time.sleep(every)
 
@@ -39,6 +39,7 @@ def follow(folder: Path, every: float, wait: float) -> None:
     """
     shown, until = 0, time.monotonic() + wait
     while True:
+        goes_on = in_use(folder)  # asked first: what is read after the end is whole
         try:
             run = load(folder)
         except UserError:
@@ -50,6 +51,6 @@ def follow(folder: Path, every: float, wait: float) -> None:
         for entry in entries[shown:]:
             print(line(entry), flush=True)
         shown = len(entries)
-        if not in_use(folder):
+        if not goes_on:
             return
         time.sleep(every)

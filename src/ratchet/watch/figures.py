@@ -11,6 +11,7 @@ import psutil
 
 from ratchet.diagnostics.clock import PHASES
 from ratchet.diagnostics.rundata import RunData, load
+from ratchet.files import in_use
 from ratchet.runtime import nvidia_smi
 
 WINDOW = 20  # logged steps of a mean
@@ -46,6 +47,8 @@ class View:
     """One look."""
 
     run: RunData
+    status: str
+    """finished, running or stopped."""
     step: int
     steps: int | None
     """That it is to have."""
@@ -71,23 +74,26 @@ def look(folder: Path, disk: Disk, log: Path | None, lines: int) -> View:
     Args:
         log: whose end is shown; None looks for one beside the folder.
     """
+    goes_on = in_use(folder)  # asked first: what is read after the end is whole
     run = load(folder)
+    status = "finished" if run.result else "running" if goes_on else "stopped"
     disk.look()
     entries = [entry for entry in run.log if "loss" in entry]
     recent = entries[-WINDOW:]
     seconds = seconds_of_step(recent)
     steps = _steps(run)
-    left = None if steps is None or seconds is None or run.status == "finished" else seconds * max(0, steps - run.step)
+    left = None if steps is None or seconds is None or status == "finished" else seconds * max(0, steps - run.step)
     last = entries[-1].get("time") if entries else None
     log = log or _log_of(folder)
     return View(
         run=run,
+        status=status,
         step=run.step,
         steps=steps,
         figures=means(recent),
         phases={name: value for name in PHASES if (value := means(recent).get(f"time/{name}")) is not None},
         left=left,
-        silent=None if last is None or run.status != "running" else max(0.0, time.time() - last),
+        silent=None if last is None or status != "running" else max(0.0, time.time() - last),
         memory=[*gpus(), host()],
         disk=disk,
         alarms=[f"step {entry['step']}: {entry['text']}" for entry in run.alarms[-3:]],

@@ -33,7 +33,7 @@ def page(view: View) -> RenderableType:
 def _head(view: View) -> list[RenderableType]:
     of = f" of {view.steps}" if view.steps else ""
     left = f", {duration(view.left)} left" if view.left is not None else ""
-    lines = [Text(f"{view.run.status}: step {view.step}{of}{left}", style="bold")]
+    lines = [Text(f"{view.status}: step {view.step}{of}{left}", style="bold")]
     if view.silent is not None and view.silent > 120:
         lines.append(Text(f"nothing was logged for {duration(view.silent)}", style="yellow"))
     steps, values = view.run.series("eval/accuracy")
