@@ -15,6 +15,8 @@ from ratchet.errors import Stopped, UserError
 from ratchet.files import write_text
 from ratchet.launch.run import SERVE_ENVIRONMENT, Launch
 
+PORT = 29500  # torch's own; jobs that share a node get others after it
+
 
 @dataclass(frozen=True)
 class Options:
@@ -43,7 +45,6 @@ class Options:
     """Nodes for vLLM, beside those that train."""
     evaluate: bool = False
     """Whether the trained model is evaluated by a job that depends on this one."""
-    port: int = 29500
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _job(launch: Launch, options: Options, folder: Path) -> str:
         'export OUTPUT="$output"',
         'mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")',
         'export MASTER_ADDR="${hosts[0]}"',
-        f'export MASTER_PORT="$(({options.port} + SLURM_JOB_ID % 1000))"',
+        f'export MASTER_PORT="$(({PORT} + SLURM_JOB_ID % 1000))"',
         "",
         "# Told that the time is nearly up, or preempted: the training processes finish their step and save it; then the queue again.",
         "stopping=0",
