@@ -23,7 +23,7 @@ dakota: $(VENV)/installed
 	$(LAUNCH) scripts/grpo.py recipes/dakota/demo.yaml --resume never
 
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-apart: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m slow tests/end_to_end/test_lighteval.py tests/environments
