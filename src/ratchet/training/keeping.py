@@ -178,17 +178,18 @@ class Keeper(TrainerCallback):
 
     def _attempt(self, write: Callable[[], None], name: str) -> list[tuple[str, bool]]:
         """Make the folder, write, seal and publish; returns what went wrong on any process, and whether for want of space."""
-        folder, first = self.run / SAVING / name, self.first
+        folder = self.run / SAVING / name
         errors: list[tuple[str, bool]] = []
-        for act in (self._make if first else None, lambda folder: self._write(write, folder), self._publish if first else None):
+        for act in (self._make, lambda folder: self._write(write, folder), self._publish):
             errors = errors or self._everywhere(act, folder)
-        if first:
+        if self.first:
             shutil.rmtree(folder.parent, ignore_errors=True)
         return errors
 
     def _make(self, folder: Path) -> None:
-        shutil.rmtree(folder.parent, ignore_errors=True)
-        folder.mkdir(parents=True)
+        if self.first:
+            shutil.rmtree(folder.parent, ignore_errors=True)
+            folder.mkdir(parents=True)
 
     def _write(self, write: Callable[[], None], folder: Path) -> None:
         trainer = self.trainer
@@ -207,15 +208,15 @@ class Keeper(TrainerCallback):
                 state.save_to_json(folder / "trainer_state.json")
 
     def _publish(self, folder: Path) -> None:
-        seal(folder, step=self.trainer.state.global_step, made=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **self.made_from)
-        self.size = publish(folder, self.run).size
+        if self.first:
+            seal(folder, step=self.trainer.state.global_step, made=time.strftime("%Y-%m-%dT%H:%M:%S%z"), **self.made_from)
+            self.size = publish(folder, self.run).size
 
-    def _everywhere(self, act: Callable[[Path], None] | None, folder: Path) -> list[tuple[str, bool]]:
-        """Do it here (None: only wait for those who do), and hear what went wrong on any process."""
+    def _everywhere(self, act: Callable[[Path], None], folder: Path) -> list[tuple[str, bool]]:
+        """Do it here, and hear what went wrong on any process."""
         wrong = []
         try:
-            if act is not None:
-                act(folder)
+            act(folder)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError of its own
             full = getattr(error, "errno", None) in FULL or "No space left" in str(error)
             wrong = [(f"{type(error).__name__}: {error}", full or shutil.disk_usage(self.run).free < (self.size or 0) + 2**20)]
