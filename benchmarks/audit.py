@@ -21,7 +21,11 @@ from ratchet.rewards import REWARDS, RewardTerm
 from ratchet.tasks import Row, Task, find_task
 
 TURNS, ROWS = 5, 200
-TERMS = [RewardTerm(REWARDS["correctness"]), RewardTerm(REWARDS["answer_format"], 0.1), RewardTerm(REWARDS["overlong"], 0.1)]
+TERMS = [
+    RewardTerm(REWARDS["correctness"]),
+    RewardTerm(REWARDS["answer_format"], 0.1),
+    RewardTerm(REWARDS["overlong"], 0.1),
+]
 
 
 def timed(function: Any, *arguments: Any) -> tuple[float, Any]:
@@ -54,12 +58,16 @@ def compare(task: Task, rows: Sequence[Row]) -> None:
             ours.append(mine / count * 1e6)
             theirs.append(other / len(sample) * 1e6)
             ratios.append(theirs[-1] / ours[-1])
-    print(f"{task.label}: {len(rows)} rows, {len(pairs)} completions of {len(pairs) // len(rows)} policies, {TURNS} turns")
+    print(
+        f"{task.label}: {len(rows)} rows, {len(pairs)} completions of {len(pairs) // len(rows)} policies, {TURNS} turns"
+    )
     print(
         f"  audit (completion written, graded, three rewards, added up)  {statistics.median(ours):7.1f} us each, a million in {statistics.median(ours):.0f} s"
     )
     print(f"  TRL accuracy_reward (math-verify)                            {statistics.median(theirs):7.1f} us each")
-    print(f"  TRL / audit                                                  {statistics.median(ratios):7.1f} [{min(ratios):.1f}, {max(ratios):.1f}]")
+    print(
+        f"  TRL / audit                                                  {statistics.median(ratios):7.1f} [{min(ratios):.1f}, {max(ratios):.1f}]"
+    )
 
 
 @command

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from transformers import TrainerCallback
 
-from ratchet.diagnostics.records import read
+from ratchet.record.records import read
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -49,11 +49,11 @@ def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, s
 
     from ratchet.checkpoints.resume import Start
     from ratchet.recipe import load_recipe
-    from ratchet.rewards.for_trl import Grader, reward_functions
+    from ratchet.rewards.trl_adapter import Grader, reward_functions
     from ratchet.runtime import quiet
-    from ratchet.training import grpo
     from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
     from ratchet.training.run import attach, begin, prepare
+    from ratchet.training.trainers import grpo
 
     out, sys.stdout = sys.stdout, sys.stderr
     quiet()
@@ -70,7 +70,12 @@ def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, s
         arguments.reward_weights = [term.weight for term in recipe.rewards]
         rewards = reward_functions(Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length")))
         trainer = GRPOTrainer(
-            prepared.model_path, rewards, arguments, prepared.data.train, processing_class=prepared.tokenizer, **trainer_extras(prepared)
+            prepared.model_path,
+            rewards,
+            arguments,
+            prepared.data.train,
+            processing_class=prepared.tokenizer,
+            **trainer_extras(prepared),
         )
     trainer.add_callback(Turns())
     sys.stdout = out
@@ -100,11 +105,15 @@ def median_with_interval(values: list[float]) -> tuple[float, float, float]:
 def own_share(folder: Path) -> float:
     """Diagnostics and logging as a share of the median step, as the run itself has logged them."""
     log = [entry for entry in read(folder, "log")[0] if "time/step" in entry]
-    middle = {name: statistics.median(entry[f"time/{name}"] for entry in log) for name in ("diagnostics", "logging", "step")}
+    middle = {
+        name: statistics.median(entry[f"time/{name}"] for entry in log) for name in ("diagnostics", "logging", "step")
+    }
     return (middle["diagnostics"] + middle["logging"]) / middle["step"]
 
 
-def one_round(recipe: str, steps: int, overrides: list[tuple[str, str]], first: str) -> tuple[dict[str, list], dict[str, dict], float]:
+def one_round(
+    recipe: str, steps: int, overrides: list[tuple[str, str]], first: str
+) -> tuple[dict[str, list], dict[str, dict], float]:
     """Both runs once, taking turns; returns seconds by step, what each ended with, and the run's own share."""
     took: dict[str, list[list[float]]] = {"plain": [], "ours": []}
     ended: dict[str, dict] = {}
@@ -131,7 +140,11 @@ def one_round(recipe: str, steps: int, overrides: list[tuple[str, str]], first: 
 def main(words: list[str]) -> None:
     """Run some rounds, and print the ratios."""
     options = dict(zip([w.removeprefix("--") for w in words[::2]], words[1::2], strict=True))
-    recipe, steps, rounds = options.pop("recipe", str(ROOT / "recipes/demo.yaml")), int(options.pop("steps", "50")), int(options.pop("rounds", "4"))
+    recipe, steps, rounds = (
+        options.pop("recipe", str(ROOT / "recipes/demo.yaml")),
+        int(options.pop("steps", "50")),
+        int(options.pop("rounds", "4")),
+    )
     fixed = {
         "max_steps": str(steps),
         "logging_steps": "1",
@@ -145,9 +158,13 @@ def main(words: list[str]) -> None:
     same = all(ended["plain"] == ended["ours"] for _, ended, _ in found)
     weights = found[0][1]["ours"]["weights"]
     print(f"{recipe}: {rounds} rounds of {steps} steps each, in turn")
-    print(f"losses and final weights  {'identical bit for bit' if same else 'DIFFERENT'} ({steps} losses in each round, weights {weights[:12]})")
+    print(
+        f"losses and final weights  {'identical bit for bit' if same else 'DIFFERENT'} ({steps} losses in each round, weights {weights[:12]})"
+    )
     for i, clock in enumerate(("wall clock", "processor time")):
-        pairs = [[(p[i], o[i]) for p, o in zip(took["plain"][1:], took["ours"][1:], strict=True)] for took, _, _ in found]  # the first step warms up
+        pairs = [
+            [(p[i], o[i]) for p, o in zip(took["plain"][1:], took["ours"][1:], strict=True)] for took, _, _ in found
+        ]  # the first step warms up
         each = ", ".join(f"{statistics.median(o / p for p, o in pair):.3f}" for pair in pairs)
         flat = [pair for part in pairs for pair in part]
         ratio, low, high = median_with_interval([o / p for p, o in flat])
@@ -156,7 +173,9 @@ def main(words: list[str]) -> None:
             f"{clock:<25} median step {plain:.4f} s plain, {ours:.4f} s with everything on; ratio of a pair: median {ratio:.4f} "
             f"[{low:.4f}, {high:.4f}] (n = {len(flat)}; by round {each}); of totals, probes included: {sum(o for _, o in flat) / sum(p for p, _ in flat):.4f}"
         )
-    print(f"by the run's own clock    diagnostics and logging are {statistics.median(share for _, _, share in found):.2%} of the median step")
+    print(
+        f"by the run's own clock    diagnostics and logging are {statistics.median(share for _, _, share in found):.2%} of the median step"
+    )
     raise SystemExit(0 if same else 1)
 
 

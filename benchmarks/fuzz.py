@@ -24,7 +24,13 @@ COMPLETIONS = (
     "<answer>wikćemna nonpa</answer>",
     "A. B. C. Therefore, option C is correct",
 )
-ROW = {"id": "0", "question": "1 + 1?", "options": ["A)1", "B)2", "C)3", "D)4", "E)5"], "rationale": "1 + 1 = 2", "correct": "B"}
+ROW = {
+    "id": "0",
+    "question": "1 + 1?",
+    "options": ["A)1", "B)2", "C)3", "D)4", "E)5"],
+    "rationale": "1 + 1 = 2",
+    "correct": "B",
+}
 DAKOTA_ROW = {
     "prompt": "Translate this Dakota sentence to English:\n\nwikćemna",
     "answer": "ten",
@@ -48,10 +54,14 @@ def function(target: str, place: Path):
     from ratchet.errors import UserError
     from ratchet.recipe import load_recipe
     from ratchet.tasks import read_written_answer
-    from ratchet.tasks.aquarat import AquaRat
-    from ratchet.tasks.dakota import Dakota
+    from ratchet.tasks.aquarat.task import AquaRat
+    from ratchet.tasks.dakota.task import Dakota
 
-    file = place / {"recipe": "recipe.yaml", "aquarat rows": "dev.json", "dakota rows": "grammar_tasks_easy.jsonl"}.get(target, "unused")
+    file = place / {
+        "recipe": "recipe.yaml",
+        "aquarat rows": "dev.json",
+        "dakota rows": "grammar_tasks_easy.jsonl",
+    }.get(target, "unused")
 
     def recipe(data: bytes) -> None:
         file.write_bytes(data)
@@ -100,7 +110,9 @@ def main() -> int:
     """Fuzz each target in a process of its own."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--runs", type=int, default=20_000, help="inputs for each target (20,000)")
-    parser.add_argument("--folder", type=Path, default=Path("fuzz"), help="where corpora and crashing inputs go (fuzz/)")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("fuzz"), help="where corpora and crashing inputs go (fuzz/)"
+    )
     parser.add_argument("--target", choices=TARGETS, help="only this one")
     given, words = parser.parse_known_args()
     if words:
@@ -113,12 +125,23 @@ def main() -> int:
         corpus.mkdir(parents=True, exist_ok=True)
         for i, seed in enumerate(seeds(target)):
             (corpus / f"seed-{i}").write_bytes(seed)
-        options = [f"-runs={given.runs}", "-timeout=5", "-max_len=4000", f"-artifact_prefix={corpus}-", "-verbosity=1", str(corpus)]
-        done = subprocess.run([sys.executable, __file__, "--target", target, *options], capture_output=True, text=True, errors="replace")
+        options = [
+            f"-runs={given.runs}",
+            "-timeout=5",
+            "-max_len=4000",
+            f"-artifact_prefix={corpus}-",
+            "-verbosity=1",
+            str(corpus),
+        ]
+        done = subprocess.run(
+            [sys.executable, __file__, "--target", target, *options], capture_output=True, text=True, errors="replace"
+        )
         tried = re.findall(r"^#(\d+)\t|Done (\d+) runs", done.stderr, re.MULTILINE)
         count = max((int(a or b) for a, b in tried), default=0)
         error = re.search(r"=== Uncaught Python exception: ===\n(.*)", done.stderr)
-        found = "nothing" if done.returncode == 0 else (error[1] if error else done.stderr.strip().splitlines()[-1])[:200]
+        found = (
+            "nothing" if done.returncode == 0 else (error[1] if error else done.stderr.strip().splitlines()[-1])[:200]
+        )
         print(f"| {target} | {count} | {found} |", flush=True)
         well &= done.returncode == 0
     return int(not well)

@@ -15,10 +15,17 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ratchet.plan.command import Options, plan
+from ratchet.plan.plan import Options, plan
 
 ROOT = Path(__file__).resolve().parents[1]
-QUIET = {"report": "off", "diagnostics": "off", "evaluation.before": "false", "evaluation.after": "false", "max_steps": "3", "resume": "never"}
+QUIET = {
+    "report": "off",
+    "diagnostics": "off",
+    "evaluation.before": "false",
+    "evaluation.after": "false",
+    "max_steps": "3",
+    "resume": "never",
+}
 HALF = {"dtype": "bfloat16", "bf16": "true"}
 WIDE = {"per_device_train_batch_size": "128"}
 REFERENCE = {"beta": "0.05", "activation_checkpointing": "true", "gradient_accumulation_steps": "2"}
@@ -26,7 +33,11 @@ LORA = {"use_peft": "true", "lora_r": "16", "lora_target_modules": "[all-linear]
 # name -> trainer, accelerate configuration, what differs from recipes/debug
 CASES: dict[str, tuple[str, str, dict[str, str]]] = {
     "SFT, float32": ("sft", "cpu", {}),
-    "SFT, checkpointing, accumulation": ("sft", "cpu", {"activation_checkpointing": "true", "gradient_accumulation_steps": "2"}),
+    "SFT, checkpointing, accumulation": (
+        "sft",
+        "cpu",
+        {"activation_checkpointing": "true", "gradient_accumulation_steps": "2"},
+    ),
     "SFT, bfloat16": ("sft", "cpu", HALF),
     "SFT, float32 weights, bfloat16 autocast": ("sft", "cpu", {"bf16": "true"}),
     "SFT, nanochat": ("sft", "cpu", {"model_type": "nanochat"}),
@@ -38,9 +49,20 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
     "SFT, DDP": ("sft", "ddp", {**HALF, **WIDE}),
     "SFT, ZeRO-1": ("sft", "zero1", {**HALF, **WIDE}),
     "SFT, ZeRO-2": ("sft", "zero2", {**HALF, **WIDE}),
-    "GRPO, ZeRO-3, reference model": ("grpo", "zero3", {**HALF, **REFERENCE, **WIDE, "activation_checkpointing": "false"}),
+    "GRPO, ZeRO-3, reference model": (
+        "grpo",
+        "zero3",
+        {**HALF, **REFERENCE, **WIDE, "activation_checkpointing": "false"},
+    ),
 }
-SMALL = {"hidden_size": 256, "intermediate_size": 768, "num_hidden_layers": 4, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 64}
+SMALL = {
+    "hidden_size": 256,
+    "intermediate_size": 768,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 64,
+}
 LARGE = {
     "hidden_size": 1024,
     "intermediate_size": 3072,
@@ -54,9 +76,18 @@ LARGE = {
 def overrides(trainer: str, changes: dict[str, str], device: str, folder: Path) -> list[tuple[str, str]]:
     """The command line of one case."""
     family = changes.get("model_type", "qwen3")
-    config = {"model_type": family, **(SMALL if device == "cpu" else LARGE), "max_position_embeddings": 512, "tie_word_embeddings": True}
+    config = {
+        "model_type": family,
+        **(SMALL if device == "cpu" else LARGE),
+        "max_position_embeddings": 512,
+        "tie_word_embeddings": True,
+    }
     config = {key: value for key, value in config.items() if family != "nanochat" or key != "head_dim"}
-    found = {**QUIET, **{key: value for key, value in changes.items() if key != "model_type"}, "output_dir": str(folder)}
+    found = {
+        **QUIET,
+        **{key: value for key, value in changes.items() if key != "model_type"},
+        "output_dir": str(folder),
+    }
     if device == "cuda":
         found |= {"use_cpu": "false", "per_device_train_batch_size": "64"}
     if trainer == "grpo":
@@ -80,22 +111,43 @@ def measure(trainer: str, configuration: str, changes: dict[str, str], device: s
         "--main_process_port",
         "0",
     ]
-    words += [str(ROOT / "benchmarks/memory_worker.py"), str(folder / "measured.json"), trainer, str(ROOT / f"recipes/debug/{trainer}.yaml")]
+    words += [
+        str(ROOT / "benchmarks/memory_worker.py"),
+        str(folder / "measured.json"),
+        trainer,
+        str(ROOT / f"recipes/debug/{trainer}.yaml"),
+    ]
     words += [word for key, value in given for word in (f"--{key}", value)]
-    environ = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", **({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {})}
+    environ = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        **({"CUDA_VISIBLE_DEVICES": ""} if device == "cpu" else {}),
+    }
     done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=900)
     if not (folder / "measured.json").exists():
         raise SystemExit(f"{' '.join(words)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
     measured = json.loads((folder / "measured.json").read_text())
     lengths = (
-        {"row_tokens": measured["row"]} if trainer == "sft" else {"prompt_tokens": measured["prompt"], "completion_tokens": measured["completion"]}
+        {"row_tokens": measured["row"]}
+        if trainer == "sft"
+        else {"prompt_tokens": measured["prompt"], "completion_tokens": measured["completion"]}
     )
     options = Options(
-        str(config), processes=processes, shape_of=str(folder / "run/initial_model"), gpu="cpu" if device == "cpu" else "h100", **lengths
+        str(config),
+        processes=processes,
+        shape_of=str(folder / "run/initial_model"),
+        gpu="cpu" if device == "cpu" else "h100",
+        **lengths,
     )
     given = [(key, value) for key, value in given if key != "resume"]
     found = plan(ROOT / f"recipes/debug/{trainer}.yaml", given, options)
-    return {"predicted": found.memory.allocated, "measured": measured["peak"], "parts": dict(found.memory.parts), "phase": found.memory.worst}
+    return {
+        "predicted": found.memory.allocated,
+        "measured": measured["peak"],
+        "parts": dict(found.memory.parts),
+        "phase": found.memory.worst,
+    }
 
 
 def main() -> None:
@@ -108,12 +160,19 @@ def main() -> None:
     print("| run | predicted MiB | measured MiB | ratio |\n|---|---|---|---|", flush=True)
     found = {}
     for name, (trainer, configuration, changes) in CASES.items():
-        if (given.only and not any(word in name for word in given.only)) or (given.device == "cuda" and configuration != "cpu"):
+        if (given.only and not any(word in name for word in given.only)) or (
+            given.device == "cuda" and configuration != "cpu"
+        ):
             continue
         with tempfile.TemporaryDirectory() as folder:
-            one = measure(trainer, "single_gpu" if given.device == "cuda" else configuration, changes, given.device, Path(folder))
+            one = measure(
+                trainer, "single_gpu" if given.device == "cuda" else configuration, changes, given.device, Path(folder)
+            )
         found[name] = {**one, "ratio": one["predicted"] / one["measured"]}
-        print(f"| {name} | {one['predicted'] / 2**20:.1f} | {one['measured'] / 2**20:.1f} | {found[name]['ratio']:.3f} |", flush=True)
+        print(
+            f"| {name} | {one['predicted'] / 2**20:.1f} | {one['measured'] / 2**20:.1f} | {found[name]['ratio']:.3f} |",
+            flush=True,
+        )
     if given.json:
         given.json.write_text(json.dumps({"device": given.device, "cases": found}, indent=2) + "\n")
 

@@ -14,7 +14,9 @@ from transformers import Trainer
 from trl import GRPOTrainer
 
 SEEN = {"prompt": 0, "completion": 0, "row": 0}
-HELD: list[tuple[int, int]] = []  # time, bytes of all tensors: what was allocated where the profiler does not look (loading in threads)
+HELD: list[
+    tuple[int, int]
+] = []  # time, bytes of all tensors: what was allocated where the profiler does not look (loading in threads)
 
 
 def watch() -> None:
@@ -49,7 +51,11 @@ def held() -> int:
 
 def peak_of(watched: profile) -> int:
     """The highest running sum of what the CPU allocator reported, with what it did not see."""
-    events = sorted((event.start_ns(), event.nbytes()) for event in watched.profiler.kineto_results.events() if event.name() == "[memory]")
+    events = sorted(
+        (event.start_ns(), event.nbytes())
+        for event in watched.profiler.kineto_results.events()
+        if event.name() == "[memory]"
+    )
     sums = list(accumulate(size for _, size in events))
     when, total = HELD[0]
     then = next((value for (at, _), value in zip(reversed(events), reversed(sums), strict=True) if at <= when), 0)
@@ -64,7 +70,11 @@ def main() -> None:
     watch()
     from ratchet import commands
 
-    watched = None if torch.cuda.is_available() else profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=False)
+    watched = (
+        None
+        if torch.cuda.is_available()
+        else profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=False)
+    )
     if watched:
         watched.start()
     try:
@@ -75,7 +85,9 @@ def main() -> None:
     if watched:
         watched.stop()
     if os.environ.get("RANK", "0") == "0":
-        out.write_text(json.dumps({"peak": peak_of(watched) if watched else torch.cuda.max_memory_allocated(), **SEEN}))
+        out.write_text(
+            json.dumps({"peak": peak_of(watched) if watched else torch.cuda.max_memory_allocated(), **SEEN})
+        )
 
 
 if __name__ == "__main__":

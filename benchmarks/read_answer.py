@@ -10,7 +10,7 @@ import random
 import statistics
 import time
 
-from ratchet.tasks.aquarat import AquaRat, extract_answer
+from ratchet.tasks.aquarat.task import AquaRat, extract_answer
 
 ROUNDS, BATCH = 7, 128
 
@@ -47,7 +47,9 @@ def peer():
         return None
 
     def reward(text: str, options: list[str]) -> None:
-        accuracy_reward([[{"role": "assistant", "content": text.replace("Answer: ", "Answer: \\boxed{") + "}"}]], ["\\boxed{C}"])
+        accuracy_reward(
+            [[{"role": "assistant", "content": text.replace("Answer: ", "Answer: \\boxed{") + "}"}]], ["\\boxed{C}"]
+        )
 
     try:
         reward("Answer: C", [])
@@ -69,7 +71,9 @@ def main() -> None:
         print(line)
     for name, unit in (("nested braces", "\\boxed{"), ("repeated tags", "<answer>"), ("spaces", " ")):
         text = unit * (100_000 // len(unit))
-        print(f"100,000 characters of {name:<14} {seconds_each(extract_answer, [(text, ['A)1', 'B)2'])]) * 1e3:.2f} ms")
+        print(
+            f"100,000 characters of {name:<14} {seconds_each(extract_answer, [(text, ['A)1', 'B)2'])]) * 1e3:.2f} ms"
+        )
 
 
 if __name__ == "__main__":

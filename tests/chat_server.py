@@ -46,7 +46,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path != "/v1/models":
             return self.send(b"{}", 404)
-        return self.send(json.dumps({"object": "list", "data": [{"id": name, "object": "model"} for name in self.server.chat.models]}).encode())
+        return self.send(
+            json.dumps(
+                {"object": "list", "data": [{"id": name, "object": "model"} for name in self.server.chat.models]}
+            ).encode()
+        )
 
     def do_POST(self) -> None:
         chat = self.server.chat
@@ -69,21 +73,35 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
         if body["model"] not in chat.models:
-            return self.send(json.dumps({"error": {"message": f"The model `{body['model']}` does not exist."}}).encode(), 404)
+            return self.send(
+                json.dumps({"error": {"message": f"The model `{body['model']}` does not exist."}}).encode(), 404
+            )
         chat.requests.append(body)
         text = chat.answer(body["messages"])
         if body.get("stream"):
             return self.send(_streamed(body["model"], text), kind="text/event-stream")
-        return self.send(json.dumps(_answer(body["model"], {"message": {"role": "assistant", "content": text}})).encode())
+        return self.send(
+            json.dumps(_answer(body["model"], {"message": {"role": "assistant", "content": text}})).encode()
+        )
 
 
 def _answer(model: str, choice: dict, kind: str = "chat.completion") -> dict:
     usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
-    return {"id": "1", "object": kind, "created": 0, "model": model, "choices": [{"index": 0, "finish_reason": "stop", **choice}], "usage": usage}
+    return {
+        "id": "1",
+        "object": kind,
+        "created": 0,
+        "model": model,
+        "choices": [{"index": 0, "finish_reason": "stop", **choice}],
+        "usage": usage,
+    }
 
 
 def _streamed(model: str, text: str | None) -> bytes:
     chunk = "chat.completion.chunk"
-    parts = [{"delta": {"role": "assistant", "content": text}, "finish_reason": None}, {"delta": {}, "finish_reason": "stop"}]
+    parts = [
+        {"delta": {"role": "assistant", "content": text}, "finish_reason": None},
+        {"delta": {}, "finish_reason": "stop"},
+    ]
     lines = [f"data: {json.dumps(_answer(model, part, chunk))}\n\n" for part in parts]
     return "".join([*lines, "data: [DONE]\n\n"]).encode()

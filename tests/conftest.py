@@ -21,7 +21,7 @@ if WORKER:  # each keeps to a core of its own
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 DATA = Path(os.environ.get("RATCHET_DATA_DIR") or ROOT.parent / "shared" / "data")
 
-collect_ignore = ["training/async_on_cpu.py", "training/vllm_on_cpu.py"]  # scripts, which tests start
+collect_ignore = ["training/trainers/async_on_cpu.py", "training/vllm_on_cpu.py"]  # scripts, which tests start
 
 
 @pytest.fixture(scope="session")
@@ -38,7 +38,9 @@ def dakota_folder() -> Path:
     """The published Dakota rows; they are not part of the project."""
     folder = DATA / "dakota"
     if not (folder / "grammar_tasks_easy.jsonl").is_file():
-        pytest.skip(f"no Dakota data: {folder}/grammar_tasks_easy.jsonl is absent (name its parent folder in RATCHET_DATA_DIR)")
+        pytest.skip(
+            f"no Dakota data: {folder}/grammar_tasks_easy.jsonl is absent (name its parent folder in RATCHET_DATA_DIR)"
+        )
     return folder
 
 
@@ -71,17 +73,33 @@ def demo(tmp_path_factory) -> Demo:
     with FileLock(place.with_suffix(".lock")):
         if not said.exists():
             place.mkdir()
-            done = _runner(place)("scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="1" if WORKER else "2")
+            done = _runner(place)(
+                "scripts/grpo.py", "recipes/demo.yaml", launch="cpu", OMP_NUM_THREADS="1" if WORKER else "2"
+            )
             said.write_text(done.stdout)
     return Demo(place / "outputs/demo", said.read_text())
 
 
-def finish(words: Sequence[str], folder: Path, timeout: int, stdin: str | None = None, **environ: str) -> subprocess.CompletedProcess:
+def finish(
+    words: Sequence[str], folder: Path, timeout: int, stdin: str | None = None, **environ: str
+) -> subprocess.CompletedProcess:
     """Run a command to its end. One that takes too long is killed with all that it started, which would slow every later test."""
     # A process that hangs leaves by itself before that, and says where it was.
-    env = {"RATCHET_FAULTS__HANG_TIMEOUT": str(timeout / 3), **os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    env = {
+        "RATCHET_FAULTS__HANG_TIMEOUT": str(timeout / 3),
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+    }
     process = subprocess.Popen(
-        words, cwd=folder, env={**env, **environ}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        words,
+        cwd=folder,
+        env={**env, **environ},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         stdout, stderr = process.communicate(stdin, timeout=timeout)
@@ -127,8 +145,19 @@ def _runner(tmp_path: Path):
             return _warm(paths, tmp_path, code, timeout)
         start = [sys.executable]
         if launch:
-            start = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / "accelerate_configs" / f"{launch}.yaml")]
-            start += ["--main_process_port", "0", *(["--num_processes", str(processes)] if processes else []), *options]
+            start = [
+                sys.executable,
+                "-m",
+                "accelerate.commands.launch",
+                "--config_file",
+                str(ROOT / "accelerate_configs" / f"{launch}.yaml"),
+            ]
+            start += [
+                "--main_process_port",
+                "0",
+                *(["--num_processes", str(processes)] if processes else []),
+                *options,
+            ]
         done = finish([*start, *paths], tmp_path, timeout, stdin, **environ)
         assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
         return done

@@ -49,11 +49,17 @@ class Hub:
     def create(self, body: dict) -> tuple[int, Any]:
         name = f"{body.get('organization') or 'me'}/{body['name']}"
         if not name.startswith("me/"):
-            return 403, {"error": f'You don\'t have the rights to create a model under the namespace "{name.split("/")[0]}"'}
+            return 403, {
+                "error": f'You don\'t have the rights to create a model under the namespace "{name.split("/")[0]}"'
+            }
         known = name in self.branches
         self.branches.setdefault(name, {"main": {".gitattributes": b""}})
         self.private.setdefault(name, bool(body.get("private")) or body.get("visibility") == "private")
-        return (409, {"error": "You already created this model repo", "url": f"{self.url}/{name}"}) if known else (200, {"url": f"{self.url}/{name}"})
+        return (
+            (409, {"error": "You already created this model repo", "url": f"{self.url}/{name}"})
+            if known
+            else (200, {"url": f"{self.url}/{name}"})
+        )
 
     def commit(self, name: str, branch: str, lines: bytes) -> dict[str, Any]:
         files = self.branches[name][branch]
@@ -69,7 +75,13 @@ class Hub:
             elif entry["key"] == "deletedFile":
                 files.pop(value["path"], None)
         oid = _id(lines)
-        return {"success": True, "commitOid": oid, "commitUrl": f"{self.url}/{name}/commit/{oid}", "hookOutput": "", "pullRequestUrl": None}
+        return {
+            "success": True,
+            "commitOid": oid,
+            "commitUrl": f"{self.url}/{name}/commit/{oid}",
+            "hookOutput": "",
+            "pullRequestUrl": None,
+        }
 
 
 def card_errors(text: str) -> list[str]:
@@ -78,7 +90,11 @@ def card_errors(text: str) -> list[str]:
     data = yaml.safe_load(found[1]) if found else None
     if not isinstance(data, dict):
         return ["the card has no metadata"]
-    errors = [f'"{key}" must be a string' for key in ("library_name", "pipeline_tag") if not isinstance(data.get(key, ""), str)]
+    errors = [
+        f'"{key}" must be a string'
+        for key in ("library_name", "pipeline_tag")
+        if not isinstance(data.get(key, ""), str)
+    ]
     for model in data.get("model-index") or []:
         if not model.get("name"):
             errors.append('"model-index[0].name" is required')
@@ -134,26 +150,52 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(found, status)
         if path == "/api/validate-yaml":
             errors = card_errors(json.loads(body)["content"])
-            return self.answer({"errors": [{"message": error} for error in errors], "warnings": []}, 400 if errors else 200)
+            return self.answer(
+                {"errors": [{"message": error} for error in errors], "warnings": []}, 400 if errors else 200
+            )
         if path == "/api/jobs/me":
             hub.jobs.append(json.loads(body))
-            made = {"id": str(len(hub.jobs)), "createdAt": "2026-01-01T00:00:00.000Z", "owner": {"id": "1", "name": "me", "type": "user"}}
+            made = {
+                "id": str(len(hub.jobs)),
+                "createdAt": "2026-01-01T00:00:00.000Z",
+                "owner": {"id": "1", "name": "me", "type": "user"},
+            }
             if hub.carry_out is not None:
                 hub.outcomes[made["id"]] = hub.carry_out(hub.jobs[-1])
-            return self.answer({**made, "status": {"stage": "RUNNING"}, **hub.jobs[-1], "environment": {}, "secrets": {}})
+            return self.answer(
+                {**made, "status": {"stage": "RUNNING"}, **hub.jobs[-1], "environment": {}, "secrets": {}}
+            )
         if found := re.fullmatch(r"/api/jobs/me/(\d+)(/logs)?", path):
             status, log = hub.outcomes[found[1]]
             if found[2]:
-                events = "".join(f"data: {json.dumps({'timestamp': str(i), 'data': line})}\n\n" for i, line in enumerate(log.splitlines()))
+                events = "".join(
+                    f"data: {json.dumps({'timestamp': str(i), 'data': line})}\n\n"
+                    for i, line in enumerate(log.splitlines())
+                )
                 return self.answer(events.encode(), Content_Type="text/event-stream")
-            made = {"id": found[1], "createdAt": "2026-01-01T00:00:00.000Z", "owner": {"id": "1", "name": "me", "type": "user"}}
+            made = {
+                "id": found[1],
+                "createdAt": "2026-01-01T00:00:00.000Z",
+                "owner": {"id": "1", "name": "me", "type": "user"},
+            }
             stage = "ERROR" if status else "COMPLETED"
-            return self.answer({**made, "status": {"stage": stage, "message": None}, **hub.jobs[int(found[1]) - 1], "environment": {}, "secrets": {}})
+            return self.answer(
+                {
+                    **made,
+                    "status": {"stage": stage, "message": None},
+                    **hub.jobs[int(found[1]) - 1],
+                    "environment": {},
+                    "secrets": {},
+                }
+            )
         if path == "/api/whoami-v2":
             return self.answer({"type": "user", "name": "me", "orgs": [], "auth": {"accessToken": {"role": "write"}}})
         if path.endswith(".git/info/lfs/objects/batch"):
             actions = {"actions": {"upload": {"href": f"{hub.url}/_lfs", "header": {}}}}
-            objects = [{**entry, "authenticated": True, **({} if entry["oid"] in hub.blobs else actions)} for entry in json.loads(body)["objects"]]
+            objects = [
+                {**entry, "authenticated": True, **({} if entry["oid"] in hub.blobs else actions)}
+                for entry in json.loads(body)["objects"]
+            ]
             return self.answer({"transfer": "basic", "objects": objects})
         if path == "/_lfs":
             hub.blobs[hashlib.sha256(body).hexdigest()] = body
@@ -191,7 +233,11 @@ class _Handler(BaseHTTPRequestHandler):
         files = branches[branch]
         if verb == "preupload":
             modes = [
-                {"path": f["path"], "uploadMode": "lfs" if f["path"].endswith(LARGE) else "regular", "shouldIgnore": False}
+                {
+                    "path": f["path"],
+                    "uploadMode": "lfs" if f["path"].endswith(LARGE) else "regular",
+                    "shouldIgnore": False,
+                }
                 for f in json.loads(body)["files"]
             ]
             return self.answer({"files": modes})
@@ -199,13 +245,34 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(hub.commit(name, branch, body))
         if verb == "refs":
             return self.answer(
-                {"branches": [{"name": b, "ref": f"refs/heads/{b}", "targetCommit": _id(b.encode())} for b in branches], "tags": [], "converts": []}
+                {
+                    "branches": [
+                        {"name": b, "ref": f"refs/heads/{b}", "targetCommit": _id(b.encode())} for b in branches
+                    ],
+                    "tags": [],
+                    "converts": [],
+                }
             )
         if verb == "tree":
-            return self.answer([{"type": "file", "path": path, "size": len(data), "oid": _id(data)} for path, data in sorted(files.items())])
+            return self.answer(
+                [
+                    {"type": "file", "path": path, "size": len(data), "oid": _id(data)}
+                    for path, data in sorted(files.items())
+                ]
+            )
         siblings = [{"rfilename": path, "size": len(data)} for path, data in sorted(files.items())]
         commit = _id(f"{name}{branch}".encode())
-        return self.answer({"_id": "0", "id": name, "modelId": name, "sha": commit, "private": hub.private[name], "tags": [], "siblings": siblings})
+        return self.answer(
+            {
+                "_id": "0",
+                "id": name,
+                "modelId": name,
+                "sha": commit,
+                "private": hub.private[name],
+                "tags": [],
+                "siblings": siblings,
+            }
+        )
 
     do_GET = do_POST = do_PUT = do_HEAD = handle_any
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from ratchet.errors import UserError
 from ratchet.recipe import load_recipe
 from ratchet.tasks import Split
-from ratchet.tasks.aquarat import AquaRat
-from ratchet.tasks.dakota import Dakota
+from ratchet.tasks.aquarat.task import AquaRat
+from ratchet.tasks.dakota.task import Dakota
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "recipes").rglob("*.yaml"))]
@@ -61,7 +61,9 @@ def test_a_recipe_with_a_line_spoilt_is_refused_in_words(text, at, odd, value):
     lines = text.splitlines()
     line = lines[at % len(lines)]
     lines[at % len(lines)] = f"{line.split(':')[0]}: {odd}" if value else odd + line
-    found = loaded(lambda path: load_recipe(path, environ={}), "\n".join(lines).encode(errors="surrogatepass"), "recipe.yaml")
+    found = loaded(
+        lambda path: load_recipe(path, environ={}), "\n".join(lines).encode(errors="surrogatepass"), "recipe.yaml"
+    )
     assert isinstance(found, UserError) or found.task is not None
 
 
@@ -82,7 +84,13 @@ def test_rows_of_any_values_and_bytes_are_kept_or_said(key, value, more):
 @given(st.sampled_from(["prompt", "answer", "info"]), VALUES, st.binary(max_size=40))
 @SLOW
 def test_dakota_rows_of_any_values_and_bytes_are_kept_or_said(key, value, more):
-    info = {"task_type": "word_translation", "rule_id": "grammar_p10_r1", "rule_type": "morphology", "dakota_text": "x", "difficulty": "easy"}
+    info = {
+        "task_type": "word_translation",
+        "rule_id": "grammar_p10_r1",
+        "rule_type": "morphology",
+        "dakota_text": "x",
+        "difficulty": "easy",
+    }
     row = {"prompt": "Translate this Dakota sentence to English:\n\nwikćemna", "answer": "ten", "info": info}
     data = json.dumps({**row, key: value}).encode() + b"\n" + more
     found = loaded(lambda path: Dakota(source=str(path.parent)).load("train"), data, "grammar_tasks_easy.jsonl")

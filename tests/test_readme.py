@@ -16,7 +16,9 @@ def block(language: str, holds: str = "") -> str:
 
 def test_the_task_of_ones_own_trains(script, tmp_path):
     (tmp_path / "my_task.py").write_text(block("python", "class Reverse"), encoding="utf-8")
-    (tmp_path / "my_recipe.yaml").write_text(block("yaml").replace("extends: recipes", f"extends: {ROOT}/recipes"), encoding="utf-8")
+    (tmp_path / "my_recipe.yaml").write_text(
+        block("yaml").replace("extends: recipes", f"extends: {ROOT}/recipes"), encoding="utf-8"
+    )
     done = script("scripts/grpo.py", "my_recipe.yaml", "--max_steps", "2")
     assert "on reverse" in done.stdout
     assert json.loads((tmp_path / "outputs/my_recipe/result.json").read_text())["after"]["n"] == 64
@@ -48,17 +50,25 @@ def test_every_page_that_is_named_is_there_and_every_page_is_named():
 
 
 def test_every_file_that_the_pages_name_is_there():
-    named = re.findall(r"\b((?:recipes|scripts|accelerate_configs|src|benchmarks)/[\w./]+\.(?:yaml|py))", "".join(PAGES.values()))
+    named = re.findall(
+        r"\b((?:recipes|scripts|accelerate_configs|src|benchmarks)/[\w./]+\.(?:yaml|py))", "".join(PAGES.values())
+    )
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
 def test_every_option_of_a_launch_or_a_plan_that_is_shown_is_one():
-    from ratchet.launch.command import OPTIONS
+    from ratchet.launch.places import OPTIONS
     from ratchet.operations import PLANNING
     from ratchet.recipe import trl_fields
 
     known = {"launch": {*OPTIONS}, "plan": {*PLANNING, "json"}}
-    shown = [(name, line) for text in (README, *PAGES.values()) for name in known for line in text.splitlines() if f"scripts/{name}.py" in line]
+    shown = [
+        (name, line)
+        for text in (README, *PAGES.values())
+        for name in known
+        for line in text.splitlines()
+        if f"scripts/{name}.py" in line
+    ]
     assert len(shown) > 20
     for name, line in shown:
         for command in re.findall(rf"scripts/{name}\.py([^`|]*)", line):

@@ -10,12 +10,17 @@ from ratchet.recipe import load_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
-CONFIGS = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted((ROOT / "accelerate_configs").glob("*.yaml"))}
+CONFIGS = {
+    path.stem: yaml.safe_load(path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "accelerate_configs").glob("*.yaml"))
+}
 HEADER = ("Purpose", "Hardware", "Launch", "Runs with", "Time", "Expect")
 
 
 def header(path: Path) -> dict[str, str]:
-    return dict(re.findall(r"^# ([A-Z][a-z ]+): +(.+)$", path.read_text(encoding="utf-8").split("\n\n")[0], re.MULTILINE))
+    return dict(
+        re.findall(r"^# ([A-Z][a-z ]+): +(.+)$", path.read_text(encoding="utf-8").split("\n\n")[0], re.MULTILINE)
+    )
 
 
 def launches():
@@ -73,11 +78,17 @@ def test_parses_under_the_installed_trl(path, tmp_path, recwarn):
     assert arguments.learning_rate == recipe.get("learning_rate")
     if model.use_peft:
         assert get_peft_config(model).r == recipe.get("lora_r")
-    ours = [str(w.message) for w in recwarn.list if "deprecated" in str(w.message) and any(f"`{key}`" in str(w.message) for key in recipe.values)]
+    ours = [
+        str(w.message)
+        for w in recwarn.list
+        if "deprecated" in str(w.message) and any(f"`{key}`" in str(w.message) for key in recipe.values)
+    ]
     assert ours == []
 
 
-@pytest.mark.parametrize("path", [p for p in RECIPES if load_recipe(p, environ={"WORLD_SIZE": "8"}).trainer == "grpo"], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", [p for p in RECIPES if load_recipe(p, environ={"WORLD_SIZE": "8"}).trainer == "grpo"], ids=lambda p: p.stem
+)
 def test_sampling_is_what_the_gradient_assumes(path):
     recipe = load_recipe(path, environ={"WORLD_SIZE": "8"})
     assert (recipe.get("temperature"), recipe.get("top_p"), recipe.get("top_k")) == (1.0, 1.0, 0)
@@ -90,4 +101,7 @@ def test_accelerate_knows_every_key_of_a_configuration(name):
     loaded = load_config_from_file(str(ROOT / "accelerate_configs" / f"{name}.yaml"))
     assert loaded.num_processes == CONFIGS[name]["num_processes"]
     assert "gradient_accumulation_steps" not in (CONFIGS[name].get("deepspeed_config") or {})
-    assert "# Launch: accelerate launch --config_file accelerate_configs/" + name in (ROOT / "accelerate_configs" / f"{name}.yaml").read_text()
+    assert (
+        "# Launch: accelerate launch --config_file accelerate_configs/" + name
+        in (ROOT / "accelerate_configs" / f"{name}.yaml").read_text()
+    )

@@ -1,13 +1,13 @@
 """The published Dakota rows as they are, faults and all: prompts with their gloss lines, placeholders, every type.
 
-For auditing a reward on what it was trained on; ``ratchet.tasks.dakota`` cleans the same rows.
+For auditing a reward on what it was trained on; ``ratchet.tasks.dakota.task`` cleans the same rows.
 """
 
 from dataclasses import dataclass
 
 from ratchet.tasks import Split, Task
-from ratchet.tasks.dakota import Dakota
-from ratchet.tasks.dakota_rows import published
+from ratchet.tasks.dakota.rows import published
+from ratchet.tasks.dakota.task import Dakota
 
 
 @dataclass
@@ -47,4 +47,6 @@ class DakotaAsPublished(Task):
         return row["answer"]
 
     def grade(self, completion, row):
-        return self._grader.grade(completion, {"prompt": row["question"], "answer": row["answer"], "info": row["info"]})
+        return self._grader.grade(
+            completion, {"prompt": row["question"], "answer": row["answer"], "info": row["info"]}
+        )

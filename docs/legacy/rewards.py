@@ -29,7 +29,9 @@ def nanochat_aquarat(completions: Sequence[str], correct: Sequence[str], **colum
 nanochat_aquarat.range = (0.0, 1.1)
 
 
-def dakota_additive(completions: Sequence[str], answer: Sequence[str], required_affixes: Sequence[Sequence[str]], **columns: Any) -> list[float]:
+def dakota_additive(
+    completions: Sequence[str], answer: Sequence[str], required_affixes: Sequence[Sequence[str]], **columns: Any
+) -> list[float]:
     """Dakota1890's additive composite: 0.4 exact + 0.2 letters + 0.15 pattern + 0.1 affixes + 0.15 length.
 
     Letters is the F1 of the two bags of characters; affixes is 1 where the row lists none; length is 1 up to three times

@@ -70,9 +70,9 @@ def _train(trainer: str, usage: str) -> None:
     if recipe is None:
         return
     if trainer == "sft":
-        from ratchet.training.sft import train
+        from ratchet.training.trainers.sft import train
     else:
-        from ratchet.training.grpo import train
+        from ratchet.training.trainers.grpo import train
     train(recipe, own.get("resume", "latest"), own.get("resume_anyway") == "true")
 
 
@@ -120,13 +120,25 @@ def evaluate() -> None:
     _hide_scripts()
     recipe = load_recipe(path, overrides, to_train=False)
     from ratchet.evaluation.run import run
-    from ratchet.evaluation.server import Server
+    from ratchet.inference.openai_server import Server
 
     server = None
     if "server" in options:
-        limits = {key: type(default)(_number(options, key, default, least=int(key == "concurrency"))) for key, default in ours.items()}
-        server = Server(options["server"], options.get("model", ""), **limits, key=options.get("key_variable", "OPENAI_API_KEY"))
-    run(recipe, options.get("compare"), _path(options, "output"), _path(options, "completions"), server, options.get("publish"))
+        limits = {
+            key: type(default)(_number(options, key, default, least=int(key == "concurrency")))
+            for key, default in ours.items()
+        }
+        server = Server(
+            options["server"], options.get("model", ""), **limits, key=options.get("key_variable", "OPENAI_API_KEY")
+        )
+    run(
+        recipe,
+        options.get("compare"),
+        _path(options, "output"),
+        _path(options, "completions"),
+        server,
+        options.get("publish"),
+    )
 
 
 @command
@@ -145,8 +157,8 @@ def lighteval() -> int:
     _need_values(options, ("model", "task", "tasks", "split"))
     overrides += [("evaluation.split", options["split"])] if "split" in options else []
     _hide_scripts()
-    from ratchet.lighteval.command import run
-    from ratchet.policy import recipe_of
+    from ratchet.inference.policy import recipe_of
+    from ratchet.integrations.lighteval.run import run
 
     if path.endswith((".yaml", ".yml")):
         recipe = load_recipe(path, overrides, to_train=False)
@@ -179,7 +191,7 @@ def audit() -> int:
             raise UserError("name a recipe")
         return 0
     recipe = load_recipe(path, overrides, to_train=False)
-    from ratchet.audit.command import run
+    from ratchet.audit.run import run
 
     return run(recipe, options)
 
@@ -228,8 +240,8 @@ def chat() -> None:
     _need_values(options, ("task", "row", "split"))
     temperature = _number(options, "temperature", 0.0)
     longest = int(_number(options, "max_new_tokens", 1, least=1)) if "max_new_tokens" in options else None
-    from ratchet.chat import browse, talk
-    from ratchet.policy import Policy, recipe_of
+    from ratchet.inference.chat import browse, talk
+    from ratchet.inference.policy import Policy, recipe_of
     from ratchet.runtime import quiet
 
     rows = bool({"task", "row", "split"} & options.keys())
@@ -248,16 +260,27 @@ def report() -> None:
     """Draw a page about a run (report.html, with report.md beside it), finished or still going on; with --compare, one about several."""
     parser = argparse.ArgumentParser(prog="report.py", description=report.__doc__)
     parser.add_argument("run", type=Path, help="the run's output_dir")
-    parser.add_argument("--compare", nargs="+", type=Path, default=[], metavar="RUN", help="other runs, drawn beside it in comparison.html")
-    parser.add_argument("--output", type=Path, metavar="FILE.html", help="where the page goes, in the place of the run's folder")
-    parser.add_argument("--loss-slice", action="store_true", help="first measure the loss around the saved model (loads it)")
+    parser.add_argument(
+        "--compare",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="RUN",
+        help="other runs, drawn beside it in comparison.html",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE.html", help="where the page goes, in the place of the run's folder"
+    )
+    parser.add_argument(
+        "--loss-slice", action="store_true", help="first measure the loss around the saved model (loads it)"
+    )
     given = parser.parse_args()
     if given.output is not None and given.output.suffix != ".html":
         raise UserError(f"--output takes the name of a page, as in --output page.html; it is {given.output}")
-    from ratchet.report.command import compare, write
+    from ratchet.reporting.page.write import compare, write
 
     if given.loss_slice:
-        from ratchet.evaluation.loss_slice import measure
+        from ratchet.diagnostics.loss_slice import measure
 
         measure(given.run)
     page = compare([given.run, *given.compare], given.output) if given.compare else write(given.run, given.output)
@@ -270,12 +293,20 @@ def checkpoints() -> int:
     parser = argparse.ArgumentParser(prog="checkpoints.py", description=checkpoints.__doc__)
     parser.add_argument("what", choices=("list", "verify", "prune"))
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's output_dir")
-    parser.add_argument("--keep", type=int, default=1, metavar="N", help="prune: the newest N stay (1), and always the best and the newest whole one")
-    parser.add_argument("--keep-every", type=int, metavar="STEPS", help="prune: those whose step is a multiple of it stay too")
+    parser.add_argument(
+        "--keep",
+        type=int,
+        default=1,
+        metavar="N",
+        help="prune: the newest N stay (1), and always the best and the newest whole one",
+    )
+    parser.add_argument(
+        "--keep-every", type=int, metavar="STEPS", help="prune: those whose step is a multiple of it stay too"
+    )
     given = parser.parse_args()
     if given.keep < 1 or (given.keep_every is not None and given.keep_every < 1):
         raise UserError("--keep and --keep-every take numbers from 1 on")
-    from ratchet.checkpoints import command as page
+    from ratchet.checkpoints import manage as page
 
     if given.what == "list":
         print(page.table(given.run))
@@ -292,7 +323,13 @@ def checkpoints() -> int:
 def results() -> None:
     """Every evaluated checkpoint of a project in one table, with n, interval, the commonest answer's score, and the command."""
     parser = argparse.ArgumentParser(prog="results.py", description=results.__doc__)
-    parser.add_argument("folders", nargs="*", type=Path, default=[Path("outputs")], help="runs, or folders of runs and evaluations (outputs)")
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        type=Path,
+        default=[Path("outputs")],
+        help="runs, or folders of runs and evaluations (outputs)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write them as JSON too")
     given = parser.parse_args()
     from ratchet.evaluation.results import as_dicts, table
@@ -311,11 +348,15 @@ def push() -> None:
     parser = argparse.ArgumentParser(prog="push.py", description=push.__doc__)
     parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's output_dir")
     parser.add_argument("--repo", metavar="OWNER/NAME", help="in the place of the recipe's hub_model_id")
-    parser.add_argument("--public", action="store_true", help="a new repository is public; without it it is what hub_private_repo says, else private")
+    parser.add_argument(
+        "--public",
+        action="store_true",
+        help="a new repository is public; without it it is what hub_private_repo says, else private",
+    )
     parser.add_argument("--completions", action="store_true", help="also what the model wrote")
     parser.add_argument("--dry-run", action="store_true", help="print what would be pushed")
     given = parser.parse_args()
-    from ratchet.hub.command import publish
+    from ratchet.hub.push import publish
 
     for line in publish(given.run, given.repo, False if given.public else None, given.completions, given.dry_run):
         print(line, flush=True)
@@ -326,7 +367,9 @@ def torture() -> int:
     """Hurt real training runs in every way that is known here, let them go on, and compare them with one that was left alone;
     exit code 1 if a number differs. Needs a CPU, and root for the full disk."""
     parser = argparse.ArgumentParser(prog="torture.py", description=torture.__doc__)
-    parser.add_argument("folder", type=Path, help="an empty folder, where the runs are made; those that went wrong stay there")
+    parser.add_argument(
+        "folder", type=Path, help="an empty folder, where the runs are made; those that went wrong stay there"
+    )
     parser.add_argument("--kills", type=int, default=50, help="rounds of SIGKILL at a random moment (50)")
     parser.add_argument("--rounds", type=int, default=20, help="rounds of every other fault (20)")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2], choices=(1, 2))
@@ -335,10 +378,12 @@ def torture() -> int:
     given = parser.parse_args()
     if given.folder.exists() and any(given.folder.iterdir()):
         raise UserError(f"{given.folder} is not empty; name another")
-    from ratchet.torture.command import run
+    from ratchet.torture.rounds import run
 
     root = Path(sys.argv[0]).resolve().parents[1]
-    return int(not run(root, given.folder.resolve(), given.kills, given.rounds, given.processes, given.faults, given.seed))
+    return int(
+        not run(root, given.folder.resolve(), given.kills, given.rounds, given.processes, given.faults, given.seed)
+    )
 
 
 @command

@@ -63,7 +63,11 @@ def size_text(size: float) -> str:
     >>> size_text(300), size_text(11 * 2**20), size_text(3.2 * 2**30)
     ('0.3 KiB', '11.0 MiB', '3.2 GiB')
     """
-    unit, name = next((unit, name) for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")) if size >= unit or name == "KiB")
+    unit, name = next(
+        (unit, name)
+        for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+        if size >= unit or name == "KiB"
+    )
     return f"{size / unit:.1f} {name}"
 
 
@@ -107,7 +111,9 @@ def alone(path: Path, what: str, option: str) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "another process"
             file.close()
-            raise UserError(f"{what} is in use by {holder}; wait for it, stop it, or name another with {option}") from None
+            raise UserError(
+                f"{what} is in use by {holder}; wait for it, stop it, or name another with {option}"
+            ) from None
         if path.exists() and os.fstat(file.fileno()).st_ino == path.stat().st_ino:
             break
         file.close()  # its last holder took the file away in this moment

@@ -31,7 +31,12 @@ def _check_options(overrides: Sequence[tuple[str, str]], own: Collection[str]) -
 
     for name, _ in overrides:
         near = difflib.get_close_matches(name, own, n=1, cutoff=0.75)
-        if near and "." not in name and name not in OWN_FIELDS and not any(name in trl_fields(trainer) for trainer in ("sft", "grpo")):
+        if (
+            near
+            and "." not in name
+            and name not in OWN_FIELDS
+            and not any(name in trl_fields(trainer) for trainer in ("sft", "grpo"))
+        ):
             raise UserError(f"unknown option --{name.replace('_', '-')}; did you mean --{near[0].replace('_', '-')}?")
 
 
@@ -66,9 +71,9 @@ def plan() -> int:
         if path is None and "help" not in options:
             raise UserError("name a recipe")
         return 0
-    from ratchet.plan.command import as_dict
-    from ratchet.plan.command import plan as make
     from ratchet.plan.page import page
+    from ratchet.plan.plan import as_dict
+    from ratchet.plan.plan import plan as make
 
     _need_values(options, PLANNING)
     _check_options(overrides, PLANNING)
@@ -84,10 +89,12 @@ def plan() -> int:
 
 def planning(options: dict[str, str]) -> Any:
     """``plan.command.Options`` from a command line's."""
-    from ratchet.plan.command import Options
+    from ratchet.plan.plan import Options
 
     whole = {
-        name: int(_number(options, name, 1, least=1)) for name in PLANNING if name in options and name.endswith(("nodes", "processes", "tokens"))
+        name: int(_number(options, name, 1, least=1))
+        for name in PLANNING
+        if name in options and name.endswith(("nodes", "processes", "tokens"))
     }
     return Options(
         config_file=options.get("config_file"),
@@ -110,8 +117,12 @@ def doctor() -> int:
     logins, a vLLM server; each finding with its remedy. The exit code is 1 where something would stop a run."""
     parser = argparse.ArgumentParser(prog="doctor.py", description=doctor.__doc__)
     parser.add_argument("--server", metavar="URL", help="also a vLLM server, as in http://127.0.0.1:8000")
-    parser.add_argument("--processes", type=int, default=2, metavar="N", help="that are to reach each other (2; 0 leaves it out)")
-    parser.add_argument("--output", type=Path, default=Path("outputs"), metavar="FOLDER", help="where runs are to go (outputs)")
+    parser.add_argument(
+        "--processes", type=int, default=2, metavar="N", help="that are to reach each other (2; 0 leaves it out)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("outputs"), metavar="FOLDER", help="where runs are to go (outputs)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the findings as JSON too")
     given = parser.parse_args()
     from dataclasses import asdict
@@ -149,7 +160,7 @@ def launch() -> int:
     hf-jobs   a job on the Hub: --flavor F --timeout 3h [--image IMAGE] [--source PIP_SOURCE] [--detach]
 
     Keys are read from the environment or .env, never from the command line."""
-    from ratchet.launch.command import FLAGS, OPTIONS, Asked, run
+    from ratchet.launch.places import FLAGS, OPTIONS, Asked, run
 
     path, overrides, options = split_arguments(sys.argv[1:], OPTIONS, FLAGS)
     if "help" in options or not sys.argv[1:]:
@@ -177,7 +188,9 @@ def export_prime_rl() -> int:
         None,
     )
     path, overrides, options = split_arguments(
-        [w for w in words if w != folder], ("help", "config_file", "num_processes", "older", "schema"), {"help", "older"}
+        [w for w in words if w != folder],
+        ("help", "config_file", "num_processes", "older", "schema"),
+        {"help", "older"},
     )
     if "help" in options or path is None or folder is None:
         print(export_prime_rl.__doc__)
@@ -185,8 +198,8 @@ def export_prime_rl() -> int:
             raise UserError("name a recipe, and an empty folder")
         return 0
     _need_values(options, ("config_file", "num_processes", "schema"))
-    from ratchet.launch.prime_rl_files import write
-    from ratchet.launch.run import launch_of
+    from ratchet.integrations.prime_rl.files import write
+    from ratchet.launch.request import launch_of
 
     processes = int(_number(options, "num_processes", 1, least=1)) if "num_processes" in options else None
     launch = launch_of(path, overrides, options.get("config_file"), processes, None, check=False)
@@ -198,18 +211,27 @@ def export_prime_rl() -> int:
 def watch() -> None:
     """A run in a terminal: step, reward, accuracy, lengths, tokens per second, seconds by phase, memory, disk, alarms, the end of its log."""
     parser = argparse.ArgumentParser(prog="watch.py", description=watch.__doc__)
-    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="the run's output_dir, while it goes on or when it has ended")
+    parser.add_argument(
+        "run", type=Path, metavar="RUN_DIR", help="the run's output_dir, while it goes on or when it has ended"
+    )
     parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="between looks (5)")
-    parser.add_argument("--log", type=Path, metavar="FILE", help="whose end is shown; without it the newest that a launch keeps beside the run")
+    parser.add_argument(
+        "--log",
+        type=Path,
+        metavar="FILE",
+        help="whose end is shown; without it the newest that a launch keeps beside the run",
+    )
     parser.add_argument("--tail", type=int, default=8, metavar="N", help="lines of it (8)")
     parser.add_argument("--once", action="store_true", help="draw once, as where there is no terminal")
     parser.add_argument("--lines", action="store_true", help="a line for each logged step instead, for logs")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="with --lines: for a run that has not begun")
+    parser.add_argument(
+        "--wait", type=float, default=0.0, metavar="SECONDS", help="with --lines: for a run that has not begun"
+    )
     given = parser.parse_args()
     if given.every <= 0 or given.tail < 0:
         raise UserError("--every takes seconds above 0, --tail a number from 0 on")
-    from ratchet.watch.command import follow
-    from ratchet.watch.command import watch as draw
+    from ratchet.reporting.terminal.follow import follow
+    from ratchet.reporting.terminal.follow import watch as draw
 
     if given.lines:
         follow(given.run, given.every, given.wait)

@@ -27,7 +27,9 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", message=".*(?:is_gradient_checkpointing|lr_scheduler.step|pin_memory).*")
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.|transformers\.|trl\.")
     # TRL would print prompt and completion of a row that is left out, at every step; ``training.faults`` says it once.
-    logging.getLogger("trl.trainer.grpo_trainer").addFilter(lambda record: "All reward functions returned None" not in record.getMessage())
+    logging.getLogger("trl.trainer.grpo_trainer").addFilter(
+        lambda record: "All reward functions returned None" not in record.getMessage()
+    )
     level = logging.WARNING if os.environ.get("RANK", "0") == "0" else logging.ERROR
     for name in ("transformers", "trl", "datasets", "accelerate", "DeepSpeed", "deepspeed"):
         logging.getLogger(name).setLevel(level)
@@ -90,7 +92,11 @@ def launcher() -> str:
     except (psutil.Error, AttributeError):
         return "python"
     start = next(
-        (i for i, word in enumerate(words) if Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")),
+        (
+            i
+            for i, word in enumerate(words)
+            if Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")
+        ),
         None,
     )
     end = next((i for i, word in enumerate(words) if Path(word).name == script), None)
@@ -105,10 +111,14 @@ def commit() -> str | None:
     folder = Path(ratchet.__file__).parent
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=20
+        ).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + (" with changes" if git("status", "--porcelain", "--untracked-files=no") else "")
+        return git("rev-parse", "HEAD") + (
+            " with changes" if git("status", "--porcelain", "--untracked-files=no") else ""
+        )
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -131,7 +141,10 @@ def attempt(what: str, draw: Callable[[], Any]) -> Any:
     try:
         return draw()
     except Exception as error:  # whatever is wrong with a picture
-        print(f"warning: {what} could not be drawn ({type(error).__name__}: {error}); scripts/report.py tries again", flush=True)
+        print(
+            f"warning: {what} could not be drawn ({type(error).__name__}: {error}); scripts/report.py tries again",
+            flush=True,
+        )
         return None
 
 
@@ -144,5 +157,9 @@ def nvidia_smi(*fields: str) -> list[list[str]]:
         done = subprocess.run(query, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return []
-    rows = [[part.strip() for part in line.split(",")] for line in done.stdout.splitlines()] if done.returncode == 0 else []
+    rows = (
+        [[part.strip() for part in line.split(",")] for line in done.stdout.splitlines()]
+        if done.returncode == 0
+        else []
+    )
     return [row for row in rows if len(row) == len(fields)]

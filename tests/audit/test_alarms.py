@@ -4,7 +4,11 @@ from ratchet.audit.alarms import ENOUGH, PATIENCE, Watch
 
 
 def fed(watch, count=PATIENCE, **logs):
-    return [alarm for step in range(count) for alarm in watch.logged(step, {"reward": 0.5, "reward_std": 0.4, "frac_reward_zero_std": 0.1, **logs})]
+    return [
+        alarm
+        for step in range(count)
+        for alarm in watch.logged(step, {"reward": 0.5, "reward_std": 0.4, "frac_reward_zero_std": 0.1, **logs})
+    ]
 
 
 def names(alarms):
@@ -23,7 +27,11 @@ def test_reward_flat_at_zero_is_said_once():
 
 def test_a_reward_that_is_zero_now_and_then_is_not_flat():
     watch = Watch()
-    assert [fed(watch, PATIENCE - 1, reward=0.0, reward_std=0.0), fed(watch, 1), fed(watch, PATIENCE - 1, reward=0.0, reward_std=0.0)] == [[], [], []]
+    assert [
+        fed(watch, PATIENCE - 1, reward=0.0, reward_std=0.0),
+        fed(watch, 1),
+        fed(watch, PATIENCE - 1, reward=0.0, reward_std=0.0),
+    ] == [[], [], []]
 
 
 def test_groups_without_spread():

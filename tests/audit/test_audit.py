@@ -13,7 +13,7 @@ from ratchet.recipe import load_recipe
 from ratchet.recipe.groups import FINDINGS, Audit
 from ratchet.rewards import REWARDS, RewardTerm, reward
 from ratchet.tasks import Grade, Split, Task, load_split, read_written_answer
-from ratchet.tasks.aquarat import AquaRat
+from ratchet.tasks.aquarat.task import AquaRat
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
@@ -25,11 +25,23 @@ ROWS = TASK.load("validation").rows[:40]
 class Capitals(Task):
     """A small task whose faults each test chooses."""
 
-    rows: tuple = (("France", "Paris"), ("Italy", "Rome"), ("Spain", "Madrid"), ("Norway", "Oslo"), ("Ghana", "Accra"), ("Peru", "Lima"))
+    rows: tuple = (
+        ("France", "Paris"),
+        ("Italy", "Rome"),
+        ("Spain", "Madrid"),
+        ("Norway", "Oslo"),
+        ("Ghana", "Accra"),
+        ("Peru", "Lima"),
+    )
     name = "capitals"
 
     def load(self, split):
-        return Split([{"id": f"{split}-{i}", "country": country, "capital": capital} for i, (country, capital) in enumerate(self.rows)])
+        return Split(
+            [
+                {"id": f"{split}-{i}", "country": country, "capital": capital}
+                for i, (country, capital) in enumerate(self.rows)
+            ]
+        )
 
     def messages(self, row):
         return [{"role": "user", "content": f"What is the capital of {row['country']}?"}]
@@ -145,7 +157,9 @@ def test_rows_with_a_fault_fail_with_the_finding_of_that_name(rows, name):
 
 
 def test_an_accepted_finding_does_not_fail_and_keeps_its_reason():
-    report = found(rewarding(never_all), accept={"gold-below-maximum": "on purpose", "unreachable-component": "on purpose"})
+    report = found(
+        rewarding(never_all), accept={"gold-below-maximum": "on purpose", "unreachable-component": "on purpose"}
+    )
     assert report.failed == []
     assert "the recipe's reason: on purpose" in report.verdict()
 
@@ -171,11 +185,21 @@ def test_nanochat_aquarat_pays_gold_too_little_and_a_constant_what_was_published
 
 def test_dakota_additive_pays_copying_more_than_the_trained_model_earned(dakota_folder):
     report = legacy("docs/legacy/dakota.yaml", "dakota_additive", ("data.source", str(dakota_folder)), every=5)
-    names = {"gold-below-maximum", "ignorance-pays", "silence-pays", "reasoning-costs", "gold-in-prompt", "several-golds", "placeholder-gold"}
+    names = {
+        "gold-below-maximum",
+        "ignorance-pays",
+        "silence-pays",
+        "reasoning-costs",
+        "gold-in-prompt",
+        "several-golds",
+        "placeholder-gold",
+    }
     assert names <= failed(report)
     lines = report.tally.lines
     assert lines["what follows the last colon"].mean > 0.349  # the published reward after training
-    assert lines["empty"].mean == pytest.approx(0.245, abs=0.01) and lines["gold, bare"].mean == pytest.approx(0.846, abs=0.01)
+    assert lines["empty"].mean == pytest.approx(0.245, abs=0.01) and lines["gold, bare"].mean == pytest.approx(
+        0.846, abs=0.01
+    )
 
 
 # Bad input
@@ -195,10 +219,17 @@ def test_a_reward_that_raises_is_named_with_row_and_column():
 
 @pytest.mark.parametrize(
     ("value", "says"),
-    [(float("nan"), "returns nan"), (None, "returns None, which is no number"), (1.5, "outside its stated range 0 to 1"), ("x", "no number")],
+    [
+        (float("nan"), "returns nan"),
+        (None, "returns None, which is no number"),
+        (1.5, "outside its stated range 0 to 1"),
+        ("x", "no number"),
+    ],
 )
 def test_a_value_that_is_none_is_named_with_its_row(value, says):
-    broken(lambda sample: value, f"rewards.<lambda> of row validation-0 {says}" if says.startswith("returns") else says)
+    broken(
+        lambda sample: value, f"rewards.<lambda> of row validation-0 {says}" if says.startswith("returns") else says
+    )
 
 
 @pytest.mark.parametrize(
@@ -231,7 +262,9 @@ def test_a_task_whose_grade_raises_is_named_with_the_row():
         def grade(self, completion, row):
             return row["missing"]
 
-    with pytest.raises(UserError, match=r"capitals\.grade of row train-0 raises KeyError: 'missing'; the row has no column 'missing'"):
+    with pytest.raises(
+        UserError, match=r"capitals\.grade of row train-0 raises KeyError: 'missing'; the row has no column 'missing'"
+    ):
         found(CORRECT, task=Faulty())
 
 

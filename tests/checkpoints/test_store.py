@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from ratchet.checkpoints.store import MANIFEST, SAVING, Checkpoint, checkpoints, newest_whole, publish, recover, rotate, seal, set_aside
+from ratchet.checkpoints.store import (
+    MANIFEST,
+    SAVING,
+    Checkpoint,
+    checkpoints,
+    newest_whole,
+    publish,
+    recover,
+    rotate,
+    seal,
+    set_aside,
+)
 
 
 def saved(run: Path, step: int) -> Checkpoint:

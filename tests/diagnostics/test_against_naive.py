@@ -14,7 +14,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 HERE, ROOT = Path(__file__).parent, Path(__file__).resolve().parents[2]
 TEMPERATURE, ROWS, QUERIES = 0.7, 2, 5
-COMMITTED = {"Answer: A": "A", "So 3 + 4 = 7\nAnswer: B": "B", "Answer: C": "C", "The answer is D.": "D", "1 + 1 = 2\nAnswer: E": "E"}
+COMMITTED = {
+    "Answer: A": "A",
+    "So 3 + 4 = 7\nAnswer: B": "B",
+    "Answer: C": "C",
+    "The answer is D.": "D",
+    "1 + 1 = 2\nAnswer: E": "E",
+}
 CASES = [("qwen3-tied", "full", 1), ("qwen3-untied", "lora", 1), ("nanochat", "full", 1), ("nanochat", "lora", 2)]
 CASES += [pytest.param(("qwen3-tied", "full", 2), marks=pytest.mark.slow)]
 
@@ -25,7 +31,9 @@ class Naive:
     def __init__(self, folder: Path, lora: bool, processes: int):
         self.lora = lora
         self.tokenizer = AutoTokenizer.from_pretrained(folder / "model")
-        self.initial = AutoModelForCausalLM.from_pretrained(folder / "model", dtype=torch.float64, attn_implementation="eager").eval()
+        self.initial = AutoModelForCausalLM.from_pretrained(
+            folder / "model", dtype=torch.float64, attn_implementation="eager"
+        ).eval()
         self.ranks = [torch.load(folder / f"rank{i}.pt") for i in range(processes)]
         self.log = [entry for entry in torch.load(folder / "log.pt") if "loss" in entry]
 
@@ -44,7 +52,9 @@ class Naive:
         """Logits that predict each completion token, (rows, tokens, vocabulary); a row at a time, without padding."""
         rows = []
         with torch.set_grad_enabled(grad):
-            for prompt, kept, completion in zip(inputs["prompt_ids"], inputs["prompt_mask"], inputs["completion_ids"], strict=True):
+            for prompt, kept, completion in zip(
+                inputs["prompt_ids"], inputs["prompt_mask"], inputs["completion_ids"], strict=True
+            ):
                 prompt = prompt[kept.bool()]
                 found = model(input_ids=torch.cat([prompt, completion]).unsqueeze(0)).logits[0]
                 rows.append(found[len(prompt) - 1 : -1])
@@ -62,9 +72,13 @@ class Naive:
         if text not in COMMITTED:
             return None
         at = text.rindex(COMMITTED[text])
-        index = next(i for i in range(len(ids)) if len(self.tokenizer.decode(ids[: i + 1], skip_special_tokens=True)) > at)
+        index = next(
+            i for i in range(len(ids)) if len(self.tokenizer.decode(ids[: i + 1], skip_special_tokens=True)) > at
+        )
         form = self.tokenizer.convert_ids_to_tokens(ids[index])
-        return index, self.tokenizer.convert_tokens_to_ids([form.replace(COMMITTED[text], letter) for letter in "ABCDE"])
+        return index, self.tokenizer.convert_tokens_to_ids(
+            [form.replace(COMMITTED[text], letter) for letter in "ABCDE"]
+        )
 
     def five(self, logits, inputs):
         """Letter logits of each row, None where no letter is committed."""
@@ -81,7 +95,14 @@ def run(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("naive")
     start = [sys.executable]
     if processes > 1:
-        start += ["-m", "accelerate.commands.launch", "--config_file", str(ROOT / "accelerate_configs/cpu2.yaml"), "--main_process_port", "0"]
+        start += [
+            "-m",
+            "accelerate.commands.launch",
+            "--config_file",
+            str(ROOT / "accelerate_configs/cpu2.yaml"),
+            "--main_process_port",
+            "0",
+        ]
     start_worker([*start, str(HERE / "worker.py"), kind, mode, str(folder)])
     return Naive(folder, mode == "lora", processes)
 
@@ -160,7 +181,14 @@ def test_attention_entropy_is_that_of_eager_attention(run):
             found = []
             for row in rows:
                 attentions = model(input_ids=torch.tensor([row]), output_attentions=True).attentions
-                found.append(torch.stack([-(a[0, :, -QUERIES:] * a[0, :, -QUERIES:].clamp(min=1e-300).log()).sum(-1).mean() for a in attentions]))
+                found.append(
+                    torch.stack(
+                        [
+                            -(a[0, :, -QUERIES:] * a[0, :, -QUERIES:].clamp(min=1e-300).log()).sum(-1).mean()
+                            for a in attentions
+                        ]
+                    )
+                )
             layers[rank] = torch.stack(found).mean(0)
         expected = torch.stack([*layers.values()]).mean(0)
         for i, value in enumerate(expected):
@@ -180,7 +208,10 @@ def test_gradient_norms_are_those_of_autograd_before_clipping(run):
             for kept in rank:
                 inputs = kept["inputs"]
                 _, own = run.logps(run.logits(model, inputs, grad=True), inputs)
-                loss = loss - (inputs["advantages"].double().unsqueeze(1) * own * inputs["completion_mask"]).sum() / tokens
+                loss = (
+                    loss
+                    - (inputs["advantages"].double().unsqueeze(1) * own * inputs["completion_mask"]).sum() / tokens
+                )
         loss.backward()
         groups = {}
         for name, parameter in model.named_parameters():
@@ -202,7 +233,12 @@ def test_rewards_advantages_and_lengths_are_those_of_all_processes(run):
         close(entry["advantages/mean"], advantages.mean())
         close(entry["advantages/std"], advantages.std(unbiased=False))
         close(entry["rollout/mean_length"], lengths.mean())
-        assert entry["rl/acc"] == entry["rl/mean_reward"] == entry["rollout/mean_reward"] == pytest.approx(entry["reward"])
+        assert (
+            entry["rl/acc"]
+            == entry["rl/mean_reward"]
+            == entry["rollout/mean_reward"]
+            == pytest.approx(entry["reward"])
+        )
         assert (entry["rollout/min_reward"], entry["rollout/max_reward"]) == (0.0, 1.0)
         close(entry["advantages/frac_zero_spread"], entry["frac_reward_zero_std"])
         assert entry["distributed/world_size"] == len(run.ranks)
@@ -228,12 +264,20 @@ def test_completions_that_are_used_twice_or_masked_are_counted_once_and_in_full(
     run = Naive(tmp_path, False, 1)
     for name in ("rl/letter_margin_mean", "rl/letter_pred_counts/A", "rl/letter_found_frac", "rollout/mean_length"):
         assert [name in entry for entry in run.log] == [True, False, True]
-    assert ["rl/kl_sequence_mean" in entry for entry in run.log] == [True, False, True]  # a stale policy's samples tell no distance
+    assert ["rl/kl_sequence_mean" in entry for entry in run.log] == [
+        True,
+        False,
+        True,
+    ]  # a stale policy's samples tell no distance
     for step in (0, 2):
         inputs = [kept["inputs"] for kept in run.batches(step)[0]]
         ids = torch.cat(
             [
-                torch.nn.functional.pad(batch["completion_ids"], (0, 32 - batch["completion_ids"].shape[1]), value=run.tokenizer.pad_token_id)
+                torch.nn.functional.pad(
+                    batch["completion_ids"],
+                    (0, 32 - batch["completion_ids"].shape[1]),
+                    value=run.tokenizer.pad_token_id,
+                )
                 for batch in inputs
             ]
         )

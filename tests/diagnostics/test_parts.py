@@ -8,10 +8,10 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from ratchet.diagnostics.attention import entropy, look
+from ratchet.diagnostics.choice_logprobs import Head, Letters, head_of, kl, margins
 from ratchet.diagnostics.clock import Clock
-from ratchet.diagnostics.letters import Head, Letters, head_of, kl, margins
+from ratchet.diagnostics.loss_slice import direction, loss_slice
 from ratchet.diagnostics.observer import Observer
-from ratchet.evaluation.loss_slice import direction, loss_slice
 from ratchet.models import load_tokenizer, locate
 from ratchet.recipe.groups import Diagnostics
 
@@ -62,7 +62,8 @@ def test_the_head_scales_caps_and_adds_its_bias():
 
 
 @pytest.mark.parametrize(
-    ("model_type", "key", "value"), [("granite", "logits_scaling", 8.0), ("cohere", "logit_scale", 0.25), ("gemma2", "final_logit_softcapping", 5.0)]
+    ("model_type", "key", "value"),
+    [("granite", "logits_scaling", 8.0), ("cohere", "logit_scale", 0.25), ("gemma2", "final_logit_softcapping", 5.0)],
 )
 def test_letter_logits_are_the_models_own_for_heads_with_scale_or_cap(model_type, key, value):
     shape = {
@@ -108,20 +109,34 @@ def test_a_probe_leaves_the_model_as_it_was(model_type):
         "head_dim": 8,
     }
     torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(model_type, **shape, pad_token_id=0, bos_token_id=1, eos_token_id=2)).train()
-    before, implementation = {name: value.clone() for name, value in model.state_dict().items()}, model.config._attn_implementation
+    model = AutoModelForCausalLM.from_config(
+        AutoConfig.for_model(model_type, **shape, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+    ).train()
+    before, implementation = (
+        {name: value.clone() for name, value in model.state_dict().items()},
+        model.config._attn_implementation,
+    )
     random = torch.get_rng_state()
-    given = {"input_ids": torch.tensor([[0, 0, 5, 6, 7, 8], [3, 4, 5, 6, 7, 8]]), "attention_mask": torch.tensor([[0, 0, 1, 1, 1, 1], [1] * 6])}
+    given = {
+        "input_ids": torch.tensor([[0, 0, 5, 6, 7, 8], [3, 4, 5, 6, 7, 8]]),
+        "attention_mask": torch.tensor([[0, 0, 1, 1, 1, 1], [1] * 6]),
+    }
     seen = look(model, given, 3, [(1, 0), (9, 9)])
     assert [*seen.entropy] == [0, 1] and [*seen.maps] == [(1, 0)] and seen.hidden.shape == (2, 16)
     assert seen.maps[1, 0].sum(-1)[-1].item() == pytest.approx(1.0, abs=1e-4)
-    assert model.training and model.config._attn_implementation == implementation and torch.equal(random, torch.get_rng_state())
+    assert (
+        model.training
+        and model.config._attn_implementation == implementation
+        and torch.equal(random, torch.get_rng_state())
+    )
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     model.set_attn_implementation("eager")
     model.eval()
     positions = (given["attention_mask"].cumsum(-1) - 1).clamp(min=0)
     for i, weights in enumerate(model(**given, position_ids=positions, output_attentions=True).attentions):
-        assert seen.entropy[i].item() == pytest.approx(torch.special.entr(weights[:, :, -3:]).sum(-1).mean().item(), abs=1e-5)
+        assert seen.entropy[i].item() == pytest.approx(
+            torch.special.entr(weights[:, :, -3:]).sum(-1).mean().item(), abs=1e-5
+        )
 
 
 def test_a_phase_inside_another_is_counted_once():
@@ -173,7 +188,9 @@ def test_the_seconds_of_a_weight_sync_are_counted_apart_from_the_rollout():
     model = torch.nn.Linear(2, 2)
     accelerator = SimpleNamespace(unwrap_model=lambda model, **_: model)
     observer = Observer(Diagnostics(), [])
-    observer.attach(SimpleNamespace(accelerator=accelerator, model=model, is_deepspeed_enabled=False, vllm_generation=vllm))
+    observer.attach(
+        SimpleNamespace(accelerator=accelerator, model=model, is_deepspeed_enabled=False, vllm_generation=vllm)
+    )
     start = time.perf_counter()
     with observer.clock.phase("rollout"):
         vllm.sync_weights()

@@ -18,32 +18,64 @@ from peft import LoraConfig
 from transformers import AutoConfig, AutoModelForCausalLM
 from trl import GRPOConfig
 
-from ratchet.diagnostics.records import Records
 from ratchet.diagnostics.rollouts import RolloutObserver
 from ratchet.models import load_tokenizer, locate
 from ratchet.recipe.groups import Diagnostics
+from ratchet.record.records import Records
 from ratchet.rewards import RewardTerm
-from ratchet.rewards.for_trl import Grader, reward_functions
 from ratchet.rewards.functions import correctness
-from ratchet.tasks.aquarat import AquaRat, Generated
-from ratchet.training.observing import Watching
-from ratchet.training.trainers import RecipeGRPOTrainer
+from ratchet.rewards.trl_adapter import Grader, reward_functions
+from ratchet.tasks.aquarat.task import AquaRat, Generated
+from ratchet.training.callbacks.monitoring import Watching
+from ratchet.training.trainers.mixins import RecipeGRPOTrainer
 
-SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "max_position_embeddings": 256}
+SHAPE = {
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 256,
+}
 MODELS = {
-    "qwen3-tied": {"model_type": "qwen3", "num_key_value_heads": 2, "head_dim": 8, "tie_word_embeddings": True, **SHAPE},
-    "qwen3-untied": {"model_type": "qwen3", "num_key_value_heads": 2, "head_dim": 8, "tie_word_embeddings": False, **SHAPE},
+    "qwen3-tied": {
+        "model_type": "qwen3",
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "tie_word_embeddings": True,
+        **SHAPE,
+    },
+    "qwen3-untied": {
+        "model_type": "qwen3",
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "tie_word_embeddings": False,
+        **SHAPE,
+    },
     "nanochat": {"model_type": "nanochat", "num_key_value_heads": 4, "final_logit_softcapping": 3.0, **SHAPE},
 }
-ANSWERS = ["Answer: A", "So 3 + 4 = 7\nAnswer: B", "no idea", "Answer: C", "The answer is D.", "1 + 1 = 2\nAnswer: E", "Answer: B or C", "Answer: A"]
+ANSWERS = [
+    "Answer: A",
+    "So 3 + 4 = 7\nAnswer: B",
+    "no idea",
+    "Answer: C",
+    "The answer is D.",
+    "1 + 1 = 2\nAnswer: E",
+    "Answer: B or C",
+    "Answer: A",
+]
 PROMPTS, GROUP, STEPS = 4, 4, 3
 
 
 def completions(tokenizer, rank, step, cut=False):
     """Token ids that this process is given at a step: other processes and steps have others. All end but, with ``cut``, one kind."""
-    texts = [ANSWERS[(i * 3 + rank * 1 + step) % len(ANSWERS)] for i in range(PROMPTS * GROUP // PartialState().num_processes)]
+    texts = [
+        ANSWERS[(i * 3 + rank * 1 + step) % len(ANSWERS)]
+        for i in range(PROMPTS * GROUP // PartialState().num_processes)
+    ]
     ends = [[] if cut and text == "no idea" else [tokenizer.eos_token_id] for text in texts]
-    return [tokenizer(text, add_special_tokens=False)["input_ids"] + end for text, end in zip(texts, ends, strict=True)]
+    return [
+        tokenizer(text, add_special_tokens=False)["input_ids"] + end for text, end in zip(texts, ends, strict=True)
+    ]
 
 
 class Keeping(RecipeGRPOTrainer):
@@ -51,7 +83,9 @@ class Keeping(RecipeGRPOTrainer):
 
     def _compute_loss(self, model, inputs):
         kept = {key: value.clone() for key, value in inputs.items() if isinstance(value, torch.Tensor)}
-        weights = {name: p.detach().clone() for name, p in self.accelerator.unwrap_model(self.model).named_parameters()}
+        weights = {
+            name: p.detach().clone() for name, p in self.accelerator.unwrap_model(self.model).named_parameters()
+        }
         self.kept.append({"step": self.state.global_step, "inputs": kept, "weights": weights})
         return super()._compute_loss(model, inputs)
 
@@ -63,7 +97,10 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
     if state.is_main_process:
         torch.manual_seed(1)
         config = AutoConfig.for_model(
-            **MODELS[kind], vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, eos_token_id=tokenizer.eos_token_id
+            **MODELS[kind],
+            vocab_size=len(tokenizer),
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
         )
         model = AutoModelForCausalLM.from_config(config)
         for parameter in model.parameters():  # random weights as they come are near uniform, and every figure near 0
@@ -82,10 +119,15 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
     )  # fmt: skip
 
     def given(prompts, trainer):
-        ids = [tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False) for prompt in prompts]
+        ids = [
+            tokenizer.apply_chat_template(prompt, add_generation_prompt=True, tokenize=True, return_dict=False)
+            for prompt in prompts
+        ]
         return {
             "prompt_ids": ids,
-            "completion_ids": completions(tokenizer, state.process_index, trainer.state.global_step, arguments.mask_truncated_completions),
+            "completion_ids": completions(
+                tokenizer, state.process_index, trainer.state.global_step, arguments.mask_truncated_completions
+            ),
             "logprobs": None,
         }
 
@@ -103,12 +145,16 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
         tokenizer(text * n, add_special_tokens=False)["input_ids"]
         for n, text in ((3, "2 + 3 = 5 "), (5, "Answer: C "), (4, "7 - 4 = 3 "), (6, "A B C "))
     ]
-    observer = trainer.observer = RolloutObserver(Diagnostics(every=1, rows=2, queries=5, heat_maps=[[1, 2]]), probe, task)
+    observer = trainer.observer = RolloutObserver(
+        Diagnostics(every=1, rows=2, queries=5, heat_maps=[[1, 2]]), probe, task
+    )
     grader.listeners = [observer.graded]
     observer.attach(trainer)
     trainer.add_callback(Watching(trainer, observer, Records(folder if state.is_main_process else None), False))
     trainer.train()
-    torch.save({"kept": trainer.kept, "probe": probe, "notes": observer.notes}, folder / f"rank{state.process_index}.pt")
+    torch.save(
+        {"kept": trainer.kept, "probe": probe, "notes": observer.notes}, folder / f"rank{state.process_index}.pt"
+    )
     if state.is_main_process:
         torch.save(trainer.state.log_history, folder / "log.pt")
     state.wait_for_everyone()

@@ -42,7 +42,11 @@ def test_ranks_that_cannot_meet_are_an_error(monkeypatch):
 
 
 def test_a_missing_package_and_a_wrong_version_are_found(monkeypatch):
-    monkeypatch.setattr(machine, "requires", lambda name: ["nothing-like-this==1.0", "pyyaml<1", "trl==1.16.0", "bitsandbytes>=0.45; extra == 'q'"])
+    monkeypatch.setattr(
+        machine,
+        "requires",
+        lambda name: ["nothing-like-this==1.0", "pyyaml<1", "trl==1.16.0", "bitsandbytes>=0.45; extra == 'q'"],
+    )
     found = {one.what: one for one in machine.packages()}
     assert found["nothing-like-this"].state == "error"
     assert found["pyyaml"].remedy == 'pip install "pyyaml<1"'
@@ -112,7 +116,9 @@ def test_a_port_that_is_taken_is_a_warning():
 
 def test_logins_are_named_and_never_shown(monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_secret-secret")
-    monkeypatch.setattr("huggingface_hub.HfApi.whoami", lambda self: (_ for _ in ()).throw(ConnectionError("hf_secret-secret")))
+    monkeypatch.setattr(
+        "huggingface_hub.HfApi.whoami", lambda self: (_ for _ in ()).throw(ConnectionError("hf_secret-secret"))
+    )
     text = "\n".join(map(str, network.logins({"WANDB_API_KEY": "also-secret"})))
     assert "a key is there" in text
     assert "secret-secret" not in text

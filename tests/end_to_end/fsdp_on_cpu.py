@@ -14,7 +14,10 @@ def main() -> None:
     import ratchet.runtime
     from ratchet import commands
 
-    PartialState._prepare_backend = lambda self, cpu=False, sagemaker_dp=False, backend=None: ("gloo", DistributedType.MULTI_GPU)
+    PartialState._prepare_backend = lambda self, cpu=False, sagemaker_dp=False, backend=None: (
+        "gloo",
+        DistributedType.MULTI_GPU,
+    )
     ratchet.runtime.check_device = lambda recipe: None
     getattr(commands, sys.argv.pop(1))()
 

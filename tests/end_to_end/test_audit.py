@@ -6,14 +6,25 @@ CHEAP = ("--rewards.answer_format.weight", "0.99")  # a letter in the right form
 
 
 def test_a_sound_recipe_passes_with_a_table_json_and_a_page(script, tmp_path):
-    done = script("scripts/audit.py", "recipes/debug/grpo.yaml", "--rows", "50", "--json", "found/audit.json", "--html", "found/audit.html")
+    done = script(
+        "scripts/audit.py",
+        "recipes/debug/grpo.yaml",
+        "--rows",
+        "50",
+        "--json",
+        "found/audit.json",
+        "--html",
+        "found/audit.html",
+    )
     assert "verdict: passed" in done.stdout and "always A" in done.stdout
     assert json.loads((tmp_path / "found/audit.json").read_text())["rows"] == 50
     assert "<table" in (tmp_path / "found/audit.html").read_text()
 
 
 def test_json_alone_can_be_piped(script):
-    assert json.loads(script("scripts/audit.py", "recipes/debug/grpo.yaml", "--rows", "20", "--json", "-").stdout)["passed"]
+    assert json.loads(script("scripts/audit.py", "recipes/debug/grpo.yaml", "--rows", "20", "--json", "-").stdout)[
+        "passed"
+    ]
 
 
 def test_a_failing_recipe_exits_with_one(script):
@@ -43,7 +54,9 @@ def test_wrong_input_is_a_sentence(script, tmp_path):
 
 def test_a_reward_of_somebody_else_is_audited(script, tmp_path):
     (tmp_path / "mine.py").write_text("def constant(completions, **columns):\n    return [1.0 for _ in completions]\n")
-    done = script("scripts/audit.py", "recipes/debug/grpo.yaml", "--rows", "20", "--reward", "mine.py:constant", code=1)
+    done = script(
+        "scripts/audit.py", "recipes/debug/grpo.yaml", "--rows", "20", "--reward", "mine.py:constant", code=1
+    )
     assert "constant is 1 for every completion" in done.stdout
 
 
@@ -54,7 +67,17 @@ def test_a_run_with_a_cheap_reward_stops_with_the_table_and_leaves_nothing(scrip
 
 
 def test_a_run_that_is_warned_goes_on_and_its_card_says_so(script, tmp_path):
-    done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", *CHEAP, "--audit", "warn", "--max_steps", "1", "--evaluation.max_rows", "4")
+    done = script(
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        *CHEAP,
+        "--audit",
+        "warn",
+        "--max_steps",
+        "1",
+        "--evaluation.max_rows",
+        "4",
+    )
     assert "the recipe says audit: warn" in done.stdout
     card = (tmp_path / "outputs/debug-grpo/README.md").read_text()
     assert "mode warn" in card and "fails: ignorance-pays" in card
@@ -62,10 +85,20 @@ def test_a_run_that_is_warned_goes_on_and_its_card_says_so(script, tmp_path):
 
 
 def test_preparing_dakota_rows(script, tmp_path, dakota_folder):
-    done = script("scripts/prepare.py", "recipes/dakota.yaml", "--data.source", str(dakota_folder), "--output", "data/dakota")
+    done = script(
+        "scripts/prepare.py", "recipes/dakota.yaml", "--data.source", str(dakota_folder), "--output", "data/dakota"
+    )
     assert "placeholder in the place of an answer" in done.stdout
     assert (tmp_path / "data/dakota/manifest.json").is_file()
-    again = script("scripts/prepare.py", "recipes/dakota.yaml", "--data.source", str(dakota_folder), "--output", "data/dakota", code=2)
+    again = script(
+        "scripts/prepare.py",
+        "recipes/dakota.yaml",
+        "--data.source",
+        str(dakota_folder),
+        "--output",
+        "data/dakota",
+        code=2,
+    )
     assert "is there already" in again.stderr
     audited = script("scripts/audit.py", "recipes/dakota.yaml", "--rows", "60")
     assert "verdict: passed" in audited.stdout
@@ -126,8 +159,18 @@ class Levels(Task):
 
 def test_a_curriculum_begins_with_the_first_stage_and_opens_the_next(script, tmp_path, root):
     (tmp_path / "levels.py").write_text(TASK)
-    recipe = ["extends: {root}/recipes/debug/grpo.yaml", "task: levels.py", "data: {}", "rewards: {correctness: {weight: 1.0}}", "audit: off"]
-    recipe += ["curriculum: {column: level, stages: {easy: 0.9, hard: 0.9}, max_steps: 4}", "max_steps: 8", "evaluation: {after: false}"]
+    recipe = [
+        "extends: {root}/recipes/debug/grpo.yaml",
+        "task: levels.py",
+        "data: {}",
+        "rewards: {correctness: {weight: 1.0}}",
+        "audit: off",
+    ]
+    recipe += [
+        "curriculum: {column: level, stages: {easy: 0.9, hard: 0.9}, max_steps: 4}",
+        "max_steps: 8",
+        "evaluation: {after: false}",
+    ]
     (tmp_path / "levels.yaml").write_text("\n".join(recipe).replace("{root}", str(root)))
     done = script("scripts/grpo.py", "levels.yaml")
     assert "step     4  curriculum: 4 steps, so hard rows begin" in done.stdout
@@ -140,20 +183,33 @@ def test_a_curriculum_begins_with_the_first_stage_and_opens_the_next(script, tmp
 
 def test_a_finding_can_be_accepted_on_the_command_line(script):
     reason = ("--audit.accept.ignorance-pays", "a test")
-    assert "accepted ignorance-pays" in script("scripts/audit.py", "recipes/debug/grpo.yaml", *CHEAP, *reason, "--rows", "40").stdout
+    assert (
+        "accepted ignorance-pays"
+        in script("scripts/audit.py", "recipes/debug/grpo.yaml", *CHEAP, *reason, "--rows", "40").stdout
+    )
 
 
 def test_a_curriculum_that_does_not_fit_the_rows_leaves_an_earlier_run_alone(script, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out/result.json").write_text("{}")
-    done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--output_dir", "out", "--curriculum.stages", "{easy: 0.5, hard: 0.5}", code=2)
+    done = script(
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--output_dir",
+        "out",
+        "--curriculum.stages",
+        "{easy: 0.5, hard: 0.5}",
+        code=2,
+    )
     assert "have no column difficulty; they have" in done.stderr and "Traceback" not in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["out"] and (tmp_path / "out/result.json").read_text() == "{}"
 
 
 def test_an_output_folder_that_is_a_file_is_refused(script, tmp_path):
     (tmp_path / "out").write_text("mine")
-    assert "out is a file" in script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--output_dir", "out", code=2).stderr
+    assert (
+        "out is a file" in script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--output_dir", "out", code=2).stderr
+    )
     assert "cannot be made" in script("scripts/prepare.py", "recipes/dakota.yaml", "--output", "out", code=2).stderr
 
 

@@ -18,7 +18,9 @@ def watched(folder: Path) -> dict:
     return {name: value for entry in log for name, value in entry.items()}
 
 
-needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="DeepSpeed builds its CPU communication with g++, which is absent")
+needs_compiler = pytest.mark.skipif(
+    shutil.which("g++") is None, reason="DeepSpeed builds its CPU communication with g++, which is absent"
+)
 
 
 def check_saved(folder: Path, adapter: bool, script) -> None:
@@ -65,8 +67,21 @@ def test_ddp_trains_and_saves_a_model_that_loads(script, tmp_path, more):
 
 
 def test_fsdp2_trains_and_saves_a_model_that_loads(script, tmp_path):
-    words = (str(HERE / "fsdp_on_cpu.py"), "sft", "recipes/debug/sft.yaml", "--use_cpu", "false", "--bf16", "false", "--logging_steps", "1", *QUICK)
-    done = script(*words, launch="fsdp2", processes=2, options=("--mixed_precision", "no"), ACCELERATE_TORCH_DEVICE="cpu")
+    words = (
+        str(HERE / "fsdp_on_cpu.py"),
+        "sft",
+        "recipes/debug/sft.yaml",
+        "--use_cpu",
+        "false",
+        "--bf16",
+        "false",
+        "--logging_steps",
+        "1",
+        *QUICK,
+    )
+    done = script(
+        *words, launch="fsdp2", processes=2, options=("--mixed_precision", "no"), ACCELERATE_TORCH_DEVICE="cpu"
+    )
     assert "on 2 processes" in done.stdout
     found = watched(tmp_path / "out")
     whole = sum(value**2 for name, value in found.items() if name.startswith("grad/")) ** 0.5
@@ -76,7 +91,18 @@ def test_fsdp2_trains_and_saves_a_model_that_loads(script, tmp_path):
 
 @pytest.mark.slow
 def test_fsdp2_goes_on_from_a_checkpoint_exactly(script, tmp_path):
-    words = (str(HERE / "fsdp_on_cpu.py"), "sft", "recipes/debug/sft.yaml", "--use_cpu", "false", "--bf16", "false", "--report", "off", *QUICK)
+    words = (
+        str(HERE / "fsdp_on_cpu.py"),
+        "sft",
+        "recipes/debug/sft.yaml",
+        "--use_cpu",
+        "false",
+        "--bf16",
+        "false",
+        "--report",
+        "off",
+        *QUICK,
+    )
     words += ("--max_steps", "4", "--save_strategy", "steps", "--save_steps", "2")
     how = {"launch": "fsdp2", "processes": 2, "options": ("--mixed_precision", "no"), "ACCELERATE_TORCH_DEVICE": "cpu"}
     script(*words, **how)
@@ -86,7 +112,14 @@ def test_fsdp2_goes_on_from_a_checkpoint_exactly(script, tmp_path):
 
 
 def test_an_evaluation_gives_the_same_numbers_on_one_process_and_on_two(script, tmp_path):
-    words = ("scripts/evaluate.py", "recipes/debug/grpo.yaml", "--evaluation.samples", "4", "--evaluation.batch_size", "16")
+    words = (
+        "scripts/evaluate.py",
+        "recipes/debug/grpo.yaml",
+        "--evaluation.samples",
+        "4",
+        "--evaluation.batch_size",
+        "16",
+    )
     script(*words, "--output", "one.json", "--completions", "one.jsonl")
     script(*words, "--output", "two.json", "--completions", "two.jsonl", launch="cpu2")
     assert (tmp_path / "one.jsonl").read_text() == (tmp_path / "two.jsonl").read_text()

@@ -35,12 +35,26 @@ def test_no_recipe_at_all(script):
 
 
 def test_a_model_folder_that_is_not_there(script, tmp_path):
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", "./nope/model", says="there is no folder ./nope/model")
+    refused(
+        script,
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--model_name_or_path",
+        "./nope/model",
+        says="there is no folder ./nope/model",
+    )
     assert not list(tmp_path.rglob("*.safetensors"))
 
 
 def test_a_model_that_the_hub_does_not_give(script):
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", "no-such/model", says="could not be had from the Hub")
+    refused(
+        script,
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--model_name_or_path",
+        "no-such/model",
+        says="could not be had from the Hub",
+    )
 
 
 def tiny_copy(tmp_path, **changes):
@@ -56,20 +70,39 @@ def tiny_copy(tmp_path, **changes):
 
 def test_a_tokenizer_without_a_chat_template(script, tmp_path):
     refused(
-        script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", tiny_copy(tmp_path, template=None), says="has no chat template"
+        script,
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--model_name_or_path",
+        tiny_copy(tmp_path, template=None),
+        says="has no chat template",
     )
 
 
 def test_a_chat_template_for_a_base_model(script, tmp_path):
     folder = tiny_copy(tmp_path, template=None)
     template = str(ROOT / "src/ratchet/models/tiny/chat_template.jinja")
-    script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", folder, "--chat_template_path", template, "--max_steps", "1")
+    script(
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--model_name_or_path",
+        folder,
+        "--chat_template_path",
+        template,
+        "--max_steps",
+        "1",
+    )
 
 
 def test_a_template_that_never_ends_the_turn(script, tmp_path):
     template = "{% for m in messages %}{{ m.content }}{% endfor %}"
     refused(
-        script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--model_name_or_path", tiny_copy(tmp_path, template=template), says="would never stop"
+        script,
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--model_name_or_path",
+        tiny_copy(tmp_path, template=template),
+        says="would never stop",
     )
 
 
@@ -79,7 +112,14 @@ def test_weights_that_are_broken(script, tmp_path):
 
 
 def test_data_smaller_than_one_generation(script):
-    refused(script, "scripts/grpo.py", "recipes/demo.yaml", "--data.generated.train", "10", says="10 training rows are fewer than the 16 prompts")
+    refused(
+        script,
+        "scripts/grpo.py",
+        "recipes/demo.yaml",
+        "--data.generated.train",
+        "10",
+        says="10 training rows are fewer than the 16 prompts",
+    )
 
 
 def test_rows_longer_than_the_model_reads_are_dropped_and_counted(script):
@@ -89,13 +129,27 @@ def test_rows_longer_than_the_model_reads_are_dropped_and_counted(script):
 
 
 def test_no_room_for_a_prompt(script):
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_completion_length", "512", says="leaves no room for a prompt")
+    refused(
+        script,
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--max_completion_length",
+        "512",
+        says="leaves no room for a prompt",
+    )
 
 
 def test_corrupt_data_is_named_by_file_and_line(script, tmp_path):
     row = {"question": "1 + 1?", "options": ["A)1", "B)2", "C)3", "D)4", "E)5"], "rationale": "", "correct": "B"}
     (tmp_path / "dev.json").write_text(json.dumps(row) + "\n{broken\n")
-    refused(script, "scripts/grpo.py", "recipes/aquarat/debug_cpu.yaml", "--data.source", str(tmp_path), says="dev.json:2: not JSON")
+    refused(
+        script,
+        "scripts/grpo.py",
+        "recipes/aquarat/debug_cpu.yaml",
+        "--data.source",
+        str(tmp_path),
+        says="dev.json:2: not JSON",
+    )
 
 
 def test_no_gpu_where_the_recipe_wants_one(script):
@@ -124,13 +178,29 @@ def test_asking_is_no_error(script, word):
 
 def test_a_mistyped_command_leaves_an_earlier_run_where_it_is(script, tmp_path):
     script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_steps", "1", "--output_dir", "out")
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--output_dir", "out", "--data.generated.train", "1", says="fewer than")
+    refused(
+        script,
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--output_dir",
+        "out",
+        "--data.generated.train",
+        "1",
+        says="fewer than",
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]
     assert (tmp_path / "out/model.safetensors").is_file()
 
 
 def test_a_checkpoint_that_is_none(script):
-    refused(script, "scripts/grpo.py", "recipes/debug/grpo.yaml", "--resume", "outputs/nope", says="outputs/nope is no checkpoint")
+    refused(
+        script,
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--resume",
+        "outputs/nope",
+        says="outputs/nope is no checkpoint",
+    )
 
 
 def test_a_number_of_processes_without_a_launcher(script):
@@ -158,13 +228,17 @@ def test_a_second_run_on_the_same_folder_is_refused_and_harms_nothing(script, tm
     ]
     environ = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     log = tmp_path / "out/diagnostics/log.jsonl"
-    with subprocess.Popen(words, cwd=tmp_path, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as first:
+    with subprocess.Popen(
+        words, cwd=tmp_path, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as first:
         try:
             for _ in range(600):
                 if log.is_file():
                     break
                 time.sleep(0.1)
-            done = script("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--output_dir", "out", code=2)
+            done = script(
+                "scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--output_dir", "out", code=2
+            )
             assert f"output_dir: out is in use by process {first.pid}, since 2" in done.stderr
             assert first.poll() is None and not list(tmp_path.glob("out.old*"))
             before = len(log.read_text().splitlines())
@@ -172,16 +246,28 @@ def test_a_second_run_on_the_same_folder_is_refused_and_harms_nothing(script, tm
             assert len(log.read_text().splitlines()) > before
         finally:
             first.kill()
-    script("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--output_dir", "out")  # a killed run leaves no lock
+    script(
+        "scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--output_dir", "out"
+    )  # a killed run leaves no lock
     assert not list(tmp_path.glob(".out.*"))
 
 
 @pytest.mark.parametrize(
-    "key", ["trust_remote_code: true", "model_init_kwargs: {trust_remote_code: true}", "model_init_kwargs: {weights_only: false}"]
+    "key",
+    [
+        "trust_remote_code: true",
+        "model_init_kwargs: {trust_remote_code: true}",
+        "model_init_kwargs: {weights_only: false}",
+    ],
 )
 def test_a_recipe_cannot_decide_that_code_from_elsewhere_runs(script, tmp_path, key):
     (tmp_path / "mine.yaml").write_text(f"extends: {ROOT}/recipes/debug/grpo.yaml\n{key}\n")
-    refused(script, "scripts/grpo.py", "mine.yaml", says=f"mine.yaml:2: {key.split('{')[-1].rstrip('}')} runs code that comes with a model")
+    refused(
+        script,
+        "scripts/grpo.py",
+        "mine.yaml",
+        says=f"mine.yaml:2: {key.split('{')[-1].rstrip('}')} runs code that comes with a model",
+    )
 
 
 def test_a_checkpoint_of_another_run_that_holds_pickles_is_refused(script, tmp_path):
@@ -211,7 +297,18 @@ def test_pickles_in_the_place_of_tensors_do_not_run(script, tmp_path):
 
     Run.command = f"touch {tmp_path}/ran"
 
-    words = ("--max_steps", "2", "--save_strategy", "steps", "--save_steps", "1", "--report", "off", "--evaluation.max_rows", "4")
+    words = (
+        "--max_steps",
+        "2",
+        "--save_strategy",
+        "steps",
+        "--save_steps",
+        "1",
+        "--report",
+        "off",
+        "--evaluation.max_rows",
+        "4",
+    )
     script("scripts/grpo.py", "recipes/debug/grpo.yaml", *words, "--output_dir", "out")
     for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth", "ratchet_state_0.pt", "training_args.bin"):
         folder = tmp_path / f"theirs-{name}"
@@ -219,6 +316,15 @@ def test_pickles_in_the_place_of_tensors_do_not_run(script, tmp_path):
         (folder / "manifest.json").unlink()
         torch.save(Run(), folder / name)
         harmless = name == "training_args.bin"  # nothing reads it
-        done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", *words, "--output_dir", "new", "--resume", folder.name, code=0 if harmless else 2)
+        done = script(
+            "scripts/grpo.py",
+            "recipes/debug/grpo.yaml",
+            *words,
+            "--output_dir",
+            "new",
+            "--resume",
+            folder.name,
+            code=0 if harmless else 2,
+        )
         assert not (tmp_path / "ran").exists() and "Traceback" not in done.stderr, name
         assert harmless or f"{folder.name} cannot be loaded (UnpicklingError" in done.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from ratchet.lighteval.environment import FOLDER, python
+from ratchet.integrations.lighteval.venv import FOLDER, python
 
 pytestmark = pytest.mark.slow
 TINY = Path(__file__).resolve().parents[2] / "src/ratchet/models/tiny"
@@ -25,12 +25,23 @@ def model(tmp_path) -> Path:
 
 def found(folder: Path, name: str) -> tuple[dict, list[dict]]:
     path = folder / f"outputs/evaluations/model/lighteval-{name}.json"
-    return json.loads(path.read_text()), [json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()]
+    return json.loads(path.read_text()), [
+        json.loads(line) for line in path.with_suffix(".jsonl").read_text().splitlines()
+    ]
 
 
 def test_real_rows_get_the_same_completions_and_verdicts_both_ways(script, tmp_path, model, aqua_folder):
     before = {path.name: path.read_bytes() for path in model.iterdir()}
-    few = ("--data.source", str(aqua_folder), "--evaluation.max_rows", "16", "--evaluation.max_new_tokens", "40", "--use_cpu", "true")
+    few = (
+        "--data.source",
+        str(aqua_folder),
+        "--evaluation.max_rows",
+        "16",
+        "--evaluation.max_new_tokens",
+        "40",
+        "--use_cpu",
+        "true",
+    )
     done = script("scripts/lighteval.py", "model", "--task", "aquarat", *few, "--max_completion_length", "40")
     assert done.stdout.count("| 16 of 16 | 16 of 16 |") == 1 and "| aquarat_letters |" in done.stdout
     assert "agieval:aqua-rat, whose rows are on the Hub, is left out: the Hub cannot be reached" in done.stdout
@@ -41,11 +52,23 @@ def test_real_rows_get_the_same_completions_and_verdicts_both_ways(script, tmp_p
 
 
 def test_new_weights_at_an_old_path_get_a_new_result(script, tmp_path, model):
-    words = ("scripts/lighteval.py", "model", "--data.generated.validation", "24", "--use_cpu", "true", "--alone", "--tasks", "aquarat")
+    words = (
+        "scripts/lighteval.py",
+        "model",
+        "--data.generated.validation",
+        "24",
+        "--use_cpu",
+        "true",
+        "--alone",
+        "--tasks",
+        "aquarat",
+    )
     script(*words)
     _, first = found(tmp_path, "aquarat-validation")
     weights = load_file(model / "model.safetensors")
-    save_file({name: -value for name, value in weights.items()}, model / "model.safetensors", metadata={"format": "pt"})
+    save_file(
+        {name: -value for name, value in weights.items()}, model / "model.safetensors", metadata={"format": "pt"}
+    )
     script(*words)
     _, second = found(tmp_path, "aquarat-validation")
     assert [row["id"] for row in first] == [row["id"] for row in second]
@@ -69,7 +92,9 @@ def test_the_exit_status_of_lighteval_is_passed_on(script, tmp_path, model):
     data = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(data[: len(data) // 2])
     done = script("scripts/lighteval.py", "model", "--data.generated.validation", "4", "--use_cpu", "true", code=1)
-    assert "lighteval failed (exit status 1); nothing was written" in done.stdout and not (tmp_path / "outputs").exists()
+    assert (
+        "lighteval failed (exit status 1); nothing was written" in done.stdout and not (tmp_path / "outputs").exists()
+    )
 
 
 def test_an_unknown_task_is_said(script):

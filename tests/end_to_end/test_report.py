@@ -8,18 +8,24 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ratchet.diagnostics.figures import comparison, figures
-from ratchet.diagnostics.records import Records
-from ratchet.diagnostics.rundata import load
-from ratchet.diagnostics.solids import densities
 from ratchet.errors import UserError
-from ratchet.report.command import compare, write
-from ratchet.report.facts import gather
+from ratchet.record.records import Records
+from ratchet.record.run_data import load
+from ratchet.reporting.figures.figures import comparison, figures
+from ratchet.reporting.figures.three_d import densities
+from ratchet.reporting.page.facts import gather
+from ratchet.reporting.page.write import compare, write
 
 SCREENS = {
     "light": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-    "phone": {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "is_mobile": True, "has_touch": True, "color_scheme": "light"},
+    "phone": {
+        "viewport": {"width": 390, "height": 844},
+        "device_scale_factor": 2,
+        "is_mobile": True,
+        "has_touch": True,
+        "color_scheme": "light",
+    },
 }
 
 
@@ -52,7 +58,12 @@ def visit(browser, page: Path, screen: str):
     tab.on("pageerror", lambda error: found.append(str(error)))
     url = page.resolve().as_uri()
     context.on(
-        "request", lambda request: found.append(request.url) if request.url != url and not request.url.startswith(("blob:", "data:")) else None
+        "request",
+        lambda request: (
+            found.append(request.url)
+            if request.url != url and not request.url.startswith(("blob:", "data:"))
+            else None
+        ),
     )
     tab.goto(url)
     for _ in range(300):
@@ -75,7 +86,9 @@ def test_the_page_opens_anywhere_without_an_error_or_a_request(browser, run, roo
     tab, complaints = visit(browser, page, screen)
     assert complaints == []
     assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth"), "wider than the screen"
-    drawn = tab.evaluate("[...document.querySelectorAll('.fig')].filter(d => d.querySelector('.main-svg, .snap')).length")
+    drawn = tab.evaluate(
+        "[...document.querySelectorAll('.fig')].filter(d => d.querySelector('.main-svg, .snap')).length"
+    )
     assert drawn == len(figures(load(run))) >= 18
     pictures = root / "outputs" / "tests"
     pictures.mkdir(parents=True, exist_ok=True)
@@ -106,7 +119,9 @@ def test_the_page_shows_the_improvement_and_completions_can_be_browsed(browser, 
     tab.select_option("#source", "training")
     tab.select_option("#which", "all")
     tab.select_option("#order", "low")
-    rewards = tab.evaluate("[...document.querySelectorAll('#rows header')].map(h => +h.textContent.match(/reward ([-0-9.]+)/)[1])")
+    rewards = tab.evaluate(
+        "[...document.querySelectorAll('#rows header')].map(h => +h.textContent.match(/reward ([-0-9.]+)/)[1])"
+    )
     assert rewards == sorted(rewards) and len(rewards) == 20
     tab.click("#more")
     assert tab.evaluate("document.querySelectorAll('#rows article').length") > 20
@@ -161,9 +176,13 @@ def test_a_price_gives_a_cost(run, tmp_path):
     folder = tmp_path / "priced"
     shutil.copytree(run, folder)
     recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
-    (folder / "recipe.yaml").write_text(yaml.safe_dump({**recipe, "report": {"price_per_hour": 3600, "currency": "EUR"}}))
+    (folder / "recipe.yaml").write_text(
+        yaml.safe_dump({**recipe, "report": {"price_per_hour": 3600, "currency": "EUR"}})
+    )
     ((_, cost),) = [pair for pair in gather(load(folder)).totals if pair[0].startswith("cost")]
-    assert cost.endswith(" EUR") and float(cost.split()[0]) == pytest.approx(json.loads((folder / "result.json").read_text())["seconds"], rel=0.02)
+    assert cost.endswith(" EUR") and float(cost.split()[0]) == pytest.approx(
+        json.loads((folder / "result.json").read_text())["seconds"], rel=0.02
+    )
 
 
 def test_the_markdown_twin_says_the_same(run):
@@ -235,21 +254,33 @@ def test_torn_files_are_named_and_the_rest_is_shown(run, tmp_path):
 def test_values_of_any_kind_in_any_file_give_a_page(run, tmp_path):
     draw = random.Random(0)
     junk = [None, "text", -1, 1e308, True, [], [[]], {}, {"a": [None]}, ["x", 1], float("nan")]
-    names = ["recipe.yaml", "result.json", "run.json", "audit.json", *(str(path.relative_to(run)) for path in run.glob("diagnostics/*.jsonl"))]
+    names = [
+        "recipe.yaml",
+        "result.json",
+        "run.json",
+        "audit.json",
+        *(str(path.relative_to(run)) for path in run.glob("diagnostics/*.jsonl")),
+    ]
     folder = tmp_path / "junk"
     for i in range(60):
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(run, folder, ignore=shutil.ignore_patterns("report.*"))
         name = names[i % len(names)]
         path = folder / name
-        lines = [path.read_text()] if not name.endswith("l") or name == "recipe.yaml" else path.read_text().splitlines()
+        lines = (
+            [path.read_text()] if not name.endswith("l") or name == "recipe.yaml" else path.read_text().splitlines()
+        )
         entries = [yaml.safe_load(line) if name == "recipe.yaml" else json.loads(line) for line in lines]
         for entry in entries:
             for key in draw.sample(sorted(entry), min(2, len(entry))):
                 entry[key] = draw.choice(junk)
         if draw.random() < 0.2:
             entries = [draw.choice(junk)]
-        text = yaml.safe_dump(entries[0]) if name == "recipe.yaml" else "\n".join(json.dumps(entry) for entry in entries) + "\n"
+        text = (
+            yaml.safe_dump(entries[0])
+            if name == "recipe.yaml"
+            else "\n".join(json.dumps(entry) for entry in entries) + "\n"
+        )
         path.write_text(text)
         assert write(folder).stat().st_size > 100_000, (name, text[:300])
 
@@ -284,7 +315,9 @@ def test_the_script_draws_compares_and_measures_a_slice(script, demo, tmp_path):
     assert "comparison.html" in done.stdout
 
 
-@pytest.mark.parametrize("words", [("nowhere",), (".",), ("outputs/demo", "--output", "/proc/x.html"), ("outputs/demo", "--output", "x.md")])
+@pytest.mark.parametrize(
+    "words", [("nowhere",), (".",), ("outputs/demo", "--output", "/proc/x.html"), ("outputs/demo", "--output", "x.md")]
+)
 def test_wrong_input_ends_in_a_sentence(script, demo, tmp_path, words):
     shutil.copytree(demo.folder, tmp_path / "outputs/demo", ignore=shutil.ignore_patterns("data", "*.safetensors"))
     done = script("scripts/report.py", *words, code=2)
@@ -297,13 +330,27 @@ def test_the_demo_ends_with_the_path_of_its_report(demo):
 
 
 def test_a_recipe_can_do_without_a_report_and_without_diagnostics(script, tmp_path):
-    done = script("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--report", "off", "--diagnostics", "off", "--output_dir", "out")
+    done = script(
+        "scripts/sft.py",
+        "recipes/debug/sft.yaml",
+        "--max_steps",
+        "1",
+        "--report",
+        "off",
+        "--diagnostics",
+        "off",
+        "--output_dir",
+        "out",
+    )
     assert "report: " not in done.stdout and not (tmp_path / "out/report.html").exists()
     assert not any("time/step" in entry for entry in load(tmp_path / "out").log)
 
 
 def test_plain_trl_has_its_curves_too(tmp_path):
-    history = [{"step": s, "loss": 1.0 / s, "reward": 0.1 * s, "completions/mean_length": 10.0 * s, "entropy": 0.5} for s in range(1, 6)]
+    history = [
+        {"step": s, "loss": 1.0 / s, "reward": 0.1 * s, "completions/mean_length": 10.0 * s, "entropy": 0.5}
+        for s in range(1, 6)
+    ]
     (tmp_path / "trainer_state.json").write_text(json.dumps({"log_history": history}))
     drawn = figures(load(tmp_path))
     assert {"reward", "lengths", "loss", "entropy"} <= set(drawn)

@@ -37,7 +37,9 @@ def test_a_server_is_judged_by_the_grader_that_judges_everything(script, tmp_pat
 
     done = ask(script, server)
     found = json.loads((tmp_path / "found.json").read_text())
-    task = load_recipe(Path(__file__).parents[2] / "recipes/demo.yaml", [("data.generated.validation", "30")], environ={}).task
+    task = load_recipe(
+        Path(__file__).parents[2] / "recipes/demo.yaml", [("data.generated.validation", "30")], environ={}
+    ).task
     rows = task.load("validation").rows
     right = [task.grade(letter(task.messages(row)), row).correct for row in rows]
     assert found["n"] == 30 and found["accuracy"] == sum(right) / 30 and 0 < sum(right) < 30
@@ -62,7 +64,9 @@ def test_passing_trouble_is_tried_again(script, server):
 def test_a_stopped_evaluation_asks_only_for_what_is_missing(script, tmp_path, server):
     server.faults += [None] * 18 + [400]
     stopped = ask(script, server, "--concurrency", "1", code=2)
-    (kept,) = re.findall(r"(\d+) answers are kept in found.partial.jsonl; the same command goes on with them", stopped.stderr)
+    (kept,) = re.findall(
+        r"(\d+) answers are kept in found.partial.jsonl; the same command goes on with them", stopped.stderr
+    )
     assert 18 <= int(kept) < 30
     with (tmp_path / "found.partial.jsonl").open("a") as file:
         file.write('{"key": "torn')
@@ -75,7 +79,16 @@ def test_a_stopped_evaluation_asks_only_for_what_is_missing(script, tmp_path, se
 
 def test_an_interrupted_evaluation_keeps_every_answer_once(tmp_path, server, root):
     answer, server.answer = server.answer, lambda messages: time.sleep(0.2) or answer(messages)
-    words = [sys.executable, str(root / "scripts/evaluate.py"), str(root / "recipes/demo.yaml"), "--server", server.url, *ROWS, "--concurrency", "2"]
+    words = [
+        sys.executable,
+        str(root / "scripts/evaluate.py"),
+        str(root / "recipes/demo.yaml"),
+        "--server",
+        server.url,
+        *ROWS,
+        "--concurrency",
+        "2",
+    ]
     asking = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while len(server.requests) < 6:
         time.sleep(0.02)
@@ -87,7 +100,14 @@ def test_an_interrupted_evaluation_keeps_every_answer_once(tmp_path, server, roo
 
 
 def test_a_reader_that_leaves_loses_no_result(tmp_path, server, root):
-    words = [sys.executable, str(root / "scripts/evaluate.py"), str(root / "recipes/demo.yaml"), "--server", server.url, *ROWS]
+    words = [
+        sys.executable,
+        str(root / "scripts/evaluate.py"),
+        str(root / "recipes/demo.yaml"),
+        "--server",
+        server.url,
+        *ROWS,
+    ]
     asking = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     asking.stdout.close()
     asking.wait(60)
@@ -131,9 +151,15 @@ def test_a_server_that_is_not_there_is_said(script, server):
     [
         (("--server", "127.0.0.1:8000"), "is no address"),
         (("--model",), "--model needs a value"),
-        (("--server", "http://127.0.0.1:9", "--key-variable", "NOT_THERE"), "the environment variable NOT_THERE is not set"),
+        (
+            ("--server", "http://127.0.0.1:9", "--key-variable", "NOT_THERE"),
+            "the environment variable NOT_THERE is not set",
+        ),
         (("--concurrency", "4"), "--concurrency goes with --server URL"),
-        (("--server", "http://127.0.0.1:9", "--concurrency", "none"), "--concurrency takes a number from 1 on, not none"),
+        (
+            ("--server", "http://127.0.0.1:9", "--concurrency", "none"),
+            "--concurrency takes a number from 1 on, not none",
+        ),
     ],
 )
 def test_a_mistyped_command_is_said(script, words, said):
@@ -157,7 +183,15 @@ def test_a_real_server_gives_what_the_model_gives_here(script, tmp_path, root):
     port = str(chat_server.ThreadingHTTPServer(("127.0.0.1", 0), None).server_address[1])
     home = tmp_path / "home"
     (home / "hub").mkdir(parents=True)
-    words = [str(Path(sys.executable).with_name("transformers")), "serve", str(model), "--device", "cpu", "--port", port]
+    words = [
+        str(Path(sys.executable).with_name("transformers")),
+        "serve",
+        str(model),
+        "--device",
+        "cpu",
+        "--port",
+        port,
+    ]
     log = (tmp_path / "log.txt").open("w")
     env = {"HF_HOME": str(home), "HF_HUB_OFFLINE": "1", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     serving = subprocess.Popen(words, stdout=log, stderr=log, env=env)
@@ -178,8 +212,13 @@ def test_a_real_server_gives_what_the_model_gives_here(script, tmp_path, root):
             "--output",
             "there.json",
         )
-        script("scripts/evaluate.py", "recipes/demo.yaml", *rows, "--output", "here.json", "--completions", "here.jsonl")
+        script(
+            "scripts/evaluate.py", "recipes/demo.yaml", *rows, "--output", "here.json", "--completions", "here.jsonl"
+        )
     finally:
         serving.kill()
-    there, here = ([json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()] for name in ("there", "here"))
+    there, here = (
+        [json.loads(line) for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("there", "here")
+    )
     assert [(a["completion"], a["correct"]) for a in there] == [(a["completion"], a["correct"]) for a in here]

@@ -14,9 +14,30 @@ from warm import Warm
 
 ROOT = Path(__file__).resolve().parents[2]
 ENV = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-LONG = ("--report", "off", "--save_strategy", "steps", "--save_steps", "2", "--evaluation.max_rows", "8", "--max_steps", "14", "--output_dir", "out")
+LONG = (
+    "--report",
+    "off",
+    "--save_strategy",
+    "steps",
+    "--save_steps",
+    "2",
+    "--evaluation.max_rows",
+    "8",
+    "--max_steps",
+    "14",
+    "--output_dir",
+    "out",
+)
 GRPO = [sys.executable, str(ROOT / "scripts/grpo.py"), str(ROOT / "recipes/debug/grpo.yaml"), *LONG]
-TWO = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(ROOT / "accelerate_configs/cpu2.yaml"), "--main_process_port", "0"]
+TWO = [
+    sys.executable,
+    "-m",
+    "accelerate.commands.launch",
+    "--config_file",
+    str(ROOT / "accelerate_configs/cpu2.yaml"),
+    "--main_process_port",
+    "0",
+]
 
 
 class Running:
@@ -28,7 +49,9 @@ class Running:
         if words[1].endswith(".py"):
             self.process = Warm(words[1:], folder, *[folder / "console.txt"] * 2)
         else:
-            self.process = subprocess.Popen(words, cwd=folder, env=ENV, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True)
+            self.process = subprocess.Popen(
+                words, cwd=folder, env=ENV, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True
+            )
 
     def text(self) -> str:
         self.log.seek(self.start)
@@ -57,7 +80,10 @@ def test_a_stopped_run_goes_on_by_the_same_command_and_a_finished_one_has_nothin
     first.wait_for("step     5/14")
     first.process.send_signal(signal.SIGTERM)
     assert first.ends() == 75
-    assert "SIGTERM: finishing the step under way and saving, 25 s at most" in first.text() and "Traceback" not in first.text()
+    assert (
+        "SIGTERM: finishing the step under way and saving, 25 s at most" in first.text()
+        and "Traceback" not in first.text()
+    )
     last = steps(tmp_path)[-1]
     assert f"stopped: SIGTERM: step {last} is finished and saved" in first.text()
     second = Running(tmp_path, GRPO)
@@ -117,8 +143,8 @@ def test_other_rows_are_asked_about(stopped, tmp_path):
 
 
 def test_other_code_is_named(stopped, tmp_path):
-    code, said = gone_on(stopped, tmp_path, harm=as_if(code={"tasks/aquarat.py": "0"}))
-    assert code == 2 and "code    tasks/aquarat.py was changed" in said
+    code, said = gone_on(stopped, tmp_path, harm=as_if(code={"tasks/aquarat/task.py": "0"}))
+    assert code == 2 and "code    tasks/aquarat/task.py was changed" in said
 
 
 def test_another_version_is_said_and_goes_on(stopped, tmp_path):
@@ -160,13 +186,20 @@ def test_torn_checkpoints_are_set_aside_by_name(stopped, tmp_path):
 
 def test_a_run_goes_back_to_a_step_and_leaves_later_ones_aside(stopped, tmp_path):
     code, said = gone_on(stopped, tmp_path, "--resume", "4")
-    assert code == 0 and "after step 4, from out/checkpoint-4" in said and "moved what came after step 4 to out/_set_aside" in said
+    assert (
+        code == 0
+        and "after step 4, from out/checkpoint-4" in said
+        and "moved what came after step 4 to out/_set_aside" in said
+    )
 
 
 def test_a_new_run_begins_from_the_checkpoint_of_another(stopped, tmp_path):
     run = Running(tmp_path, [*GRPO[:-1], "new", "--resume", str(stopped / "out/checkpoint-4")])
     assert run.ends() == 0
-    assert not (tmp_path / "new/checkpoint-4").exists() and json.loads((tmp_path / "new/result.json").read_text())["steps"] == 14
+    assert (
+        not (tmp_path / "new/checkpoint-4").exists()
+        and json.loads((tmp_path / "new/result.json").read_text())["steps"] == 14
+    )
 
 
 def test_never_moves_the_stopped_run_aside(stopped, tmp_path):
@@ -191,7 +224,9 @@ def test_a_checkpoint_that_is_not_there_is_named(stopped, tmp_path, wanted, says
 
 
 def test_a_second_signal_leaves_at_once_and_harms_nothing(tmp_path):
-    run = Running(tmp_path, [*GRPO, "--evaluation.before", "true", "--evaluation.samples", "512"])  # an evaluation that takes long
+    run = Running(
+        tmp_path, [*GRPO, "--evaluation.before", "true", "--evaluation.samples", "512"]
+    )  # an evaluation that takes long
     run.wait_for("checkpoints about")
     run.process.send_signal(signal.SIGTERM)
     run.wait_for("finishing the step under way")
@@ -202,7 +237,9 @@ def test_a_second_signal_leaves_at_once_and_harms_nothing(tmp_path):
 
 
 def test_a_step_that_does_not_end_is_left_after_the_grace(tmp_path):
-    run = Running(tmp_path, [*GRPO, "--evaluation.before", "true", "--evaluation.samples", "512", "--checkpointing.grace", "1"])
+    run = Running(
+        tmp_path, [*GRPO, "--evaluation.before", "true", "--evaluation.samples", "512", "--checkpointing.grace", "1"]
+    )
     run.wait_for("checkpoints about")
     run.process.send_signal(signal.SIGUSR1)
     assert run.ends(20) == 75
@@ -228,7 +265,9 @@ def small_disk(tmp_path):
     """A file system of a few MiB."""
     place = tmp_path / "disk"
     place.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(place)], capture_output=True, text=True)
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=40m", "tmpfs", str(place)], capture_output=True, text=True
+    )
     if made.returncode:
         pytest.skip(f"a small file system cannot be mounted here: {made.stderr.strip()}")
     yield place

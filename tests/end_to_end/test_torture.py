@@ -7,7 +7,9 @@ import pytest
 
 
 def rows(table: str) -> dict[str, list[str]]:
-    found = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")]
+    found = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("| ")
+    ]
     return {cells[0]: cells[1:] for cells in found[1:]}
 
 
@@ -15,8 +17,14 @@ def rows(table: str) -> dict[str, list[str]]:
 def test_no_fault_changes_a_number_or_loses_a_run(script, tmp_path, processes):
     from ratchet.torture.faults import FAULTS
 
-    names = [fault.name for fault in FAULTS if int(processes) in fault.processes and (not fault.small_disk or os.geteuid() == 0 and mounts(tmp_path))]
-    done = script("scripts/torture.py", "runs", "--kills", "2", "--rounds", "1", "--processes", processes, "--faults", *names)
+    names = [
+        fault.name
+        for fault in FAULTS
+        if int(processes) in fault.processes and (not fault.small_disk or os.geteuid() == 0 and mounts(tmp_path))
+    ]
+    done = script(
+        "scripts/torture.py", "runs", "--kills", "2", "--rounds", "1", "--processes", processes, "--faults", *names
+    )
     found = rows(done.stdout)
     assert set(found) == set(names)
     for name, (injected, resumed, identical, _) in found.items():

@@ -39,7 +39,10 @@ EVERY = ("--diagnostics.every", "1", "--diagnostics.rows", "32")
 
 def clean(tmp_path: Path, **more: str) -> dict[str, str]:
     """An environment in which no tracker finds the settings of whoever runs the tests."""
-    places = {name: str(tmp_path / name) for name in ("HOME", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "TRACKIO_DIR")}
+    places = {
+        name: str(tmp_path / name)
+        for name in ("HOME", "WANDB_CONFIG_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "TRACKIO_DIR")
+    }
     for place in places.values():
         Path(place).mkdir(exist_ok=True)
     return {**places, "WANDB_API_KEY": "", "WANDB_MODE": "", "WANDB_ERROR_REPORTING": "false", **more}
@@ -67,7 +70,16 @@ def everywhere(tmp_path_factory, aqua_folder, root):
         "--data.train_split",
         "validation",
     ]
-    words += [*SHORT, *EVERY, "--evaluation.samples", "8", "--output_dir", "out", "--report_to", "[wandb, trackio, tensorboard]"]
+    words += [
+        *SHORT,
+        *EVERY,
+        "--evaluation.samples",
+        "8",
+        "--output_dir",
+        "out",
+        "--report_to",
+        "[wandb, trackio, tensorboard]",
+    ]
     words += [
         "--tracking.offline",
         "true",
@@ -80,7 +92,13 @@ def everywhere(tmp_path_factory, aqua_folder, root):
         "--tracking.figures",
         "true",
     ]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "2", "CUDA_VISIBLE_DEVICES": "", **clean(folder)}
+    environment = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "2",
+        "CUDA_VISIBLE_DEVICES": "",
+        **clean(folder),
+    }
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return folder, done.stdout
@@ -109,7 +127,8 @@ def test_histograms_and_tables_are_such_in_wandb(everywhere):
     names = {name for row in read_back(folder / "out") for name in row}
     assert {"rollout/reward_hist.bins", "advantages/value_hist.values", "rl/letter_margin_hist.bins"} <= names
     tables = [
-        json.loads(path.read_text()) for path in (folder / "out").glob("_trackers/wandb/offline-run-*/files/media/table/rl/samples*.table.json")
+        json.loads(path.read_text())
+        for path in (folder / "out").glob("_trackers/wandb/offline-run-*/files/media/table/rl/samples*.table.json")
     ]
     assert tables and all(table["columns"][:3] == ["id", "prompt", "completion"] and table["data"] for table in tables)
     drawn = list((folder / "out").glob("_trackers/wandb/offline-run-*/files/media/plotly/**/*.json"))
@@ -133,7 +152,11 @@ def test_trackio_holds_them_too(everywhere):
         "print(json.dumps(sorted({k for row in S.get_logs('letters', r['name'], run_id=r['id']) for k in row})))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, "TRACKIO_DIR": str(folder / "TRACKIO_DIR")}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        env={**os.environ, "TRACKIO_DIR": str(folder / "TRACKIO_DIR")},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert set(NAMES) | {"rl/samples", "rollout/reward_hist"} <= set(json.loads(done.stdout.splitlines()[-1]))
 
@@ -289,7 +312,10 @@ def test_a_server_that_goes_away_in_the_middle_costs_a_warning(script, tmp_path,
     ("environment", "remedy"),
     [
         ({"WANDB_API_KEY": ""}, "not logged in"),
-        ({"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_INIT_TIMEOUT": "3"}, "cannot be reached"),
+        (
+            {"WANDB_API_KEY": "0" * 40, "WANDB_BASE_URL": "http://127.0.0.1:9", "WANDB_INIT_TIMEOUT": "3"},
+            "cannot be reached",
+        ),
     ],
 )
 def test_wandb_without_a_login_or_a_network_keeps_the_run_offline(script, tmp_path, environment, remedy):
@@ -313,11 +339,26 @@ def test_wandb_without_a_login_or_a_network_keeps_the_run_offline(script, tmp_pa
     assert any("policy/loss" in row for row in read_back(tmp_path / "out"))
 
 
-@pytest.mark.parametrize("name", ["wandb", *(pytest.param(name, marks=pytest.mark.slow) for name in ("trackio", "tensorboard"))])
+@pytest.mark.parametrize(
+    "name", ["wandb", *(pytest.param(name, marks=pytest.mark.slow) for name in ("trackio", "tensorboard"))]
+)
 def test_a_tracker_that_is_not_installed_costs_a_warning(script, tmp_path, name):
     (tmp_path / "hidden").mkdir()
-    (tmp_path / "hidden" / "sitecustomize.py").write_text(f"import sys\nsys.modules[{name!r}] = None\n")  # as if it were not there
-    words = ("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--report_to", name, "--output_dir", "out", "--report", "off")
+    (tmp_path / "hidden" / "sitecustomize.py").write_text(
+        f"import sys\nsys.modules[{name!r}] = None\n"
+    )  # as if it were not there
+    words = (
+        "scripts/sft.py",
+        "recipes/debug/sft.yaml",
+        "--max_steps",
+        "1",
+        "--report_to",
+        name,
+        "--output_dir",
+        "out",
+        "--report",
+        "off",
+    )
     done = script(*words, PYTHONPATH=str(tmp_path / "hidden"), **clean(tmp_path))
     assert f"warning: {name} gets nothing" in done.stdout and "pip install" in done.stdout
     assert "Traceback" not in done.stderr

@@ -23,7 +23,16 @@ def test_the_demo_teaches_the_tiny_model_to_work_problems_out(demo):
 
 
 def test_sft_lowers_the_loss_and_leaves_a_model_and_a_recipe_that_run(script, tmp_path):
-    done = script("scripts/sft.py", "recipes/debug/sft.yaml", "--output_dir", "out", "--eval_strategy", "steps", "--eval_steps", "5")
+    done = script(
+        "scripts/sft.py",
+        "recipes/debug/sft.yaml",
+        "--output_dir",
+        "out",
+        "--eval_strategy",
+        "steps",
+        "--eval_steps",
+        "5",
+    )
     losses = [float(line.split("loss ")[1].split()[0]) for line in done.stdout.splitlines() if " loss " in line]
     assert losses[-1] < losses[0]
     assert done.stdout.count("  held-out accuracy") == 2
@@ -38,18 +47,39 @@ def test_sft_lowers_the_loss_and_leaves_a_model_and_a_recipe_that_run(script, tm
 
 
 def test_grpo_trains_on_real_rows_with_a_model_from_a_configuration(script, aqua_folder, tmp_path):
-    done = script("scripts/grpo.py", "recipes/aquarat/debug_cpu.yaml", "--data.source", str(aqua_folder), "--max_steps", "2", launch="cpu")
+    done = script(
+        "scripts/grpo.py",
+        "recipes/aquarat/debug_cpu.yaml",
+        "--data.source",
+        str(aqua_folder),
+        "--max_steps",
+        "2",
+        launch="cpu",
+    )
     assert "over 254 training rows" in done.stdout
     assert result(tmp_path / "outputs/aquarat-debug_cpu")["steps"] == 2
 
 
 def test_a_checkpoint_can_be_evaluated_and_compared(script, tmp_path):
-    script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_steps", "2", "--save_strategy", "steps", "--save_steps", "1", "--output_dir", "out")
+    script(
+        "scripts/grpo.py",
+        "recipes/debug/grpo.yaml",
+        "--max_steps",
+        "2",
+        "--save_strategy",
+        "steps",
+        "--save_steps",
+        "1",
+        "--output_dir",
+        "out",
+    )
     assert (tmp_path / "out/checkpoint-1/model.safetensors").is_file()
     words = ("scripts/evaluate.py", "out/recipe.yaml", "--model", "out/checkpoint-1", "--compare", "ratchet-tiny")
     done = script(*words, "--split", "test", "--evaluation.max_rows", "30", "--data.generated.test", "60")
     assert "McNemar p =" in done.stdout
-    paired = json.loads((tmp_path / "out/checkpoint-1/evaluation-aquarat-test.json").read_text())["compared_with"]["paired"]
+    paired = json.loads((tmp_path / "out/checkpoint-1/evaluation-aquarat-test.json").read_text())["compared_with"][
+        "paired"
+    ]
     assert paired["n"] == 30
 
 
@@ -60,7 +90,14 @@ def test_the_model_card_holds_the_measured_figures_and_passes_as_metadata(script
     card = ModelCard.load(tmp_path / "out/README.md")
     assert card.data.eval_results[0].metric_value == round(result(tmp_path / "out")["after"]["accuracy"], 4)
     assert "always the commonest answer" in card.text
-    left = {"recipe.yaml", "result.json", "trainer_state.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"}
+    left = {
+        "recipe.yaml",
+        "result.json",
+        "trainer_state.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "chat_template.jinja",
+    }
     assert left <= {path.name for path in (tmp_path / "out").iterdir()}
 
 
@@ -73,12 +110,35 @@ def test_show_config_runs_nothing(script, tmp_path):
 def test_an_accuracy_measured_by_training_is_that_of_the_evaluation_script(script, tmp_path):
     script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_steps", "3", "--output_dir", "out")
     script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--output", "evaluation.json")
-    assert json.loads((tmp_path / "evaluation.json").read_text())["accuracy"] == result(tmp_path / "out")["after"]["accuracy"]
+    assert (
+        json.loads((tmp_path / "evaluation.json").read_text())["accuracy"]
+        == result(tmp_path / "out")["after"]["accuracy"]
+    )
 
 
 def test_the_best_model_that_is_loaded_at_the_end_is_the_one_measured(script, tmp_path):
-    every = ("--eval_strategy", "steps", "--eval_steps", "1", "--save_strategy", "steps", "--save_steps", "1", "--save_only_model", "true")
-    best = ("--load_best_model_at_end", "true", "--metric_for_best_model", "accuracy", "--learning_rate", "6e-3", "--warmup_steps", "0")
+    every = (
+        "--eval_strategy",
+        "steps",
+        "--eval_steps",
+        "1",
+        "--save_strategy",
+        "steps",
+        "--save_steps",
+        "1",
+        "--save_only_model",
+        "true",
+    )
+    best = (
+        "--load_best_model_at_end",
+        "true",
+        "--metric_for_best_model",
+        "accuracy",
+        "--learning_rate",
+        "6e-3",
+        "--warmup_steps",
+        "0",
+    )
     small = (
         "--max_steps",
         "3",
@@ -95,13 +155,36 @@ def test_the_best_model_that_is_loaded_at_the_end_is_the_one_measured(script, tm
     script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--output", "again.json")
     log = [json.loads(line) for line in (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()]
     measured = [entry["eval/accuracy"] for entry in log if "eval/accuracy" in entry]
-    assert result(tmp_path / "out")["after"]["accuracy"] == json.loads((tmp_path / "again.json").read_text())["accuracy"] == max(measured)
+    assert (
+        result(tmp_path / "out")["after"]["accuracy"]
+        == json.loads((tmp_path / "again.json").read_text())["accuracy"]
+        == max(measured)
+    )
     assert measured[2] < max(measured), "the last step's model is the best one: this test needs another learning rate"
 
 
 def test_a_metric_that_nothing_measures_ends_in_a_sentence(script):
-    best = ("--load_best_model_at_end", "true", "--metric_for_best_model", "nix", "--eval_strategy", "steps", "--eval_steps", "1")
-    words = ("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--save_strategy", "steps", "--save_steps", "1", *best)
+    best = (
+        "--load_best_model_at_end",
+        "true",
+        "--metric_for_best_model",
+        "nix",
+        "--eval_strategy",
+        "steps",
+        "--eval_steps",
+        "1",
+    )
+    words = (
+        "scripts/sft.py",
+        "recipes/debug/sft.yaml",
+        "--max_steps",
+        "1",
+        "--save_strategy",
+        "steps",
+        "--save_steps",
+        "1",
+        *best,
+    )
     done = script(*words, code=2)
     assert "metric_for_best_model: nothing measures nix; choose from" in done.stderr and "Traceback" not in done.stderr
 
@@ -123,7 +206,9 @@ def test_another_evaluation_does_not_take_the_place_of_an_earlier_one(script, de
     script(*words)
     done = script(*words, "--evaluation.max_rows", "5")
     assert "kept the earlier evaluation-aquarat-validation.json as evaluation-aquarat-validation-1.json" in done.stdout
-    found = [json.loads((tmp_path / f"out/evaluation-aquarat-validation{end}.json").read_text())["n"] for end in ("", "-1")]
+    found = [
+        json.loads((tmp_path / f"out/evaluation-aquarat-validation{end}.json").read_text())["n"] for end in ("", "-1")
+    ]
     assert found == [5, 20]
     listed = script("scripts/results.py", "out").stdout
     assert "(n = 5)" in listed and "(n = 20)" in listed

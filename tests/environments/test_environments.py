@@ -31,7 +31,22 @@ def word(messages: list[dict]) -> str:
 
 
 def evaluate(folder: Path, name: str, url: str, *more: str, where: str = PLACES, command: str = VF_EVAL) -> list[dict]:
-    words = [command, name, "-m", "stub", "--client.base-url", url, "--no-push", "--no-rich", "-o", "out", "--run.name", "run", "--clean", *more]
+    words = [
+        command,
+        name,
+        "-m",
+        "stub",
+        "--client.base-url",
+        url,
+        "--no-push",
+        "--no-rich",
+        "-o",
+        "out",
+        "--run.name",
+        "run",
+        "--clean",
+        *more,
+    ]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "PYTHONPATH": where, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -56,7 +71,9 @@ def test_rewards_of_real_rows_are_the_graders(tmp_path, aqua_folder):
     from ratchet.tasks import AquaRat
 
     server = chat_server.ChatServer(letter)
-    episodes = evaluate(tmp_path, "ratchet-aquarat", server.url, "-n", "40", "--env.taskset.data-dir", str(aqua_folder))
+    episodes = evaluate(
+        tmp_path, "ratchet-aquarat", server.url, "-n", "40", "--env.taskset.data-dir", str(aqua_folder)
+    )
     values = compare(episodes, AquaRat(), letter, lambda grade: {"correctness": float(grade.correct)})
     assert len(values) == 40 and 0 < sum(values) < 40
 
@@ -65,18 +82,35 @@ def test_rewards_of_dakota_are_the_graders(tmp_path):
     from ratchet.tasks import Dakota
 
     server = chat_server.ChatServer(word)
-    credit = ("--env.taskset.task.rewards.partial_credit.weight", "1", "--env.taskset.task.rewards.correctness.weight", "0")
+    credit = (
+        "--env.taskset.task.rewards.partial_credit.weight",
+        "1",
+        "--env.taskset.task.rewards.correctness.weight",
+        "0",
+    )
     more = ("--env.taskset.data-dir", "generated", "--env.taskset.num-eval-examples", "30", *credit)
     episodes = evaluate(tmp_path, "ratchet-dakota", server.url, *more)
-    compare(episodes, Dakota(source="generated"), word, lambda g: {"correctness": float(g.correct), "partial_credit": g.components["score"]})
-    assert len(episodes) == 30 and {t["rewards"]["partial_credit"]["weight"] for e in episodes for t in e["traces"]} == {1.0}
+    compare(
+        episodes,
+        Dakota(source="generated"),
+        word,
+        lambda g: {"correctness": float(g.correct), "partial_credit": g.components["score"]},
+    )
+    assert len(episodes) == 30 and {
+        t["rewards"]["partial_credit"]["weight"] for e in episodes for t in e["traces"]
+    } == {1.0}
 
 
 def test_failed_rollouts_are_told_though_vf_eval_does_not(tmp_path):
     server = chat_server.ChatServer(letter)
     server.faults += [400] * 100
     evaluate(tmp_path, "ratchet-aquarat", server.url, "-n", "2", "--env.taskset.data-dir", "generated")
-    told = subprocess.run([sys.executable, "-m", "ratchet.environment", "out/run"], cwd=tmp_path, capture_output=True, text=True)
+    told = subprocess.run(
+        [sys.executable, "-m", "ratchet.integrations.verifiers", "out/run"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
     assert told.returncode == 1 and "0 rollouts" in told.stdout and "2 failed" in told.stdout
 
 
@@ -92,16 +126,24 @@ def loaded(name: str, **arguments):
 def test_the_arguments_choose_the_rows():
     assert len(loaded("aquarat")) == 500 and loaded("aquarat")[0].id == "validation-0"
     assert len(loaded("aquarat", eval_split="test", num_eval_examples=7)) == 7
-    assert {row.id.split("-")[0] for row in loaded("aquarat", split="train", train_split="validation", num_train_examples=9)} == {"validation"}
+    assert {
+        row.id.split("-")[0]
+        for row in loaded("aquarat", split="train", train_split="validation", num_train_examples=9)
+    } == {"validation"}
     assert [row.row for row in loaded("aquarat", seed=1)] != [row.row for row in loaded("aquarat", seed=2)]
     assert {row.row["kind"] for row in loaded("dakota", kinds=["affix_insertion"])} == {"affix_insertion"}
 
 
 def test_the_arguments_choose_what_is_shown(tmp_path):
     (tmp_path / "system.txt").write_text("Think.")
-    assert {row.system_prompt for row in loaded("aquarat", system_prompt="Be brief.", num_eval_examples=3)} == {"Be brief."}
+    assert {row.system_prompt for row in loaded("aquarat", system_prompt="Be brief.", num_eval_examples=3)} == {
+        "Be brief."
+    }
     assert loaded("aquarat", system_prompt=str(tmp_path / "system.txt"))[0].system_prompt == "Think."
-    assert "rationale" in loaded("aquarat")[0].row and "rationale" not in loaded("aquarat", include_rationale_metadata=False)[0].row
+    assert (
+        "rationale" in loaded("aquarat")[0].row
+        and "rationale" not in loaded("aquarat", include_rationale_metadata=False)[0].row
+    )
 
 
 def test_the_hubs_files_are_kept_where_one_says(tmp_path, monkeypatch):
@@ -110,7 +152,9 @@ def test_the_hubs_files_are_kept_where_one_says(tmp_path, monkeypatch):
     for name in ("HF_HUB_CACHE", "HF_DATASETS_CACHE"):
         monkeypatch.setenv(name, "before")
     loaded("aquarat", cache_dir=str(tmp_path))
-    assert os.environ["HF_HUB_CACHE"] == str(tmp_path / "hub") and os.environ["HF_DATASETS_CACHE"] == str(tmp_path / "datasets")
+    assert os.environ["HF_HUB_CACHE"] == str(tmp_path / "hub") and os.environ["HF_DATASETS_CACHE"] == str(
+        tmp_path / "datasets"
+    )
 
 
 def test_a_reward_and_a_data_set_of_ones_own_work_as_the_readme_shows(tmp_path):
@@ -120,7 +164,12 @@ def test_a_reward_and_a_data_set_of_ones_own_work_as_the_readme_shows(tmp_path):
     (tmp_path / "brief.py").write_text(brief)
     (tmp_path / "my_environment.py").write_text(module)
     server = chat_server.ChatServer(lambda messages: messages[-1]["content"].split()[1][::-1])
-    rewards = ("--env.taskset.task.rewards.brief.fn", "brief.py:brief", "--env.taskset.task.rewards.brief.weight", "0.1")
+    rewards = (
+        "--env.taskset.task.rewards.brief.fn",
+        "brief.py:brief",
+        "--env.taskset.task.rewards.brief.weight",
+        "0.1",
+    )
     episodes = evaluate(tmp_path, "my-environment", server.url, "-n", "4", *rewards, where=f"{tmp_path}:{PLACES}")
     found = [trace["rewards"] for episode in episodes for trace in episode["traces"]]
     assert all(reward["correctness"]["score"] == 1.0 and 0.98 < reward["brief"]["score"] < 1 for reward in found)
@@ -133,8 +182,20 @@ def test_it_installs_by_itself_without_torch(tmp_path, name):
     python = tmp_path / "venv/bin/python"
     subprocess.run([str(python), "-m", "pip", "install", "--quiet", str(ROOT / "environments" / name)], check=True)
     there = "import importlib.util as u; print([m for m in ('torch', 'trl', 'ratchet') if u.find_spec(m)])"
-    assert subprocess.run([str(python), "-c", there], capture_output=True, text=True, cwd=tmp_path).stdout.strip() == "[]"
+    assert (
+        subprocess.run([str(python), "-c", there], capture_output=True, text=True, cwd=tmp_path).stdout.strip() == "[]"
+    )
     server = chat_server.ChatServer(letter)
     command = str(tmp_path / "venv/bin/vf-eval")
-    episodes = evaluate(tmp_path, f"ratchet-{name}", server.url, "-n", "3", "--env.taskset.data-dir", "generated", where="", command=command)
+    episodes = evaluate(
+        tmp_path,
+        f"ratchet-{name}",
+        server.url,
+        "-n",
+        "3",
+        "--env.taskset.data-dir",
+        "generated",
+        where="",
+        command=command,
+    )
     assert all(episode["ok"] for episode in episodes) and len(episodes) == 3

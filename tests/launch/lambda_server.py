@@ -13,7 +13,13 @@ ACTION = {"available": True}
 
 def kind(name: str, gpus: int, cents: int) -> dict:
     specs = {"vcpus": 30, "memory_gib": 200, "storage_gib": 1400, "gpus": gpus}
-    return {"name": name, "description": f"{gpus}x", "gpu_description": "A10 (24 GB)", "price_cents_per_hour": cents, "specs": specs}
+    return {
+        "name": name,
+        "description": f"{gpus}x",
+        "gpu_description": "A10 (24 GB)",
+        "price_cents_per_hour": cents,
+        "specs": specs,
+    }
 
 
 class Cloud:
@@ -22,7 +28,8 @@ class Cloud:
     def __init__(self, description: Path):
         self.spec = json.loads(description.read_text())
         self.types = {
-            name: kind(name, gpus, cents) for name, gpus, cents in (("gpu_1x_a10", 1, 75), ("gpu_1x_h100", 1, 329), ("gpu_8x_h100", 8, 2392))
+            name: kind(name, gpus, cents)
+            for name, gpus, cents in (("gpu_1x_a10", 1, 75), ("gpu_1x_h100", 1, 329), ("gpu_8x_h100", 8, 2392))
         }
         self.capacity = {name: ["us-west-1"] for name in self.types}
         self.instances: dict[str, dict] = {}
@@ -44,7 +51,9 @@ class Cloud:
         return [body for method, path, body in self.calls if path.endswith("/launch")]
 
     def alive(self) -> list[str]:
-        return [number for number, one in self.instances.items() if one["status"] in ("booting", "active", "unhealthy")]
+        return [
+            number for number, one in self.instances.items() if one["status"] in ("booting", "active", "unhealthy")
+        ]
 
     def check(self, path: str, method: str, part: str, value) -> None:
         import jsonschema
@@ -67,7 +76,9 @@ class Cloud:
         name = path.removeprefix("/api/v1/")
         if name == "instance-types":
             regions = {n: [{"name": r, "description": "x"} for r in self.capacity[n]] for n in self.types}
-            return 200, {n: {"instance_type": t, "regions_with_capacity_available": regions[n]} for n, t in self.types.items()}
+            return 200, {
+                n: {"instance_type": t, "regions_with_capacity_available": regions[n]} for n, t in self.types.items()
+            }
         if name == "ssh-keys":
             return 200, [{"id": "k1", "name": "mine", "public_key": "ssh-ed25519 AAAA"}]
         if name == "file-systems":
@@ -85,7 +96,11 @@ class Cloud:
         if name.startswith("instances/"):
             number = name.split("/")[1]
             if number not in self.instances:
-                return 404, {"code": "global/object-does-not-exist", "message": "Specified instance does not exist.", "suggestion": ""}
+                return 404, {
+                    "code": "global/object-does-not-exist",
+                    "message": "Specified instance does not exist.",
+                    "suggestion": "",
+                }
             return 200, self._now(number)
         if name == "instance-operations/launch":
             return self._launch(body)
@@ -98,7 +113,10 @@ class Cloud:
 
     def _launch(self, body: dict) -> tuple[int, dict]:
         if body["region_name"] not in self.capacity[body["instance_type_name"]]:
-            return 400, {"code": "instance-operations/launch/insufficient-capacity", "message": "Not enough capacity to fulfill launch request."}
+            return 400, {
+                "code": "instance-operations/launch/insufficient-capacity",
+                "message": "Not enough capacity to fulfill launch request.",
+            }
         number = f"i{len(self.instances) + 1:031d}"
         actions = dict.fromkeys(("migrate", "rebuild", "restart", "cold_reboot", "terminate"), ACTION)
         self.instances[number] = {
@@ -110,7 +128,11 @@ class Cloud:
                 "region": REGION,
                 "tags": body["tags"],
             },
-            **{"file_system_names": body.get("file_system_names", []), "instance_type": self.types[body["instance_type_name"]], "actions": actions},
+            **{
+                "file_system_names": body.get("file_system_names", []),
+                "instance_type": self.types[body["instance_type_name"]],
+                "actions": actions,
+            },
         }
         self._booted[number] = time.monotonic() + self.boot
         return 200, {"instance_ids": [number]}
@@ -142,7 +164,14 @@ def _handler(cloud: Cloud):
                 return self.reply(401, error)
             if length:
                 cloud.check(self.path, self.command, "request", body)
-            fault = next((faults.pop(0) for end, faults in cloud.faults.items() if f"{self.command} {self.path}".endswith(end) and faults), None)
+            fault = next(
+                (
+                    faults.pop(0)
+                    for end, faults in cloud.faults.items()
+                    if f"{self.command} {self.path}".endswith(end) and faults
+                ),
+                None,
+            )
             if isinstance(fault, int):
                 self.send_response(fault)
                 self.send_header("Content-Length", "0")

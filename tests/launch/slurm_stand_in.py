@@ -88,16 +88,25 @@ class Cluster:
     def requeued(self, number: int) -> bool:
         return (self.folder / f"requeued-{number}").exists()
 
-    def run(self, number: int, when: Path | None = None, said: str = "", array: int | None = None, timeout: float = 300):
+    def run(
+        self, number: int, when: Path | None = None, said: str = "", array: int | None = None, timeout: float = 300
+    ):
         """Carry a job out; once ``said`` stands in the file ``when``, the batch shell gets the signal it asked for. (status, output)"""
         script = self.folder / f"job-{number}.sbatch"
         text = script.read_text()
         nodes = re.search(r"#SBATCH --nodes=(\d+)", text).group(1)
-        environ = {**self.environ, "SLURM_JOB_ID": str(number), "SLURM_NNODES": nodes, "SLURM_JOB_NODELIST": f"node[0-{nodes}]"}
+        environ = {
+            **self.environ,
+            "SLURM_JOB_ID": str(number),
+            "SLURM_NNODES": nodes,
+            "SLURM_JOB_NODELIST": f"node[0-{nodes}]",
+        }
         environ |= {} if array is None else {"SLURM_ARRAY_TASK_ID": str(array)}
         log = self.folder / f"job-{number}.log"
         with log.open("ab") as file:
-            process = subprocess.Popen(["bash", str(script)], env=environ, stdout=file, stderr=subprocess.STDOUT, start_new_session=True)
+            process = subprocess.Popen(
+                ["bash", str(script)], env=environ, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
+            )
         until = time.monotonic() + timeout
         try:
             while process.poll() is None:

@@ -12,7 +12,18 @@ spec = importlib.util.spec_from_file_location("hub_server_for_jobs", Path(__file
 hub_server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(hub_server)
 
-WORDS = ["scripts/launch.py", "recipes/debug/grpo.yaml", "--on", "hf-jobs", "--flavor", "cpu-basic", "--timeout", "1h", "--num_processes", "1"]
+WORDS = [
+    "scripts/launch.py",
+    "recipes/debug/grpo.yaml",
+    "--on",
+    "hf-jobs",
+    "--flavor",
+    "cpu-basic",
+    "--timeout",
+    "1h",
+    "--num_processes",
+    "1",
+]
 PUSH = ["--push_to_hub", "true", "--hub_model_id", "me/model", "--source", "git+https://example.org/ratchet"]
 QUICK = ["--max_steps", "2", "--report", "off", "--evaluation.max_rows", "4", "--output_dir", "outputs/run"]
 
@@ -28,7 +39,13 @@ def hub(tmp_path):
 
     def carry_out(job):
         path = f"{place / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environ = {**os.environ, **found.environ(job["secrets"]["HF_TOKEN"]), "PATH": path, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        environ = {
+            **os.environ,
+            **found.environ(job["secrets"]["HF_TOKEN"]),
+            "PATH": path,
+            "OMP_NUM_THREADS": "1",
+            "CUDA_VISIBLE_DEVICES": "",
+        }
         done = subprocess.run(job["command"], cwd=place, env=environ, capture_output=True, text=True)
         return done.returncode, done.stdout + done.stderr
 

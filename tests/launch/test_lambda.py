@@ -42,7 +42,9 @@ exit "$(cat ~/status 2>/dev/null || echo 0)"
 def cloud():
     description = DATA / "lambda/openapi.json"
     if not description.is_file():
-        pytest.skip(f"no description of Lambda's API: {description} is absent (name its parent folder in RATCHET_DATA_DIR)")
+        pytest.skip(
+            f"no description of Lambda's API: {description} is absent (name its parent folder in RATCHET_DATA_DIR)"
+        )
     found = Cloud(description)
     yield found
     found.server.shutdown()
@@ -61,7 +63,9 @@ def instance(tmp_path):
     (tmp_path / "bin/ssh").write_text(SSH)
     (tmp_path / "bin/ssh").chmod(0o755)
     # The instance's processes are those of this machine here: nobody else's may be told to stop.
-    (tmp_path / "bin/pkill").write_text(f'#!/bin/bash\necho "$*" >> {tmp_path}/pkilled\necho 75 > {home}/ratchet/exit\n')  # it saves, and leaves
+    (tmp_path / "bin/pkill").write_text(
+        f'#!/bin/bash\necho "$*" >> {tmp_path}/pkilled\necho 75 > {home}/ratchet/exit\n'
+    )  # it saves, and leaves
     (tmp_path / "bin/pkill").chmod(0o755)
     yield home
     shutil.rmtree("/dev/shm/ratchet-run", ignore_errors=True)
@@ -96,7 +100,12 @@ def _words(root, tmp_path, *more):
 
 def _launch(root, tmp_path, cloud, *more, code=0, **environ):
     done = subprocess.run(
-        _words(root, tmp_path, *more), cwd=tmp_path, env=_environ(tmp_path, cloud, **environ), capture_output=True, text=True, timeout=120
+        _words(root, tmp_path, *more),
+        cwd=tmp_path,
+        env=_environ(tmp_path, cloud, **environ),
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -107,7 +116,13 @@ def _launch(root, tmp_path, cloud, *more, code=0, **environ):
 
 def _start(root, tmp_path, cloud, *more):
     log = (tmp_path / "console").open("ab")
-    return subprocess.Popen(_words(root, tmp_path, *more), cwd=tmp_path, env=_environ(tmp_path, cloud), stdout=log, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        _words(root, tmp_path, *more),
+        cwd=tmp_path,
+        env=_environ(tmp_path, cloud),
+        stdout=log,
+        stderr=subprocess.STDOUT,
+    )
 
 
 def _wait_for(what, seconds=30):
@@ -217,7 +232,9 @@ def test_a_new_instance_goes_on_from_what_was_fetched(root, tmp_path, cloud, ins
 
 def test_the_log_of_a_new_instance_is_shown_from_its_start(root, tmp_path, cloud, instance):
     (tmp_path / "outputs/run.lambda").mkdir(parents=True)
-    (tmp_path / "outputs/run.lambda/run.log").write_text("an earlier instance said much more than this one will\n" * 50)
+    (tmp_path / "outputs/run.lambda/run.log").write_text(
+        "an earlier instance said much more than this one will\n" * 50
+    )
     assert "training with token" in _launch(root, tmp_path, cloud).stdout
     assert "an earlier instance" in (tmp_path / "outputs/run.lambda/run-1.log").read_text()
 
@@ -306,7 +323,13 @@ def test_outputs_go_to_the_file_system_that_is_mounted(root, tmp_path, cloud, in
 
 def test_a_dry_run_shows_every_request_and_no_secret(root, tmp_path, cloud, instance):
     done = _launch(root, tmp_path, cloud, "--dry-run")
-    for word in ("instance-operations/launch", "gpu_1x_a10 in us-west-1: 0.75 USD", "run.sh", "instance-operations/terminate", "HF_TOKEN to"):
+    for word in (
+        "instance-operations/launch",
+        "gpu_1x_a10 in us-west-1: 0.75 USD",
+        "run.sh",
+        "instance-operations/terminate",
+        "HF_TOKEN to",
+    ):
         assert word in done.stdout
     assert cloud.launches == []
 
@@ -317,7 +340,11 @@ def test_list_status_and_stop(root, tmp_path, cloud, instance):
 
     def ask(*words, code=0):
         done = subprocess.run(
-            [sys.executable, str(root / "scripts/launch.py"), "--on", "lambda", *words], cwd=tmp_path, env=environ, capture_output=True, text=True
+            [sys.executable, str(root / "scripts/launch.py"), "--on", "lambda", *words],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == code, done.stderr
         return done.stdout + done.stderr
@@ -337,14 +364,22 @@ def test_the_watchdog_ends_the_instance_through_the_api(tmp_path, cloud):
     cloud.answer(
         "POST",
         "/api/v1/instance-operations/launch",
-        {"region_name": "us-west-1", "instance_type_name": "gpu_1x_a10", "ssh_key_names": ["mine"], "name": "x", "tags": []},
+        {
+            "region_name": "us-west-1",
+            "instance_type_name": "gpu_1x_a10",
+            "ssh_key_names": ["mine"],
+            "name": "x",
+            "tags": [],
+        },
     )
     (number,) = cloud.instances
     keys = tmp_path / "keys"
     keys.write_text(f"LAMBDA_API_KEY='{KEY}'\nINSTANCE_ID={number}\nLAMBDA_API_URL={cloud.url}\n")
     (tmp_path / "watchdog.sh").write_text(WATCHDOG)
     began = time.time()
-    done = subprocess.run(["bash", str(tmp_path / "watchdog.sh"), str(int(began) + 2), str(keys), "0.2", "3", "false"], timeout=30)
+    done = subprocess.run(
+        ["bash", str(tmp_path / "watchdog.sh"), str(int(began) + 2), str(keys), "0.2", "3", "false"], timeout=30
+    )
     assert done.returncode == 0
     assert time.time() - began > 1
     assert cloud.alive() == []
@@ -355,7 +390,11 @@ def test_a_watchdog_that_never_got_a_key_shuts_the_machine_down(tmp_path):
     off = tmp_path / "poweroff"
     off.write_text(f"#!/bin/bash\ntouch {tmp_path}/off\n")
     off.chmod(0o755)
-    subprocess.run(["bash", str(tmp_path / "watchdog.sh"), "0", str(tmp_path / "none"), "0.1", "2", str(off)], check=True, timeout=30)
+    subprocess.run(
+        ["bash", str(tmp_path / "watchdog.sh"), "0", str(tmp_path / "none"), "0.1", "2", str(off)],
+        check=True,
+        timeout=30,
+    )
     assert (tmp_path / "off").exists()
 
 
@@ -366,4 +405,12 @@ def test_cloud_init_is_yaml_that_starts_the_watchdog(root):
 
     found = yaml.safe_load(user_data("run", 1_800_000_000.5))
     assert found["write_files"][0]["content"].splitlines() == WATCHDOG.splitlines()
-    assert found["runcmd"] == [["systemd-run", "--unit=ratchet-watchdog", "/opt/ratchet/watchdog.sh", "1800000000", "/dev/shm/ratchet-run/keys"]]
+    assert found["runcmd"] == [
+        [
+            "systemd-run",
+            "--unit=ratchet-watchdog",
+            "/opt/ratchet/watchdog.sh",
+            "1800000000",
+            "/dev/shm/ratchet-run/keys",
+        ]
+    ]

@@ -14,7 +14,7 @@ import pytest
 
 from ratchet.errors import UserError
 from ratchet.launch.local import Commands, Division, choose, commands, divide, numbers, run
-from ratchet.launch.run import dotenv, launch_of, masked
+from ratchet.launch.request import dotenv, launch_of, masked
 
 TRAINING = Path(__file__).parents[1] / "training"
 QUICK = ["--report", "off", "--logging_steps", "1", "--evaluation.after", "false", "--output_dir", "run"]
@@ -123,13 +123,24 @@ def test_a_recipe_is_launched_here(script, tmp_path):
 def _left(folder: Path) -> list[psutil.Process]:
     """Processes that still mention a folder."""
     return [
-        p for p in psutil.process_iter(["cmdline", "cwd"]) if any(str(folder) in word for word in [*(p.info["cmdline"] or []), str(p.info["cwd"])])
+        p
+        for p in psutil.process_iter(["cmdline", "cwd"])
+        if any(str(folder) in word for word in [*(p.info["cmdline"] or []), str(p.info["cwd"])])
     ]
 
 
 @pytest.mark.parametrize("config", [pytest.param("cpu", marks=pytest.mark.slow), "cpu2"])
 def test_a_signal_lets_the_trainer_save_and_leaves_nothing(root, tmp_path, config):
-    words = [sys.executable, str(root / "scripts/launch.py"), str(root / "recipes/debug/grpo.yaml"), "--on", "local", *QUICK, "--max_steps", "2000"]
+    words = [
+        sys.executable,
+        str(root / "scripts/launch.py"),
+        str(root / "recipes/debug/grpo.yaml"),
+        "--on",
+        "local",
+        *QUICK,
+        "--max_steps",
+        "2000",
+    ]
     words += ["--config_file", str(root / f"accelerate_configs/{config}.yaml"), "--output_dir", str(tmp_path / "run")]
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     with (tmp_path / "console").open("wb") as console:
@@ -151,12 +162,21 @@ def _stand_in(tmp_path, how, trainer):
     (tmp_path / "server.py").write_text(SERVER)
     port = free_port()
     return Commands(
-        trainer, {}, [sys.executable, str(tmp_path / "server.py"), str(port), how], {}, tmp_path / "vllm.log", f"http://127.0.0.1:{port}/health"
+        trainer,
+        {},
+        [sys.executable, str(tmp_path / "server.py"), str(port), how],
+        {},
+        tmp_path / "vllm.log",
+        f"http://127.0.0.1:{port}/health",
     )
 
 
 @pytest.mark.parametrize(
-    ("how", "wait", "said"), [("ends", 30, "exit status 3 before it was up.*no such model"), ("never", 2, "did not come up in 2 s.*loading weights")]
+    ("how", "wait", "said"),
+    [
+        ("ends", 30, "exit status 3 before it was up.*no such model"),
+        ("never", 2, "did not come up in 2 s.*loading weights"),
+    ],
 )
 def test_a_server_that_does_not_come_up_is_said_with_its_log(root, tmp_path, how, wait, said):
     what = _stand_in(tmp_path, how, [sys.executable, "-c", "print('trained')"])
@@ -179,17 +199,31 @@ def test_the_real_trainer_trains_with_a_server_over_http(root, tmp_path):
     sys.path.insert(0, str(TRAINING))
     port, group = free_port(), free_port()
     serve = f"import sys, time; sys.path.insert(0, {str(TRAINING)!r}); from vllm_on_cpu import Fake; Fake({str(root / 'src/ratchet/models/tiny')!r}, {port}); time.sleep(600)"
-    settings = f"--use_vllm true --vllm_mode server --vllm_server_base_url http://127.0.0.1:{port} --vllm_group_port {group}"
-    train = [sys.executable, str(TRAINING / "vllm_on_cpu.py"), str(root / "recipes/debug/grpo.yaml"), *settings.split(), *QUICK, "--max_steps", "2"]
+    settings = (
+        f"--use_vllm true --vllm_mode server --vllm_server_base_url http://127.0.0.1:{port} --vllm_group_port {group}"
+    )
+    train = [
+        sys.executable,
+        str(TRAINING / "vllm_on_cpu.py"),
+        str(root / "recipes/debug/grpo.yaml"),
+        *settings.split(),
+        *QUICK,
+        "--max_steps",
+        "2",
+    ]
     train[train.index("run")] = str(tmp_path / "run")
-    what = Commands(train, {}, [sys.executable, "-c", serve], {}, tmp_path / "vllm.log", f"http://127.0.0.1:{port}/health")
+    what = Commands(
+        train, {}, [sys.executable, "-c", serve], {}, tmp_path / "vllm.log", f"http://127.0.0.1:{port}/health"
+    )
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
     assert run(_launch(root, SERVED), what, environ, 60) == 0
     assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 2
 
 
 def test_dotenv_fills_what_the_environment_leaves_open(tmp_path):
-    (tmp_path / ".env").write_text("# a comment\nLAMBDA_API_KEY='abc def'\nexport HF_TOKEN=two # note\nWANDB_PROJECT=\n")
+    (tmp_path / ".env").write_text(
+        "# a comment\nLAMBDA_API_KEY='abc def'\nexport HF_TOKEN=two # note\nWANDB_PROJECT=\n"
+    )
     found = dotenv(tmp_path, {"HF_TOKEN": "one"})
     assert found == {"HF_TOKEN": "one", "LAMBDA_API_KEY": "abc def"}
     (tmp_path / ".env").write_text("what is this\n")

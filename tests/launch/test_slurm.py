@@ -9,13 +9,24 @@ import pytest
 from safetensors.numpy import load_file
 
 from ratchet.errors import UserError
-from ratchet.launch.run import launch_of
+from ratchet.launch.request import launch_of
 from ratchet.launch.slurm import Options, render
 
 sys.path.insert(0, str(Path(__file__).parent))
 from slurm_stand_in import Cluster  # noqa: E402
 
-QUICK = ["--report", "off", "--logging_steps", "1", "--save_steps", "5", "--save_strategy", "steps", "--evaluation.max_rows", "4"]
+QUICK = [
+    "--report",
+    "off",
+    "--logging_steps",
+    "1",
+    "--save_steps",
+    "5",
+    "--save_strategy",
+    "steps",
+    "--evaluation.max_rows",
+    "4",
+]
 
 
 @pytest.fixture
@@ -24,8 +35,21 @@ def cluster(tmp_path):
 
 
 def _submit(root, cluster, tmp_path, *more, code=0):
-    words = [sys.executable, str(root / "scripts/launch.py"), str(root / "recipes/debug/grpo.yaml"), "--on", "slurm", *QUICK]
-    words += ["--config_file", str(root / "accelerate_configs/cpu2.yaml"), "--output_dir", str(tmp_path / "run"), *more]
+    words = [
+        sys.executable,
+        str(root / "scripts/launch.py"),
+        str(root / "recipes/debug/grpo.yaml"),
+        "--on",
+        "slurm",
+        *QUICK,
+    ]
+    words += [
+        "--config_file",
+        str(root / "accelerate_configs/cpu2.yaml"),
+        "--output_dir",
+        str(tmp_path / "run"),
+        *more,
+    ]
     done = subprocess.run(words, cwd=root, env=cluster.environ, capture_output=True, text=True)
     assert done.returncode == code, done.stdout + done.stderr
     return done
@@ -35,7 +59,17 @@ VARIANTS = [
     ({}, ()),
     ({"seeds": "0-4"}, ()),
     ({"evaluate": True, "seeds": "1,3"}, ()),
-    ({"evaluate": True, "venv": "/shared/a venv", "partition": "gpu", "account": "me", "cpus": 32, "more": ("--qos=high",)}, ()),
+    (
+        {
+            "evaluate": True,
+            "venv": "/shared/a venv",
+            "partition": "gpu",
+            "account": "me",
+            "cpus": 32,
+            "more": ("--qos=high",),
+        },
+        (),
+    ),
     ({"container": "nvcr.io#nvidia/pytorch", "mounts": "/shared:/shared"}, ()),
     ({"inference_nodes": 1, "container": "image.sqsh"}, (("vllm_mode", "server"),)),
     ({"inference_nodes": 1}, (("vllm_mode", "server"), ("output_dir", "outputs/a name"))),
@@ -43,7 +77,9 @@ VARIANTS = [
 
 
 def _render(root, options, overrides=(), name="zero3_2nodes"):
-    launch = launch_of(root / "recipes/aquarat.yaml", overrides, str(root / f"accelerate_configs/{name}.yaml"), None, None, {})
+    launch = launch_of(
+        root / "recipes/aquarat.yaml", overrides, str(root / f"accelerate_configs/{name}.yaml"), None, None, {}
+    )
     return render(launch, Options(**options))
 
 
@@ -58,13 +94,33 @@ def test_every_rendering_passes_bash_and_shellcheck(root, tmp_path, options, ove
             path.write_text(text)
             subprocess.run(["bash", "-n", str(path)], check=True)
             # The activate script of an environment is not here to be followed.
-            done = subprocess.run([str(checker), "--exclude=SC1091", "--shell=bash", str(path)], capture_output=True, text=True)
+            done = subprocess.run(
+                [str(checker), "--exclude=SC1091", "--shell=bash", str(path)], capture_output=True, text=True
+            )
             assert done.returncode == 0, done.stdout
 
 
 def test_options_become_directives_and_words(root):
-    texts = _render(root, {"partition": "gpu", "account": "me", "time": "1-00:00:00", "cpus": 96, "more": ("--qos=high",), "notice": 240}).texts
-    for line in ("--nodes=2", "--gpus-per-node=8", "--partition=gpu", "--account=me", "--time=1-00:00:00", "--cpus-per-task=96", "--qos=high"):
+    texts = _render(
+        root,
+        {
+            "partition": "gpu",
+            "account": "me",
+            "time": "1-00:00:00",
+            "cpus": 96,
+            "more": ("--qos=high",),
+            "notice": 240,
+        },
+    ).texts
+    for line in (
+        "--nodes=2",
+        "--gpus-per-node=8",
+        "--partition=gpu",
+        "--account=me",
+        "--time=1-00:00:00",
+        "--cpus-per-task=96",
+        "--qos=high",
+    ):
         assert f"#SBATCH {line}\n" in texts["job.sbatch"]
     assert "#SBATCH --signal=B:USR1@240\n" in texts["job.sbatch"]
     assert '--num_machines 2 --machine_rank "$SLURM_NODEID" --main_process_ip "$MASTER_ADDR"' in texts["node.sh"]
@@ -138,7 +194,16 @@ def test_an_array_gives_every_seed_its_own_folder(root, cluster, tmp_path):
 
 def test_an_evaluation_waits_for_the_run(root, cluster, tmp_path):
     done = _submit(
-        root, cluster, tmp_path, "--evaluate", "--max_steps", "2", "--num_processes", "1", "--config_file", str(root / "accelerate_configs/cpu.yaml")
+        root,
+        cluster,
+        tmp_path,
+        "--evaluate",
+        "--max_steps",
+        "2",
+        "--num_processes",
+        "1",
+        "--config_file",
+        str(root / "accelerate_configs/cpu.yaml"),
     )
     assert "job 2 evaluates" in done.stdout
     assert "--dependency=afterok:1" in cluster.options(2)
@@ -163,5 +228,14 @@ def test_what_sbatch_refuses_is_said(root, cluster, tmp_path):
 
 
 def test_without_slurm_the_command_says_so(script):
-    done = script("scripts/launch.py", "recipes/debug/grpo.yaml", "--on", "slurm", "--num_processes", "1", code=2, PATH="/usr/bin:/bin")
+    done = script(
+        "scripts/launch.py",
+        "recipes/debug/grpo.yaml",
+        "--on",
+        "slurm",
+        "--num_processes",
+        "1",
+        code=2,
+        PATH="/usr/bin:/bin",
+    )
     assert "there is no sbatch here" in done.stderr

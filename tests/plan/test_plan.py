@@ -10,13 +10,20 @@ import yaml
 
 from ratchet.errors import UserError
 from ratchet.plan.advice import largest_batch
-from ratchet.plan.command import Options, plan
 from ratchet.plan.devices import DEVICES, device
 from ratchet.plan.memory import GIB, memory
 from ratchet.plan.placement import read_placement
+from ratchet.plan.plan import Options, plan
 from ratchet.plan.shape import FAMILIES, KNOWN, Shape, from_config
 
-SIZES = {"hidden_size": 64, "intermediate_size": 160, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 500}
+SIZES = {
+    "hidden_size": 64,
+    "intermediate_size": 160,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "vocab_size": 500,
+}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -29,7 +36,9 @@ def test_parameters_are_those_that_transformers_builds(family, tied):
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, pad_token_id=0, **fields))
     fields = {**fields, "head_dim": getattr(model.config, "head_dim", None)}
-    assert from_config({"model_type": family, **fields}, "", "").parameters == sum(p.numel() for p in model.parameters())
+    assert from_config({"model_type": family, **fields}, "", "").parameters == sum(
+        p.numel() for p in model.parameters()
+    )
 
 
 def test_lora_parameters_are_those_that_peft_adds():
@@ -74,7 +83,11 @@ def test_every_recipe_is_planned_on_every_accelerate_file(root, monkeypatch):
     for recipe in _recipes(root):
         for configuration in configurations:
             try:
-                found = plan(recipe, [("data.source", "generated")] if "dakota" in str(recipe) else [], Options(str(configuration)))
+                found = plan(
+                    recipe,
+                    [("data.source", "generated")] if "dakota" in str(recipe) else [],
+                    Options(str(configuration)),
+                )
             except UserError as error:
                 raise AssertionError(f"{recipe} on {configuration}: {error}") from None
             assert found.memory.peak > 0
@@ -84,7 +97,7 @@ def test_every_recipe_is_planned_on_every_accelerate_file(root, monkeypatch):
 
 def test_a_plan_takes_less_than_two_seconds_and_loads_nothing_heavy(root):
     code = (
-        "import sys, time; from ratchet.plan.command import plan, Options; plan('recipes/aquarat.yaml', [], Options());"
+        "import sys, time; from ratchet.plan.plan import plan, Options; plan('recipes/aquarat.yaml', [], Options());"
         "print(sorted({'torch', 'trl', 'transformers', 'accelerate', 'peft', 'datasets', 'numpy'} & set(sys.modules)))"
     )
     # Seconds are compared with those of an interpreter that only reads the recipe, so that a busy machine does not decide.
@@ -99,7 +112,12 @@ def test_a_plan_takes_less_than_two_seconds_and_loads_nothing_heavy(root):
 
 
 def _plan(root, recipe="recipes/aquarat.yaml", *overrides, **options):
-    return plan(root / recipe, list(overrides), Options(**{"config_file": str(root / "accelerate_configs/single_gpu.yaml"), **options}), {})
+    return plan(
+        root / recipe,
+        list(overrides),
+        Options(**{"config_file": str(root / "accelerate_configs/single_gpu.yaml"), **options}),
+        {},
+    )
 
 
 MORE = [
@@ -130,15 +148,20 @@ def test_a_server_generates_on_its_own_gpus(root):
 
 
 def test_rollouts_beside_training_take_no_time_of_their_own(root):
-    found = _plan(root, "recipes/aquarat/asynchronous.yaml", config_file=str(root / "accelerate_configs/fsdp2.yaml")).work
+    found = _plan(
+        root, "recipes/aquarat/asynchronous.yaml", config_file=str(root / "accelerate_configs/fsdp2.yaml")
+    ).work
     longest = max(found.seconds[name].high for name in ("training", "rollout"))
     rest = found.seconds["rest"].high
-    assert found.total.high == pytest.approx(found.steps * (longest + rest) + found.seconds["start"].high + found.seconds["evaluation"].high)
+    assert found.total.high == pytest.approx(
+        found.steps * (longest + rest) + found.seconds["start"].high + found.seconds["evaluation"].high
+    )
 
 
 def test_the_stages_of_zero_need_less_and_less(root):
     peaks = [
-        _plan(root, config_file=str(root / f"accelerate_configs/{name}.yaml")).memory.phases["optimiser step"] for name in ("zero1", "zero2", "zero3")
+        _plan(root, config_file=str(root / f"accelerate_configs/{name}.yaml")).memory.phases["optimiser step"]
+        for name in ("zero1", "zero2", "zero3")
     ]
     totals = [sum(parts.values()) for parts in peaks]
     assert totals[0] >= totals[1] > totals[2]
@@ -166,7 +189,11 @@ def test_the_largest_batch_fits_and_the_next_does_not(root):
     found = _plan(root)
     size = found.device_bytes
     best = largest_batch(found.job, size)
-    assert memory(replace(found.job, batch=best), size).peak <= size < memory(replace(found.job, batch=best + 1), size).peak
+    assert (
+        memory(replace(found.job, batch=best), size).peak
+        <= size
+        < memory(replace(found.job, batch=best + 1), size).peak
+    )
 
 
 def test_batches_that_do_not_go_together_are_named_with_the_nearest_that_do(root):
@@ -186,7 +213,13 @@ def test_surprises_are_found(root):
         processes=8,
     )
     text = "\n".join(found.warnings)
-    for word in ("top_p: 0.9", "WANDB_API_KEY", "do not fit", "NCCL_SOCKET_IFNAME", "8 need accelerate launch --num_processes 8"):
+    for word in (
+        "top_p: 0.9",
+        "WANDB_API_KEY",
+        "do not fit",
+        "NCCL_SOCKET_IFNAME",
+        "8 need accelerate launch --num_processes 8",
+    ):
         assert word in text
 
 
@@ -204,7 +237,9 @@ def test_several_machines_need_a_file_that_starts_them(root):
 
 def test_a_measured_run_takes_the_place_of_assumptions(root, demo):
     assumed = _plan(root, "recipes/demo.yaml", config_file=str(root / "accelerate_configs/cpu.yaml"))
-    measured = _plan(root, "recipes/demo.yaml", config_file=str(root / "accelerate_configs/cpu.yaml"), measured=demo.folder)
+    measured = _plan(
+        root, "recipes/demo.yaml", config_file=str(root / "accelerate_configs/cpu.yaml"), measured=demo.folder
+    )
     log = [json.loads(line) for line in (demo.folder / "diagnostics/log.jsonl").read_text().splitlines()]
     step = sorted(entry["time/step"] for entry in log if "time/step" in entry)
     middle = step[len(step) // 2]
@@ -231,7 +266,11 @@ BAD = [
     ("devices", "h100: {price: -1}", "above 0"),
     ("config", "distributed_type: TPU", "should be one of"),
     ("config", "[", "cannot be read"),
-    ("config", "distributed_type: DEEPSPEED\ndeepspeed_config: {deepspeed_config_file: x.json}", "take deepspeed_config_file apart"),
+    (
+        "config",
+        "distributed_type: DEEPSPEED\ndeepspeed_config: {deepspeed_config_file: x.json}",
+        "take deepspeed_config_file apart",
+    ),
 ]
 
 

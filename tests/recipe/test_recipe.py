@@ -39,7 +39,13 @@ def test_the_command_line_beats_the_recipe_beats_what_it_extends_beats_the_envir
     environ = {"RATCHET_SEED": "1", "RATCHET_BETA": "0.1", "RATCHET_MAX_STEPS": "11", "RATCHET_LOGGING_STEPS": "7"}
     recipe = load_recipe(tmp_path / "over.yaml", [("max_steps", "44")], environ)
     assert base.is_file()
-    assert [recipe.get(key) for key in ("max_steps", "beta", "seed", "logging_steps", "num_generations")] == [44, 0.3, 2, 7, 8]
+    assert [recipe.get(key) for key in ("max_steps", "beta", "seed", "logging_steps", "num_generations")] == [
+        44,
+        0.3,
+        2,
+        7,
+        8,
+    ]
 
 
 def test_extends_merges_groups_key_by_key_over_several_levels(tmp_path):
@@ -150,7 +156,9 @@ def test_the_arithmetic_is_that_of_the_processes_that_run(tmp_path):
 
 
 def test_an_unknown_environment_variable_of_ours_is_an_error(tmp_path):
-    assert "environment RATCHET_SEDE: unknown key sede; did you mean seed?" in message(write(tmp_path), environ={"RATCHET_SEDE": "3"})
+    assert "environment RATCHET_SEDE: unknown key sede; did you mean seed?" in message(
+        write(tmp_path), environ={"RATCHET_SEDE": "3"}
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,7 +179,12 @@ def test_the_resolved_recipe_can_be_run_as_it_is(tmp_path):
     again = tmp_path / "recipe.yaml"
     again.write_text(recipe.as_yaml(), encoding="utf-8")
     second = load_recipe(again, environ={})
-    assert (second.values, second.task, second.rewards, second.evaluation) == (recipe.values, recipe.task, recipe.rewards, recipe.evaluation)
+    assert (second.values, second.task, second.rewards, second.evaluation) == (
+        recipe.values,
+        recipe.task,
+        recipe.rewards,
+        recipe.evaluation,
+    )
 
 
 def test_show_config_names_the_origin_of_every_value(tmp_path):
@@ -232,7 +245,9 @@ def test_wrong_values_of_what_is_watched_and_reported_are_named(tmp_path, values
     assert said in message(write(tmp_path, **values))
 
 
-@pytest.mark.parametrize(("name", "mode"), [("diagnostics", "off"), ("report", "off"), ("diagnostics", "on"), ("report", True)])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("diagnostics", "off"), ("report", "off"), ("diagnostics", "on"), ("report", True)]
+)
 def test_a_word_stands_for_the_mode_of_a_group(tmp_path, name, mode):
     found = getattr(load_recipe(write(tmp_path, **{name: mode}), environ={}), name)
     assert found.mode == ("off" if mode == "off" else "on")
@@ -251,7 +266,9 @@ def test_yaml_that_would_crash_or_grow_is_refused_before_it_is_built(tmp_path, t
 
 def test_trusting_a_model_is_not_for_recipes_however_it_is_written(tmp_path):
     debug = Path(__file__).resolve().parents[2] / "recipes/debug/grpo.yaml"
-    (tmp_path / "environment.yaml").write_text(f"extends: {debug}\nmodel_init_kwargs: '{{\"trust_remote_code\": true}}'\n")
+    (tmp_path / "environment.yaml").write_text(
+        f"extends: {debug}\nmodel_init_kwargs: '{{\"trust_remote_code\": true}}'\n"
+    )
     with pytest.raises(UserError, match="model_init_kwargs as text"):
         load_recipe(tmp_path / "environment.yaml", environ={})
     assert load_recipe(debug, [("trust_remote_code", "true")], environ={}).values["trust_remote_code"] is True
@@ -271,4 +288,6 @@ def test_the_best_checkpoint_is_chosen_by_what_an_evaluation_measures(tmp_path):
     recipe = load_recipe(write(tmp_path, evaluation={"samples": 4}), environ={})
     answered = [Answered("1", "A", "A", True, "A", 1, False, [True] * 4)]
     assert sorted(measured(recipe)) == sorted(Result("m", "t", "test", answered, "AB", 1.0, 1).figures())
-    assert "nothing measures eval_accurancy; choose from accuracy, exact_match" in message(write(tmp_path, metric_for_best_model="eval_accurancy"))
+    assert "nothing measures eval_accurancy; choose from accuracy, exact_match" in message(
+        write(tmp_path, metric_for_best_model="eval_accurancy")
+    )

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratchet.tasks.aquarat import AquaRat
-from ratchet.tasks.dakota import Dakota
+from ratchet.tasks.aquarat.task import AquaRat
+from ratchet.tasks.dakota.task import Dakota
 
 TASKS = [AquaRat(source="generated"), Dakota(source="generated")]
 ROWS = {task.name: task.load("train").rows[:8] for task in TASKS}
@@ -84,7 +84,10 @@ def test_reasoning_before_an_answer_never_lowers_what_it_is_worth(case, reasonin
 
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
-@pytest.mark.parametrize("completion", [None, 3, [], [{}], [{"role": "assistant", "content": None}], [{"role": "user", "content": "Answer: A"}]])
+@pytest.mark.parametrize(
+    "completion",
+    [None, 3, [], [{}], [{"role": "assistant", "content": None}], [{"role": "user", "content": "Answer: A"}]],
+)
 def test_what_is_no_text_is_no_answer(task, completion):
     grade = task.grade(completion, ROWS[task.name][0])
     assert not grade.correct and grade.answer is None

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 
 from ratchet.rewards import reward
-from ratchet.tasks.aquarat import AquaRat
+from ratchet.tasks.aquarat.task import AquaRat
 
 FAULT = {"now": ""}
 
@@ -18,12 +18,18 @@ def bonus(sample):
     """Wrong on some rows."""
     if not odd(sample.row, sample.completion):
         return 0.0
-    return {"nan": float("nan"), "infinite": float("inf"), "none": None, "list": [1.0, 2.0], "text": "1.0"}.get(FAULT["now"], 0.0)
+    return {"nan": float("nan"), "infinite": float("inf"), "none": None, "list": [1.0, 2.0], "text": "1.0"}.get(
+        FAULT["now"], 0.0
+    )
 
 
 def odd(row, completion):
     """Whether this is one of the rows; a target is always fine, as rehearsals use it."""
-    return bool(completion) and int(row["id"].split("-")[1]) % 3 == 2 and completion != f"{row['rationale']}\nAnswer: {row['correct']}"
+    return (
+        bool(completion)
+        and int(row["id"].split("-")[1]) % 3 == 2
+        and completion != f"{row['rationale']}\nAnswer: {row['correct']}"
+    )
 
 
 @dataclass

@@ -18,32 +18,48 @@ from transformers import Trainer
 from ratchet.errors import Stopped
 from ratchet.recipe import load_recipe
 from ratchet.torture.compare import differences
-from ratchet.training import grpo, sft
-from ratchet.training.stopping import Stopping
+from ratchet.training.callbacks.stopping import Stopping
+from ratchet.training.trainers import grpo, sft
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMON = "--report off --evaluation.after true --evaluation.max_rows 8 --max_steps 8 --save_strategy steps --save_steps 1000 --diagnostics.every 3 --logging_steps 3"
 LORA = "--use_peft true --lora_target_modules [all-linear] --lora_r 4"
-STAGES = "--curriculum.column correct --curriculum.window 16 --curriculum.max_steps 2" + "".join(f" --curriculum.stages.{c} 0.5" for c in "ABCDE")
+STAGES = "--curriculum.column correct --curriculum.window 16 --curriculum.max_steps 2" + "".join(
+    f" --curriculum.stages.{c} 0.5" for c in "ABCDE"
+)
 # name -> trainer, options, the steps in the middle of which the run is interrupted
 CASES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "plain": ("grpo", "", (4,)),
     "twice": ("grpo", "", (2, 6)),
     "off-boundary": ("grpo", "--steps_per_generation 4 --per_device_train_batch_size 8", (3,)),
     "iterations": ("grpo", "--num_iterations 2 --steps_per_generation 2 --per_device_train_batch_size 8", (3, 6)),
-    "accumulation": ("grpo", "--gradient_accumulation_steps 2 --steps_per_generation 4 --per_device_train_batch_size 8", (3,)),
+    "accumulation": (
+        "grpo",
+        "--gradient_accumulation_steps 2 --steps_per_generation 4 --per_device_train_batch_size 8",
+        (3,),
+    ),
     "epochs": ("grpo", "--data.generated.train 6 --max_steps 9", (4, 7)),
-    "reference": ("grpo", "--beta 0.1 --sync_ref_model true --ref_model_sync_steps 2 --ref_model_mixup_alpha 0.5", (5,)),
+    "reference": (
+        "grpo",
+        "--beta 0.1 --sync_ref_model true --ref_model_sync_steps 2 --ref_model_mixup_alpha 0.5",
+        (5,),
+    ),
     "lora": ("grpo", f"{LORA} --beta 0.1", (4,)),
     "evaluations": ("grpo", "--eval_strategy steps --eval_steps 2 --evaluation.before true", (4, 5)),
     "completions": ("grpo", "--log_completions true --steps_per_generation 4 --per_device_train_batch_size 8", (5,)),
     "curriculum": ("grpo", f"{STAGES} --num_iterations 2", (3, 6)),
     "sft": ("sft", "--eval_strategy steps --eval_steps 4", (3, 5)),
-    "sft-epochs": ("sft", "--data.generated.train 48 --gradient_accumulation_steps 2 --per_device_train_batch_size 8", (4, 6)),
+    "sft-epochs": (
+        "sft",
+        "--data.generated.train 48 --gradient_accumulation_steps 2 --per_device_train_batch_size 8",
+        (4, 6),
+    ),
     "sft-lora": ("sft", LORA, (3,)),
 }
 # Under an accelerate configuration of DeepSpeed.
-CASES_OF_DEEPSPEED = {"deepspeed": ("grpo", "--bf16 true --steps_per_generation 4 --per_device_train_batch_size 8", (3,))}
+CASES_OF_DEEPSPEED = {
+    "deepspeed": ("grpo", "--bf16 true --steps_per_generation 4 --per_device_train_batch_size 8", (3,))
+}
 
 
 def carry_out(trainer: str, folder: Path, options: str) -> None:

@@ -18,12 +18,16 @@ def odd(tmp_path, root):
     """A recipe for the misbehaving task."""
     (tmp_path / "odd_task.py").write_text((HERE / "odd_task.py").read_text(encoding="utf-8"))
     text = f"extends: {root}/recipes/debug/grpo.yaml\ntask: odd_task.py\naudit: off\nreport: off\ndata: {{source: generated, instruction: '', generated: {{train: 200, validation: 40}}}}\n"
-    (tmp_path / "odd.yaml").write_text(text + "rewards: {correctness: {weight: 1.0}, bonus: {weight: 0.1}}\nmax_steps: 6\noutput_dir: out\n")
+    (tmp_path / "odd.yaml").write_text(
+        text + "rewards: {correctness: {weight: 1.0}, bonus: {weight: 0.1}}\nmax_steps: 6\noutput_dir: out\n"
+    )
     return "odd.yaml"
 
 
 def kept(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "out/faults/rewards.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [
+        json.loads(line) for line in (folder / "out/faults/rewards.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
 
 
 STOPS = {
@@ -68,14 +72,26 @@ def test_failing_completions_can_be_left_out_and_are_counted(script, tmp_path, o
     entries = kept(tmp_path)
     log = [json.loads(line) for line in (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()]
     assert max(entry.get("faults/skipped_completions", 0) for entry in log) == len(entries) > 0
-    assert done.stdout.count("warning: ") >= 1 and "All reward functions returned None" not in done.stdout + done.stderr
+    assert (
+        done.stdout.count("warning: ") >= 1 and "All reward functions returned None" not in done.stdout + done.stderr
+    )
     if fault in ("backtrack", "fork"):
         assert "no answer within 0.3 s" in entries[0]["error"]
     assert not [p for p in psutil.process_iter(["cmdline"]) if "odd-task-child" in " ".join(p.info["cmdline"] or [])]
 
 
 def test_too_many_failing_completions_stop_a_run_that_leaves_them_out(script, tmp_path, odd):
-    done = script("scripts/grpo.py", odd, "--data.fault", "nan", "--faults.on_reward_error", "skip", "--faults.max_skipped", "0.001", code=2)
+    done = script(
+        "scripts/grpo.py",
+        odd,
+        "--data.fault",
+        "nan",
+        "--faults.on_reward_error",
+        "skip",
+        "--faults.max_skipped",
+        "0.001",
+        code=2,
+    )
     assert "more than faults.max_skipped: 0.001 allows" in done.stderr
 
 
@@ -85,7 +101,11 @@ def test_the_processes_that_judge_die_with_the_run(tmp_path, odd, root):
     with subprocess.Popen(words, cwd=tmp_path, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         until, workers = time.monotonic() + 120, []
         while time.monotonic() < until and not any(worker.cpu_times().user > 1 for worker in workers):
-            workers = [p for p in psutil.Process(run.pid).children() if "ratchet.training.judges" in " ".join(p.cmdline())]
+            workers = [
+                p
+                for p in psutil.Process(run.pid).children()
+                if "ratchet.training.reward_workers" in " ".join(p.cmdline())
+            ]
             time.sleep(0.2)
         run.kill()
     assert workers
@@ -99,9 +119,22 @@ def test_a_step_without_a_finite_loss_changes_nothing_and_several_stop_the_run(s
     small = ("--report", "off", "--evaluation.max_rows", "4", "--from_scratch.config.tie_word_embeddings", "false")
     script("scripts/sft.py", "recipes/debug/sft.yaml", "--max_steps", "1", "--output_dir", "first", *small)
     weights = load_file(tmp_path / "first/model.safetensors")
-    weights["model.embed_tokens.weight"][token_of(tmp_path / "first", "books")] = torch.nan  # as in a broken checkpoint: one word is no number
+    weights["model.embed_tokens.weight"][token_of(tmp_path / "first", "books")] = (
+        torch.nan
+    )  # as in a broken checkpoint: one word is no number
     save_file(weights, tmp_path / "first/model.safetensors", {"format": "pt"})
-    words = ("--model_name_or_path", "first", "--from_scratch", "null", "--report", "off", "--evaluation.after", "false", "--output_dir", "out")
+    words = (
+        "--model_name_or_path",
+        "first",
+        "--from_scratch",
+        "null",
+        "--report",
+        "off",
+        "--evaluation.after",
+        "false",
+        "--output_dir",
+        "out",
+    )
     done = script(
         "scripts/sft.py",
         "recipes/debug/sft.yaml",
@@ -124,7 +157,16 @@ def test_a_step_without_a_finite_loss_changes_nothing_and_several_stop_the_run(s
     assert len(list((tmp_path / "out/faults").glob("step-*.pt"))) == skipped
     kept = torch.load(sorted((tmp_path / "out/faults").glob("step-*.pt"))[0], weights_only=True)
     assert (kept[0]["input_ids"] == token_of(tmp_path / "first", "books")).any()
-    stopped = script("scripts/sft.py", "recipes/debug/sft.yaml", *words, "--per_device_train_batch_size", "64", "--resume", "never", code=2)
+    stopped = script(
+        "scripts/sft.py",
+        "recipes/debug/sft.yaml",
+        *words,
+        "--per_device_train_batch_size",
+        "64",
+        "--resume",
+        "never",
+        code=2,
+    )
     assert "of 3 steps in a row was no finite number" in stopped.stderr and "Traceback" not in stopped.stderr
 
 
@@ -148,9 +190,19 @@ def test_without_enough_memory_the_knobs_of_this_recipe_are_named(tmp_path, root
         "def attach(*a):\n    real(*a); now = psutil.Process().memory_info().vms; resource.setrlimit(resource.RLIMIT_AS, (now + 2**27,) * 2)\n"
         "run.attach = attach; from ratchet.commands import grpo; sys.argv = ['grpo.py', *sys.argv[1:]]; grpo()"
     )
-    words = [str(root / "recipes/debug/grpo.yaml"), "--per_device_train_batch_size", "4096", "--num_generations", "2048", "--output_dir", "out"]
+    words = [
+        str(root / "recipes/debug/grpo.yaml"),
+        "--per_device_train_batch_size",
+        "4096",
+        "--num_generations",
+        "2048",
+        "--output_dir",
+        "out",
+    ]
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run([sys.executable, "-c", limited, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", limited, *words], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 2, done.stderr[-2000:]
     assert "error: out of memory" in done.stderr and "Traceback" not in done.stderr
     assert "per_device_train_batch_size: 2048 with gradient_accumulation_steps: 2 (now 4096 and 1)" in done.stderr

@@ -25,6 +25,10 @@ def test_one_process_makes_what_is_in_a_folder_on_each_disk(tmp_path, folders, f
     for rank, folder in enumerate(folders):
         (tmp_path / folder).mkdir(exist_ok=True)
         environ = {**os.environ, **together, "RANK": str(rank)}
-        nodes.append(subprocess.Popen([sys.executable, "-c", ASK, str(tmp_path / folder)], env=environ, stdout=subprocess.PIPE, text=True))
+        nodes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", ASK, str(tmp_path / folder)], env=environ, stdout=subprocess.PIPE, text=True
+            )
+        )
     assert [node.communicate(timeout=120)[0].strip() == "True" for node in nodes] == firsts
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -40,14 +40,23 @@ def on_two(finish, tmp_path_factory, root) -> dict[str, dict]:
         "--config_file",
         str(root / "accelerate_configs/cpu2.yaml"),
     ]
-    return outcomes(finish, tmp_path_factory.mktemp("two"), launch, ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "sft"])
+    return outcomes(
+        finish,
+        tmp_path_factory.mktemp("two"),
+        launch,
+        ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "sft"],
+    )
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="DeepSpeed builds its CPU communication with g++, which is absent")
+@pytest.mark.skipif(
+    shutil.which("g++") is None, reason="DeepSpeed builds its CPU communication with g++, which is absent"
+)
 @pytest.mark.parametrize("stage", [pytest.param("zero2", marks=pytest.mark.slow), "zero3"])
 def test_a_stopped_run_under_deepspeed_goes_on_exactly(finish, tmp_path, root, stage):
     launch = [sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0", "--num_processes", "2"]
-    found = outcomes(finish, tmp_path, [*launch, "--config_file", str(root / f"accelerate_configs/{stage}.yaml")], ["deepspeed"])
+    found = outcomes(
+        finish, tmp_path, [*launch, "--config_file", str(root / f"accelerate_configs/{stage}.yaml")], ["deepspeed"]
+    )
     assert found["deepspeed"]["different"] == [] and found["deepspeed"]["compared"] > 100
 
 

@@ -162,7 +162,9 @@ class Fake:
 
     def start(self, body):
         if self.active:
-            raise RuntimeError("start_weight_update called while a weight update is already active. Call finish_weight_update first.")
+            raise RuntimeError(
+                "start_weight_update called while a weight update is already active. Call finish_weight_update first."
+            )
         self.active = True
         return {"message": "Weight update started"}
 
@@ -206,12 +208,21 @@ class Fake:
         ids = torch.tensor([[0] * (width - len(p)) + p for p in prompts])
         mask = torch.tensor([[0] * (width - len(p)) + [1] * len(p) for p in prompts])
         done = torch.zeros(len(prompts), dtype=torch.bool)
-        choices = [{"prompt_token_ids": p, "token_ids": [], "logprobs": {"tokens": [], "token_logprobs": [], "top_logprobs": []}} for p in prompts]
+        choices = [
+            {
+                "prompt_token_ids": p,
+                "token_ids": [],
+                "logprobs": {"tokens": [], "token_logprobs": [], "top_logprobs": []},
+            }
+            for p in prompts
+        ]
         past = None
         with self.lock:
             step, positions = ids, (mask.cumsum(1) - 1).clamp(min=0)
             for _ in range(body["max_tokens"]):
-                out = self.model(input_ids=step, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True)
+                out = self.model(
+                    input_ids=step, attention_mask=mask, position_ids=positions, past_key_values=past, use_cache=True
+                )
                 past = out.past_key_values
                 logps = (out.logits[:, -1].float() / temperature).log_softmax(-1)
                 chosen = torch.multinomial(logps.exp(), 1, generator=self.random)

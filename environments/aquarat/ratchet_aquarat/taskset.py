@@ -2,7 +2,7 @@
 
 import verifiers.v1 as vf
 
-from ratchet.environment import Graded, RowData, RowsConfig, rows, without_file
+from ratchet.integrations.verifiers import Graded, RowData, RowsConfig, rows, without_file
 from ratchet.tasks import AquaRat
 
 
@@ -34,6 +34,8 @@ class AquaRatTaskset(vf.Taskset[AquaRatTask, AquaRatConfig]):
         found = []
         for data, row in rows(self.config, AquaRat):
             if not self.config.include_rationale_metadata:
-                data = data.model_copy(update={"row": {name: value for name, value in row.items() if name != "rationale"}})
+                data = data.model_copy(
+                    update={"row": {name: value for name, value in row.items() if name != "rationale"}}
+                )
             found.append(AquaRatTask(data, self.config.task))
         return found

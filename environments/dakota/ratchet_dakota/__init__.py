@@ -4,11 +4,13 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-if find_spec("ratchet") is None:  # an installed Ratchet wins; else the copy in the wheel, or the checkout of pip install -e
+if (
+    find_spec("ratchet") is None
+):  # an installed Ratchet wins; else the copy in the wheel, or the checkout of pip install -e
     _places = (Path(__file__).parent / "vendored", Path(__file__).resolve().parents[3] / "src")
     sys.path += [str(place) for place in _places if (place / "ratchet").is_dir()][:1]
 
-from ratchet.environment import OneTurn, OneTurnEnv  # noqa: E402
+from ratchet.integrations.verifiers import OneTurn, OneTurnEnv  # noqa: E402
 from ratchet_dakota.taskset import DakotaTaskset  # noqa: E402
 
 __all__ = ["DakotaTaskset", "OneTurn", "OneTurnEnv"]

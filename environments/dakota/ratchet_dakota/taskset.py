@@ -4,7 +4,7 @@ from typing import Literal
 
 import verifiers.v1 as vf
 
-from ratchet.environment import Graded, RowData, RowsConfig, rows, without_file
+from ratchet.integrations.verifiers import Graded, RowData, RowsConfig, rows, without_file
 from ratchet.tasks import Dakota
 
 

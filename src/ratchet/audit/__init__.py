@@ -17,7 +17,9 @@ from ratchet.tasks.base import Row, Task
 __all__ = ["Finding", "ForeignReward", "RecipeRewards", "Report", "audit", "load_function"]
 
 
-def audit(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None, title: str, settings: Audit | None = None) -> Report:
+def audit(
+    task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None, title: str, settings: Audit | None = None
+) -> Report:
     """Audit a reward on rows.
 
     Args:

@@ -29,7 +29,12 @@ class Watch:
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken so far, as plain data."""
-        seen = {"runs": dict(self._runs), "said": list(self._said), "golds": list(self._golds), "rewards": list(self._rewards)}
+        seen = {
+            "runs": dict(self._runs),
+            "said": list(self._said),
+            "golds": list(self._golds),
+            "rewards": list(self._rewards),
+        }
         return {"raised": dict(self.raised), **seen, "evaluations": list(self._evaluations)}
 
     def load_state_dict(self, found: Mapping[str, Any]) -> None:
@@ -91,7 +96,9 @@ class Watch:
         return found + self._reward_without_accuracy(step)
 
     def _not_finite(self, step: int, logs: Mapping[str, Any]) -> list[str]:
-        broken = [name for name in ("loss", "grad_norm") if isinstance(logs.get(name), float) and not isfinite(logs[name])]
+        broken = [
+            name for name in ("loss", "grad_norm") if isinstance(logs.get(name), float) and not isfinite(logs[name])
+        ]
         if not broken:
             return []
         return self._raise(

@@ -11,7 +11,10 @@ from ratchet.errors import UserError
 from ratchet.rewards import raised, rehearse
 from ratchet.tasks.base import Grade, Probe, Row, Task
 
-_PLACEHOLDER = re.compile(r"\[[^\]\n]*(?:\]|$)|\bto be generated\b|\b(?:TODO|TBD|FIXME)\b|^\W*$|^(?:n/?a|none|null|nan|unknown)$", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"\[[^\]\n]*(?:\]|$)|\bto be generated\b|\b(?:TODO|TBD|FIXME)\b|^\W*$|^(?:n/?a|none|null|nan|unknown)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass
@@ -84,7 +87,9 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
     rehearse(task, [], rows)
     known = Knowledge.of(task, rows, limit)
     count = len(scorer.components)
-    found = Tally(scorer.components, known, {}, [float("inf")] * count, [float("-inf")] * count, [[] for _ in range(count)])
+    found = Tally(
+        scorer.components, known, {}, [float("inf")] * count, [float("-inf")] * count, [[] for _ in range(count)]
+    )
     prompts = [prompt_text(task, row) for row in rows]
     found.boilerplate = _boilerplate(prompts)
     for row, prompt in zip(rows, prompts, strict=True):
@@ -93,7 +98,11 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
         _add(found, row, probes, grades, rewards)
         _inspect(found, task, row, prompt)
         found.rows += 1
-    for policy, place, value in found.unjudged:  # where no range is stated, the highest value seen is what gold should earn
+    for (
+        policy,
+        place,
+        value,
+    ) in found.unjudged:  # where no range is stated, the highest value seen is what gold should earn
         if value < max(found.high) - 1e-6:
             found.underpaid[policy].append(place)
     return found
@@ -115,20 +124,28 @@ def _graded(task: Task, row: Row, known: Knowledge) -> tuple[list[Probe], list[G
         raise raised(what, row, error) from error
     for grade in grades:
         if not isinstance(grade, Grade):
-            raise UserError(f"{task.name}.grade of row {row['id']} returns a {type(grade).__name__}, not a ratchet.tasks.Grade")
+            raise UserError(
+                f"{task.name}.grade of row {row['id']} returns a {type(grade).__name__}, not a ratchet.tasks.Grade"
+            )
         outside = next(((name, value) for name, value in grade.components.items() if not 0 <= value <= 1), None)
         if outside:
-            raise UserError(f"{task.name}.grade of row {row['id']}: component {outside[0]} is {outside[1]}, and components lie between 0 and 1")
+            raise UserError(
+                f"{task.name}.grade of row {row['id']}: component {outside[0]} is {outside[1]}, and components lie between 0 and 1"
+            )
     return probes, grades
 
 
-def _add(found: Tally, row: Row, probes: Sequence[Probe], grades: Sequence[Grade], rewards: Sequence[Sequence[float]]) -> None:
+def _add(
+    found: Tally, row: Row, probes: Sequence[Probe], grades: Sequence[Grade], rewards: Sequence[Sequence[float]]
+) -> None:
     weights = [component.weight for component in found.components]
     best, totals = [float("-inf")] * len(weights), {}
     for probe, grade, values in zip(probes, grades, rewards, strict=True):
         line = found.lines.get(probe.name)
         if line is None:
-            line = found.lines[probe.name] = Line(probe.name, probe.kind, parts=[0.0] * len(weights), example=probe.text)
+            line = found.lines[probe.name] = Line(
+                probe.name, probe.kind, parts=[0.0] * len(weights), example=probe.text
+            )
         total = 0.0
         for i, value in enumerate(values):
             total += weights[i] * value
@@ -163,5 +180,9 @@ def _inspect(found: Tally, task: Task, row: Row, prompt: str) -> None:
     if _PLACEHOLDER.search(gold):
         found.placeholders.append(str(row["id"]))
     asked = "\n".join(line for line in prompt.split("\n") if line not in found.boilerplate)
-    if not task.answers and len(gold) > 1 and re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", asked.casefold() if gold.islower() else asked):
+    if (
+        not task.answers
+        and len(gold) > 1
+        and re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", asked.casefold() if gold.islower() else asked)
+    ):
         found.leaked.append(str(row["id"]))

@@ -32,7 +32,13 @@ class Finding:
 
 def findings(found: Tally, limits: Audit) -> list[Finding]:
     """All findings, those that fail first."""
-    every = [*_of_gold(found, limits), *_of_ignorance(found, limits), *_of_hacks(found, limits), *_of_components(found), *_of_rows(found, limits)]
+    every = [
+        *_of_gold(found, limits),
+        *_of_ignorance(found, limits),
+        *_of_hacks(found, limits),
+        *_of_components(found),
+        *_of_rows(found, limits),
+    ]
     named = [Finding(f.name, f.text, f.fails, limits.accept.get(f.name, ""), f.examples) for f in every]
     return sorted(named, key=lambda f: (not f.fails or bool(f.accepted), list(FINDINGS).index(f.name)))
 
@@ -63,9 +69,14 @@ def _of_ignorance(found: Tally, limits: Audit) -> Iterator[Finding]:
     limit = found.known.majority + limits.margin
     best = max((line for line in found.lines.values() if line.kind == "ignorant"), key=lambda line: line.mean)
     if found.gold <= 0:
-        yield Finding("ignorance-pays", f"the target text itself earns {found.gold:.3f}, so nothing is gained by knowing the answer")
+        yield Finding(
+            "ignorance-pays",
+            f"the target text itself earns {found.gold:.3f}, so nothing is gained by knowing the answer",
+        )
         return
-    for line in sorted((line for line in found.lines.values() if line.kind == "ignorant"), key=lambda line: -line.mean):
+    for line in sorted(
+        (line for line in found.lines.values() if line.kind == "ignorant"), key=lambda line: -line.mean
+    ):
         share = line.mean / found.gold
         if share > limit:
             yield Finding(
@@ -81,10 +92,16 @@ def _of_ignorance(found: Tally, limits: Audit) -> Iterator[Finding]:
 def _of_hacks(found: Tally, limits: Audit) -> Iterator[Finding]:
     for line in sorted((line for line in found.lines.values() if line.kind == "hack"), key=lambda line: -line.mean):
         if line.share > limits.hack_correct:
-            yield Finding("hack-pays", f"{line.name}: graded correct on {line.correct} of {line.n} rows", examples=(_short(line),))
+            yield Finding(
+                "hack-pays",
+                f"{line.name}: graded correct on {line.correct} of {line.n} rows",
+                examples=(_short(line),),
+            )
         elif found.gold > 0 and line.mean / found.gold > limits.hack:
             yield Finding(
-                "hack-pays", f"{line.name}: {line.mean:.3f} of gold's {found.gold:.3f}; the limit is {limits.hack:.0%}", examples=(_short(line),)
+                "hack-pays",
+                f"{line.name}: {line.mean:.3f} of gold's {found.gold:.3f}; the limit is {limits.hack:.0%}",
+                examples=(_short(line),),
             )
 
 
@@ -114,7 +131,12 @@ def _of_rows(found: Tally, limits: Audit) -> Iterator[Finding]:
             "{} of {} rows share their prompt with a row of another gold answer",
             ["/".join(g.values()) for g in several.values()],
         ),
-        ("placeholder-gold", len(found.placeholders), "the gold answer of {} of {} rows is a placeholder", found.placeholders),
+        (
+            "placeholder-gold",
+            len(found.placeholders),
+            "the gold answer of {} of {} rows is a placeholder",
+            found.placeholders,
+        ),
     ):
         if count:
             fails = name == "placeholder-gold" or _too_many(count, limits.faulty_rows, found.rows)

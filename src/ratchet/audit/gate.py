@@ -17,7 +17,7 @@ from ratchet.files import read_json, write_json
 from ratchet.recipe import Recipe
 from ratchet.rewards import REWARDS, RewardTerm
 from ratchet.tasks.base import Row
-from ratchet.tasks.reading import capped
+from ratchet.tasks.loading import capped
 
 FILE = "audit.json"
 ADVICE = (
@@ -39,7 +39,9 @@ def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None
     if foreign:
         scorer: Any = ForeignReward(foreign.rpartition(":")[2], load_function(foreign), recipe.task, plain)
         return audit(recipe.task, rows, scorer, limit, foreign, recipe.audit)
-    terms = recipe.rewards or [RewardTerm(REWARDS["correctness"])]  # SFT has no rewards; its grader is audited all the same
+    terms = recipe.rewards or [
+        RewardTerm(REWARDS["correctness"])
+    ]  # SFT has no rewards; its grader is audited all the same
     return audit(recipe.task, rows, RecipeRewards(terms, limit), limit, str(recipe.path), recipe.audit)
 
 
@@ -89,7 +91,11 @@ def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
     own = inspect.getsourcefile(type(recipe.task))
     digest.update(Path(own).read_bytes() if own else b"")
     terms = [(term.name, term.weight, sorted(term.parameters.items())) for term in recipe.rewards]
-    settings = [recipe.get("max_completion_length") if recipe.trainer == "grpo" else None, {**vars(recipe.audit), "mode": ""}, vars(recipe.task)]
+    settings = [
+        recipe.get("max_completion_length") if recipe.trainer == "grpo" else None,
+        {**vars(recipe.audit), "mode": ""},
+        vars(recipe.task),
+    ]
     digest.update(json.dumps([terms, settings], default=str, sort_keys=True).encode())
     for row in rows:
         digest.update(json.dumps(row, sort_keys=True, default=str).encode())

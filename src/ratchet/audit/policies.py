@@ -12,7 +12,12 @@ from dataclasses import dataclass
 
 from ratchet.tasks.base import Probe, Row, Task
 
-BARE, TARGET, ASKED, REASONED = "gold, bare", "gold, the target text", "gold, as the prompt asks", "gold after long reasoning"
+BARE, TARGET, ASKED, REASONED = (
+    "gold, bare",
+    "gold, the target text",
+    "gold, as the prompt asks",
+    "gold after long reasoning",
+)
 CHARS_PER_TOKEN = 4  # an estimate for English; there is no tokenizer here
 
 # Neutral sentences, all different: reasoning that names no answer.
@@ -69,7 +74,12 @@ def completions(task: Task, row: Row, known: Knowledge) -> list[Probe]:
     pool = task.answers or known.golds
     others = [pool[rng.randrange(len(pool))] for _ in range(8)]
     wrong = next((other for other in [*others, *pool[:3]] if other != gold), None)
-    found = [*_ignorant(task, row, known, rng), *_knowing(task, row, known, gold), *_hacks(task, row, known, gold, wrong), *task.probes(row)]
+    found = [
+        *_ignorant(task, row, known, rng),
+        *_knowing(task, row, known, gold),
+        *_hacks(task, row, known, gold, wrong),
+        *task.probes(row),
+    ]
     honest = {probe.text for probe in found if probe.kind == "gold"}
     return [probe for probe in found if probe.kind == "gold" or probe.text not in honest or probe.kind == "ignorant"]
 

@@ -73,7 +73,11 @@ class Report:
     def verdict(self) -> str:
         """One line, then each kind of finding with what was found."""
         count = len({finding.name for finding in self.failed})
-        lines = [f"verdict: {count} {'finding fails' if count == 1 else 'findings fail'} the audit" if count else "verdict: passed"]
+        lines = [
+            f"verdict: {count} {'finding fails' if count == 1 else 'findings fail'} the audit"
+            if count
+            else "verdict: passed"
+        ]
         for name, mark, found in self.groups():
             lines.append(f"  {mark.upper() if mark == 'fails' else mark:<8} {name}: {FINDINGS[name]}")
             for finding in found:
@@ -86,22 +90,37 @@ class Report:
     def table(self) -> str:
         """For a terminal."""
         names = [component.name for component in self.tally.components]
-        head = f"{'policy':<32} {'reward':>7} {'correct':>8} {'n':>6}  " + "  ".join(f"{name[:18]:>{max(6, len(name[:18]))}}" for name in names)
-        lines = [f"{self.title}: {self.tally.rows} rows of {self.data}; always the commonest answer is right on {self.tally.known.majority:.3f}", ""]
+        head = f"{'policy':<32} {'reward':>7} {'correct':>8} {'n':>6}  " + "  ".join(
+            f"{name[:18]:>{max(6, len(name[:18]))}}" for name in names
+        )
+        lines = [
+            f"{self.title}: {self.tally.rows} rows of {self.data}; always the commonest answer is right on {self.tally.known.majority:.3f}",
+            "",
+        ]
         lines += [head]
         for kind, title in KINDS.items():
             lines.append(f"- {title}")
             for line in self.lines(kind):
-                parts = "  ".join(f"{part / line.n:>{max(6, len(name[:18]))}.3f}" for name, part in zip(names, line.parts, strict=True))
+                parts = "  ".join(
+                    f"{part / line.n:>{max(6, len(name[:18]))}.3f}"
+                    for name, part in zip(names, line.parts, strict=True)
+                )
                 lines.append(f"{line.name[:32]:<32} {line.mean:>7.3f} {line.share:>8.3f} {line.n:>6}  {parts}")
         scores = sum(line.n for line in self.tally.lines.values())
-        return "\n".join([*lines, "", f"{scores} completions graded and rewarded in {self.seconds:.1f} s", "", self.verdict()])
+        return "\n".join(
+            [*lines, "", f"{scores} completions graded and rewarded in {self.seconds:.1f} s", "", self.verdict()]
+        )
 
     def page(self) -> str:
         """One HTML page with no outside resources."""
         gold = self.tally.gold or 1.0
-        parts = [f"<h1>{_e(self.title)}</h1>", f"<p>{self.tally.rows} rows of {_e(self.data)}. Always the commonest answer is right on "]
-        parts.append(f"{self.tally.known.majority:.3f} of them. The bar shows a policy's mean reward against that of the target text.</p>")
+        parts = [
+            f"<h1>{_e(self.title)}</h1>",
+            f"<p>{self.tally.rows} rows of {_e(self.data)}. Always the commonest answer is right on ",
+        ]
+        parts.append(
+            f"{self.tally.known.majority:.3f} of them. The bar shows a policy's mean reward against that of the target text.</p>"
+        )
         parts.append(f"<p class={'bad' if self.failed else 'good'}>{'Fails' if self.failed else 'Passed'}</p>")
         if self.findings:
             parts.append("<h2>Findings</h2><ul>" + "".join(_group(*group) for group in self.groups()) + "</ul>")
@@ -109,12 +128,21 @@ class Report:
         columns = ["policy", "", "reward", "correct", "n", *names]
         heads = "".join(f"<th>{_e(column).replace('_', '_<wbr>')}</th>" for column in columns)
         for kind, title in KINDS.items():
-            parts.append(f"<h2>{title.capitalize()}</h2><div><table style='min-width:{22 + 6 * len(columns)}rem'><tr>{heads}</tr>")
+            parts.append(
+                f"<h2>{title.capitalize()}</h2><div><table style='min-width:{22 + 6 * len(columns)}rem'><tr>{heads}</tr>"
+            )
             for line in self.lines(kind):
-                cells = [f"{line.mean:.3f}", f"{line.share:.3f}", str(line.n), *(f"{part / line.n:.3f}" for part in line.parts)]
+                cells = [
+                    f"{line.mean:.3f}",
+                    f"{line.share:.3f}",
+                    str(line.n),
+                    *(f"{part / line.n:.3f}" for part in line.parts),
+                ]
                 width = max(0.0, min(1.0, line.mean / gold))
                 bar = f"<td class=bar><i class={kind} style='width:{width * 100:.1f}%'></i></td>"
-                parts.append(f"<tr title='{_e(line.example[:300])}'><td>{_e(line.name)}</td>{bar}{''.join(f'<td>{c}</td>' for c in cells)}</tr>")
+                parts.append(
+                    f"<tr title='{_e(line.example[:300])}'><td>{_e(line.name)}</td>{bar}{''.join(f'<td>{c}</td>' for c in cells)}</tr>"
+                )
             parts.append("</table></div>")
         limits = ", ".join(f"{name} {value:g}" for name, value in self._thresholds().items())
         parts.append(f"<p class=small>Thresholds: {_e(limits)}. Point at a row to see one of its completions.</p>")

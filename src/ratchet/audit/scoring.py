@@ -72,7 +72,12 @@ class RecipeRewards:
         found = []
         for text, grade in zip(texts, grades, strict=True):
             sample = Sample(text, row, grade, -(-len(text) // CHARS_PER_TOKEN), self.limit)
-            found.append([checked(self._call(term, sample), c, row) for term, c in zip(self.terms, self.components, strict=True)])
+            found.append(
+                [
+                    checked(self._call(term, sample), c, row)
+                    for term, c in zip(self.terms, self.components, strict=True)
+                ]
+            )
         return found
 
     @staticmethod
@@ -117,14 +122,22 @@ class ForeignReward:
         try:
             values = self.function(**given)
         except (Exception, SystemExit) as error:  # whatever somebody else's code raises
-            hint = "" if self.plain else ". It was given lists of messages, as TRL gives them; with --plain it is given text"
+            hint = (
+                ""
+                if self.plain
+                else ". It was given lists of messages, as TRL gives them; with --plain it is given text"
+            )
             raise UserError(f"{raised(self.name, row, error)}{hint}") from error
         try:
             values = list(values)
         except TypeError:
-            raise UserError(f"{self.name} of row {row['id']} returns {values!r}; a reward function returns a list of numbers") from None
+            raise UserError(
+                f"{self.name} of row {row['id']} returns {values!r}; a reward function returns a list of numbers"
+            ) from None
         if len(values) != len(texts):
-            raise UserError(f"{self.name} of row {row['id']} returns {len(values)} values for {len(texts)} completions")
+            raise UserError(
+                f"{self.name} of row {row['id']} returns {len(values)} values for {len(texts)} completions"
+            )
         return [[checked(value, self.components[0], row)] for value in values]
 
 

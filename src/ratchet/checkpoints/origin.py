@@ -20,7 +20,11 @@ HARMLESS = frozenset(
 def code_of(recipe: Recipe) -> dict[str, str]:
     """SHA-256 of each source file that decides what is trained: Ratchet's, and the file of a task of one's own."""
     package = Path(ratchet.__file__).parent
-    found = {str(path.relative_to(package)): _hash(path) for room in ROOMS for path in sorted((package / room).rglob("*.py"))}
+    found = {
+        str(path.relative_to(package)): _hash(path)
+        for room in ROOMS
+        for path in sorted((package / room).rglob("*.py"))
+    }
     own = Path(str(recipe.tree.value["task"].plain()))
     return {**found, own.name: _hash(own)} if own.suffix == ".py" and own.is_file() else found
 

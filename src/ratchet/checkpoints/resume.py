@@ -6,7 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.checkpoints.origin import differences, origin
-from ratchet.checkpoints.store import ASIDE, MANIFEST, Checkpoint, checkpoints, newest_whole, recover, set_aside, step_of
+from ratchet.checkpoints.store import (
+    ASIDE,
+    MANIFEST,
+    Checkpoint,
+    checkpoints,
+    newest_whole,
+    recover,
+    set_aside,
+    step_of,
+)
 from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.recipe import Recipe
@@ -55,7 +64,13 @@ def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, *, downlo
     elif wanted == "true":
         raise UserError("--resume takes latest, never, hub, a step, or a checkpoint's folder")
     else:
-        path = download(recipe) if wanted == HUB else run / f"checkpoint-{int(wanted)}" if wanted.isdecimal() else Path(wanted)
+        path = (
+            download(recipe)
+            if wanted == HUB
+            else run / f"checkpoint-{int(wanted)}"
+            if wanted.isdecimal()
+            else Path(wanted)
+        )
         start = Start(_named(_taken_back(path, run), run))
         if not start.inside(run) and not anyway and (pickles := _pickles(path)):
             raise UserError(
@@ -63,7 +78,9 @@ def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, *, downlo
                 "Add --resume-anyway if you trust where it comes from"
             )
         if not start.then:
-            start.notes.append(f"{path} has no manifest: whether it is whole, and what it was made from, cannot be checked")
+            start.notes.append(
+                f"{path} has no manifest: whether it is whole, and what it was made from, cannot be checked"
+            )
     start.anyway = anyway
     if start.then:
         ask(start, list(differences(start.then, origin(recipe))))
@@ -92,7 +109,13 @@ def ask(start: Start, found: list[str]) -> None:
 def leave_later_behind(run: Path, checkpoint: Checkpoint) -> list[str]:
     """Set aside what came after the checkpoint that a run goes back to; returns a sentence about it."""
     moved = [set_aside(c.path) for c in checkpoints(run) if c.step > checkpoint.step]
-    return [f"moved what came after step {checkpoint.step} to {moved[0].parent}: {', '.join(path.name for path in reversed(moved))}"] if moved else []
+    return (
+        [
+            f"moved what came after step {checkpoint.step} to {moved[0].parent}: {', '.join(path.name for path in reversed(moved))}"
+        ]
+        if moved
+        else []
+    )
 
 
 def _latest(recipe: Recipe, run: Path, anyway: bool) -> Start:
@@ -125,7 +148,12 @@ def _taken_back(path: Path, run: Path) -> Path:
 def _pickles(folder: Path) -> str:
     found = [
         p
-        for p in (*folder.glob("global_step*"), *folder.glob("*.bin"), *folder.glob("pytorch_model_fsdp*"), *folder.glob("optimizer_*"))
+        for p in (
+            *folder.glob("global_step*"),
+            *folder.glob("*.bin"),
+            *folder.glob("pytorch_model_fsdp*"),
+            *folder.glob("optimizer_*"),
+        )
         if p.name != "training_args.bin"
     ]
     return ", ".join(sorted({path.name for path in found}))
@@ -134,10 +162,16 @@ def _pickles(folder: Path) -> str:
 def _named(path: Path, run: Path) -> Checkpoint:
     step = step_of(path)
     if step is None:
-        there = f"{run} has steps {', '.join(str(c.step) for c in checkpoints(run))}" if checkpoints(run) else f"{run} has none"
+        there = (
+            f"{run} has steps {', '.join(str(c.step) for c in checkpoints(run))}"
+            if checkpoints(run)
+            else f"{run} has none"
+        )
         raise UserError(f"--resume: {path} is no checkpoint (a folder with trainer_state.json); {there}")
     checkpoint = Checkpoint(path, step)
     fault = checkpoint.fault() if (path / MANIFEST).is_file() else None
     if fault:
-        raise UserError(f"--resume: {path} is not whole: {fault}. Take another step, or --resume latest for the newest whole one")
+        raise UserError(
+            f"--resume: {path} is not whole: {fault}. Take another step, or --resume latest for the newest whole one"
+        )
     return checkpoint

@@ -49,7 +49,9 @@ class Checkpoint:
         if not (self.path / MANIFEST).is_file():
             return f"it has no {MANIFEST}"
         files = self.manifest.get("files")
-        if not isinstance(files, dict) or not all(isinstance(entry, dict) and {"bytes", "sha256"} <= set(entry) for entry in files.values()):
+        if not isinstance(files, dict) or not all(
+            isinstance(entry, dict) and {"bytes", "sha256"} <= set(entry) for entry in files.values()
+        ):
             return f"its {MANIFEST} cannot be read"
         for name, entry in files.items():
             path = self.path / name
@@ -64,7 +66,11 @@ class Checkpoint:
 
 def checkpoints(run: Path) -> list[Checkpoint]:
     """All folders named like a checkpoint, the newest first; none of them is checked."""
-    found = [Checkpoint(path, int(name[1])) for path in run.glob("checkpoint-*") if (name := _NAME.fullmatch(path.name)) and path.is_dir()]
+    found = [
+        Checkpoint(path, int(name[1]))
+        for path in run.glob("checkpoint-*")
+        if (name := _NAME.fullmatch(path.name)) and path.is_dir()
+    ]
     return sorted(found, key=lambda checkpoint: -checkpoint.step)
 
 
@@ -81,7 +87,10 @@ def seal(folder: Path, **about: Any) -> None:
     for path in files:
         _sync(path)
     hashes = _hashes(files)
-    entries = {str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": found} for path, found in zip(files, hashes, strict=True)}
+    entries = {
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": found}
+        for path, found in zip(files, hashes, strict=True)
+    }
     write_json(folder / MANIFEST, {**about, "files": entries})
     _sync(folder / MANIFEST)
     for path in [*(path for path in folder.rglob("*") if path.is_dir()), folder]:
@@ -129,7 +138,11 @@ def set_aside(folder: Path) -> Path:
     """Move a checkpoint where it does not count any more; returns its new place."""
     aside = folder.parent / ASIDE
     aside.mkdir(exist_ok=True)
-    target = next(path for i in range(1, 10_000) if not (path := aside / (folder.name if i == 1 else f"{folder.name}.{i}")).exists())
+    target = next(
+        path
+        for i in range(1, 10_000)
+        if not (path := aside / (folder.name if i == 1 else f"{folder.name}.{i}")).exists()
+    )
     return folder.rename(target)
 
 

@@ -52,22 +52,36 @@ def _attention(module, query, key, value, attention_mask, dropout=0.0, scaling=N
         seen.entropy[module.layer_idx] = entropy(weights).mean()
         for layer, head in _Probe.wanted:
             if layer == module.layer_idx and head < query.shape[1]:
-                rows = _weights(module, query[:1], key[:1], attention_mask[:1], scaling, kwargs.get("softcap"), MAP_SIZE)
+                rows = _weights(
+                    module, query[:1], key[:1], attention_mask[:1], scaling, kwargs.get("softcap"), MAP_SIZE
+                )
                 seen.maps[layer, head] = rows[0, head].float().cpu()
     if kwargs.get("softcap") is not None:
         weights = _weights(module, query, key, attention_mask, scaling, kwargs["softcap"], query.shape[2])
         return (weights @ _repeated(value, query)).transpose(1, 2).contiguous(), None
-    return sdpa_attention_forward(module, query, key, value, attention_mask, dropout=0.0, scaling=scaling, is_causal=False)
+    return sdpa_attention_forward(
+        module, query, key, value, attention_mask, dropout=0.0, scaling=scaling, is_causal=False
+    )
 
 
 def _repeated(states: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
     return states.repeat_interleave(query.shape[1] // states.shape[1], dim=1)
 
 
-def _weights(module: Any, query: torch.Tensor, key: torch.Tensor, mask: torch.Tensor, scaling: float | None, soft_cap: float | None, last: int):
+def _weights(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    mask: torch.Tensor,
+    scaling: float | None,
+    soft_cap: float | None,
+    last: int,
+):
     """Attention weights of the last queries: (batch, heads, last, keys)."""
     query = query[:, :, -last:]
-    scores = query @ _repeated(key, query).transpose(2, 3) * (scaling if scaling is not None else query.shape[-1] ** -0.5)
+    scores = (
+        query @ _repeated(key, query).transpose(2, 3) * (scaling if scaling is not None else query.shape[-1] ** -0.5)
+    )
     if soft_cap is not None:
         scores = soft_cap * torch.tanh(scores / soft_cap)
     scores = scores + mask[:, :, -last:, : key.shape[2]]
@@ -119,7 +133,9 @@ def look(model: Any, inputs: dict[str, torch.Tensor], queries: int, wanted: Sequ
         with _switched(model):
             model.eval()
             positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-            model(**inputs, position_ids=positions, use_cache=False, logits_to_keep=1)  # the whole model: under FSDP it is the root
+            model(
+                **inputs, position_ids=positions, use_cache=False, logits_to_keep=1
+            )  # the whole model: under FSDP it is the root
     finally:
         _Probe.seen = None
         hook.remove()

@@ -5,9 +5,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# Of a step, in the order in which they are shown; together they are its seconds.
-PHASES = ("rollout", "weight_sync", "reward", "training", "diagnostics", "logging", "checkpoint")
-
 
 class Clock:
     """Adds up wall-clock seconds by phase; a phase within another is not counted twice.

@@ -15,10 +15,11 @@ from typing import Any
 import torch
 
 from ratchet.diagnostics import attention
-from ratchet.diagnostics.clock import PHASES, Clock
-from ratchet.diagnostics.initial import plain
-from ratchet.diagnostics.window import Gathered, Window
+from ratchet.diagnostics.accumulator import Gathered, Window
+from ratchet.diagnostics.clock import Clock
+from ratchet.diagnostics.initial_model import plain
 from ratchet.recipe.groups import Diagnostics
+from ratchet.record.catalogue import PHASES
 
 _LAYER = re.compile(r"\.(?:layers|h|blocks|block)\.(\d+)\.")
 KEPT_DIMENSIONS = 256  # of a hidden state, for the embedding trajectory
@@ -64,7 +65,10 @@ class Observer:
             why = "DeepSpeed has used the gradients up before a callback can see them; grad_norm is of the whole model"
             self.leave_out(f"grad/layer: {why}", "gradients")
         if self.settings.gradients and getattr(self.accelerator, "scaler", None) is not None:
-            self.leave_out("grad/layer: with fp16 gradients are scaled until they are clipped; use bf16, or read grad_norm", "gradients")
+            self.leave_out(
+                "grad/layer: with fp16 gradients are scaled until they are clipped; use bf16, or read grad_norm",
+                "gradients",
+            )
         config = self.model.config.get_text_config() if hasattr(self.model, "config") else None
         for layer, head in self.settings.heat_maps if config is not None and self.settings.attention else ():
             if layer >= config.num_hidden_layers or head >= config.num_attention_heads:
@@ -115,7 +119,9 @@ class Observer:
                 layer = _LAYER.search(name)
                 gradient = parameter.grad.to_local() if hasattr(parameter.grad, "to_local") else parameter.grad
                 groups.setdefault(f"grad/layer/{layer[1]}" if layer else "grad/other", []).append(gradient)
-        squares = {name: torch.stack(torch._foreach_norm(parts)).float().square().sum() for name, parts in groups.items()}
+        squares = {
+            name: torch.stack(torch._foreach_norm(parts)).float().square().sum() for name, parts in groups.items()
+        }
         if str(self.accelerator.distributed_type).endswith("FSDP") and squares:
             total = self.accelerator.reduce(torch.stack([*squares.values()]), "sum")
             squares = dict(zip(squares, total, strict=True))
@@ -136,10 +142,16 @@ class Observer:
         found = {"policy/loss": logs["loss"], "distributed/world_size": float(self.accelerator.num_processes)}
         for phase in PHASES:
             each = [own[phase] for own in gathered.ranks]
-            found |= {f"time/{phase}": sum(each) / len(each), f"time/{phase}_min": min(each), f"time/{phase}_max": max(each)}
+            found |= {
+                f"time/{phase}": sum(each) / len(each),
+                f"time/{phase}_min": min(each),
+                f"time/{phase}_max": max(each),
+            }
         whole = sum(found[f"time/{phase}"] for phase in PHASES)
         self._passed += sum(seconds.get(phase, 0.0) for phase in PHASES)
-        if tokens is not None and self._passed > 0:  # TRL counts them when they are generated, which may be some logs ago
+        if (
+            tokens is not None and self._passed > 0
+        ):  # TRL counts them when they are generated, which may be some logs ago
             found["time/tokens_per_second"] = max(0.0, tokens - self._tokens) / self._passed
             self._tokens, self._passed = tokens, 0.0
         found["time/step"] = whole
@@ -162,11 +174,16 @@ class Observer:
 
     def _look(self) -> None:
         rank, processes = self.accelerator.process_index, self.accelerator.num_processes
-        rows = [self.rows[(rank + i * processes) % len(self.rows)] for i in range(min(self.settings.rows, -(-len(self.rows) // processes)))]
+        rows = [
+            self.rows[(rank + i * processes) % len(self.rows)]
+            for i in range(min(self.settings.rows, -(-len(self.rows) // processes)))
+        ]
         queries = min(self.settings.queries, *(len(row) for row in rows))
         width, pad = max(len(row) for row in rows), self.trainer.processing_class.pad_token_id
         ids = torch.tensor([[pad] * (width - len(row)) + list(row) for row in rows], device=self.accelerator.device)
-        mask = torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.accelerator.device)
+        mask = torch.tensor(
+            [[0] * (width - len(row)) + [1] * len(row) for row in rows], device=self.accelerator.device
+        )
         wanted = [tuple(pair) for pair in self.settings.heat_maps]
         try:
             with self.accelerator.autocast():
@@ -205,7 +222,10 @@ class Observer:
     def load_state_dict(self, found: Mapping[str, Any]) -> None:
         """Go on from there."""
         self.window.load_state_dict(found["window"])
-        self.pending, self.rich = found["pending"], Rich(**{name: copy.copy(value) for name, value in found["rich"].items()})
+        self.pending, self.rich = (
+            found["pending"],
+            Rich(**{name: copy.copy(value) for name, value in found["rich"].items()}),
+        )
 
     def take_rich(self) -> Rich:
         """What has gathered since the last log and is more than a number."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from ratchet.diagnostics import letters
-from ratchet.diagnostics.initial import Initial, Unavailable, is_split
+from ratchet.diagnostics import choice_logprobs as letters
+from ratchet.diagnostics.accumulator import Gathered
+from ratchet.diagnostics.initial_model import Initial, Unavailable, is_split
 from ratchet.diagnostics.observer import Observer
-from ratchet.diagnostics.window import Gathered
 from ratchet.recipe.groups import Diagnostics
 from ratchet.rewards import Sample
 from ratchet.tasks.base import Task
@@ -79,16 +79,23 @@ class RolloutObserver(Observer):
         """Take what was generated and scored; adds ``letter_at`` and ``letter_family`` (B,) to the batch."""
         samples = self._graded
         logs, names = self.trainer._logs, self.trainer.reward_func_names
-        parts = [dict(zip(names, values, strict=True)) for values in zip(*(logs["rewards"][name] for name in names), strict=True)]
+        parts = [
+            dict(zip(names, values, strict=True))
+            for values in zip(*(logs["rewards"][name] for name in names), strict=True)
+        ]
         weights = dict(zip(names, self.trainer.reward_weights.tolist(), strict=True))
         rewards = [sum(weights[name] * value for name, value in part.items() if value == value) for part in parts]
         if self.accelerator.is_main_process:  # these two are known of all processes
             self.window.add("rollout/reward", torch.tensor(rewards))
             self.window.add("advantages/value", torch.tensor([*logs["advantages"]]))
         groups = torch.tensor(rewards).view(-1, self.trainer.num_generations)
-        self.window.add_sum("advantages/frac_zero_spread", float((groups.max(1).values == groups.min(1).values).sum()), len(groups))
+        self.window.add_sum(
+            "advantages/frac_zero_spread", float((groups.max(1).values == groups.min(1).values).sum()), len(groups)
+        )
         self.window.add_sum("rl/acc", float(sum(s.grade.correct for s in samples)), len(samples))
-        self.window.add("rollout/length", torch.tensor([sample.tokens for sample in samples]))  # the mask may hide truncated ones
+        self.window.add(
+            "rollout/length", torch.tensor([sample.tokens for sample in samples])
+        )  # the mask may hide truncated ones
         for sample in samples if self.task.answers else ():
             row = self._counts.setdefault(self.task.gold(sample.row), {})
             answer = sample.grade.answer or NO_ANSWER
@@ -98,7 +105,11 @@ class RolloutObserver(Observer):
             self._place_letters(samples, output)
 
     def _keep_samples(
-        self, samples: Sequence[Sample], rewards: Sequence[float], parts: Sequence[dict[str, float]], advantages: Sequence[float]
+        self,
+        samples: Sequence[Sample],
+        rewards: Sequence[float],
+        parts: Sequence[dict[str, float]],
+        advantages: Sequence[float],
     ) -> None:
         if not self.accelerator.is_main_process:
             return
@@ -116,7 +127,9 @@ class RolloutObserver(Observer):
                 "rewards": part,
                 "advantage": advantage,
             }
-            for sample, reward, part, advantage in zip(samples[: self.settings.samples], rewards, parts, advantages, strict=False)
+            for sample, reward, part, advantage in zip(
+                samples[: self.settings.samples], rewards, parts, advantages, strict=False
+            )
         ]
 
     def _place_letters(self, samples: Sequence[Sample], output: dict[str, Any]) -> None:
@@ -157,7 +170,9 @@ class RolloutObserver(Observer):
         if self._scored is None:
             return
         logps, entropies = self._scored
-        mask = inputs["completion_mask"] if "tool_mask" not in inputs else inputs["completion_mask"] * inputs["tool_mask"]
+        mask = (
+            inputs["completion_mask"] if "tool_mask" not in inputs else inputs["completion_mask"] * inputs["tool_mask"]
+        )
         self.window.add_sum("tokens/mean_logprob", (logps * mask).sum(), mask.sum())
         if entropies is not None:
             self.window.add_sum("tokens/mean_entropy", (entropies * mask).sum(), mask.sum())
@@ -181,7 +196,9 @@ class RolloutObserver(Observer):
         lengths = mask.sum(1)  # 0 where a truncated completion is masked
         self.window.add("rl/kl_sequence", ((logps - initial) * mask).sum(1) / lengths.clamp(min=1), lengths > 0)
 
-    def _compare(self, inputs: dict[str, Any], logps: torch.Tensor, mask: torch.Tensor, logits: torch.Tensor | None) -> None:
+    def _compare(
+        self, inputs: dict[str, Any], logps: torch.Tensor, mask: torch.Tensor, logits: torch.Tensor | None
+    ) -> None:
         """Run the first rows of the micro-batch through the initial model."""
         rows = self.settings.rows
         part = {key: value[:rows] for key, value in inputs.items() if isinstance(value, torch.Tensor) and value.ndim}
@@ -189,7 +206,9 @@ class RolloutObserver(Observer):
         attended = torch.cat([part["prompt_mask"], part["completion_mask"]], dim=1)
         self._hidden, self._keep_hidden = None, logits is not None
         with self.initial.model() as model:
-            initial, _, _ = self.trainer._get_per_token_logps_and_entropies(model, ids, attended, part["completion_ids"].shape[1])
+            initial, _, _ = self.trainer._get_per_token_logps_and_entropies(
+                model, ids, attended, part["completion_ids"].shape[1]
+            )
             self._sequence_kl(logps[:rows], initial, mask[:rows])
             if logits is not None:
                 before = self._letter_logits(self.initial.plain, part)
@@ -228,11 +247,19 @@ class RolloutObserver(Observer):
             _mean_and_std(found, f"{name}_", gathered.values.get(name, []))
         predicted = gathered.values.get("rl/letter_pred", [])
         if predicted or "rl/letter_found_frac" in found:
-            found |= {f"rl/letter_pred_counts/{letter}": float(predicted.count(i)) for i, letter in enumerate(self.letters.letters)}
+            found |= {
+                f"rl/letter_pred_counts/{letter}": float(predicted.count(i))
+                for i, letter in enumerate(self.letters.letters)
+            }
         rewards = gathered.values.get("rollout/reward", [])
         if rewards:
             mean = sum(rewards) / len(rewards)
-            found |= {"rl/mean_reward": mean, "rollout/mean_reward": mean, "rollout/max_reward": max(rewards), "rollout/min_reward": min(rewards)}
+            found |= {
+                "rl/mean_reward": mean,
+                "rollout/mean_reward": mean,
+                "rollout/max_reward": max(rewards),
+                "rollout/min_reward": min(rewards),
+            }
         lengths = gathered.values.get("rollout/length", [])
         if lengths:
             found |= {name: sum(lengths) / len(lengths) for name in ("rl/avg_completion_len", "rollout/mean_length")}
@@ -240,7 +267,14 @@ class RolloutObserver(Observer):
         found["rl/group_size"] = float(self.trainer.num_generations)
         if "tokens/mean_entropy" in found:
             found["policy/entropy"] = found["tokens/mean_entropy"]
-        for name in ("rl/letter_margin", "rl/kl_letter", "rl/kl_sequence", "rollout/reward", "rollout/length", "advantages/value"):
+        for name in (
+            "rl/letter_margin",
+            "rl/kl_letter",
+            "rl/kl_sequence",
+            "rollout/reward",
+            "rollout/length",
+            "advantages/value",
+        ):
             if gathered.values.get(name):
                 self.rich.histograms[name] = gathered.values[name]
         self.rich.samples, self._kept = self._kept, []

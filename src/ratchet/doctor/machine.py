@@ -50,7 +50,10 @@ def packages() -> Iterator[Finding]:
         except PackageNotFoundError:
             if not extra:
                 yield Finding(
-                    "error", need.name, f"is missing; Ratchet needs {need.name}{need.specifier}", f'pip install "{need.name}{need.specifier}"'
+                    "error",
+                    need.name,
+                    f"is missing; Ratchet needs {need.name}{need.specifier}",
+                    f'pip install "{need.name}{need.specifier}"',
                 )
             continue
         if need.specifier.contains(there.split("+")[0], prereleases=True):
@@ -58,7 +61,10 @@ def packages() -> Iterator[Finding]:
         else:
             state = "warning" if extra else "error"
             yield Finding(
-                state, need.name, f"{there} is not the version that was tried ({need.specifier})", f'pip install "{need.name}{need.specifier}"'
+                state,
+                need.name,
+                f"{there} is not the version that was tried ({need.specifier})",
+                f'pip install "{need.name}{need.specifier}"',
             )
     yield Finding("ok", "packages", f"{right} of the supported set are installed as they should be")
 
@@ -69,21 +75,38 @@ def gpus() -> Iterator[Finding]:
     try:
         import torch
     except Exception as error:  # a broken installation fails in any way
-        yield Finding("error", "torch", f"cannot be imported ({type(error).__name__}: {error})", 'pip install --force-reinstall "torch==2.13.0"')
+        yield Finding(
+            "error",
+            "torch",
+            f"cannot be imported ({type(error).__name__}: {error})",
+            'pip install --force-reinstall "torch==2.13.0"',
+        )
         return
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     built = torch.version.cuda
     if not said and not count:
-        yield Finding("note", "GPU", "none here (no nvidia-smi); recipes with use_cpu: true run, and scripts/plan.py plans for others")
+        yield Finding(
+            "note",
+            "GPU",
+            "none here (no nvidia-smi); recipes with use_cpu: true run, and scripts/plan.py plans for others",
+        )
         return
     for name, driver, total, used, state in said:
         free = f", {used} MiB in use" if used.isdigit() and int(used) > 500 else ""
         busy = "warning" if free else "ok"
         yield Finding(
-            busy, "GPU", f"{name}, {total} MiB{free}, driver {driver} {state}".strip(), "nvidia-smi shows whose processes hold it" if free else ""
+            busy,
+            "GPU",
+            f"{name}, {total} MiB{free}, driver {driver} {state}".strip(),
+            "nvidia-smi shows whose processes hold it" if free else "",
         )
         if driver.split(".")[0].isdigit() and int(driver.split(".")[0]) < OLDEST_DRIVER:
-            yield Finding("error", "driver", f"{driver} is older than {OLDEST_DRIVER}, which CUDA 12 needs", "install a newer NVIDIA driver")
+            yield Finding(
+                "error",
+                "driver",
+                f"{driver} is older than {OLDEST_DRIVER}, which CUDA 12 needs",
+                "install a newer NVIDIA driver",
+            )
     if said and not count:
         why = "is a CPU build" if built is None else f"(CUDA {built}) cannot use the driver"
         remedy = (
@@ -95,31 +118,57 @@ def gpus() -> Iterator[Finding]:
         return
     for index in range(count):
         if torch.cuda.get_device_capability(index) < (8, 0):
-            yield Finding("warning", "GPU", f"{torch.cuda.get_device_name(index)} has no bfloat16", "set bf16: false, fp16: true, dtype: float16")
-    yield Finding("ok", "torch", f"{torch.__version__}, CUDA {built}, NCCL {'.'.join(map(str, torch.cuda.nccl.version()))}, {count} visible")
+            yield Finding(
+                "warning",
+                "GPU",
+                f"{torch.cuda.get_device_name(index)} has no bfloat16",
+                "set bf16: false, fp16: true, dtype: float16",
+            )
+    yield Finding(
+        "ok",
+        "torch",
+        f"{torch.__version__}, CUDA {built}, NCCL {'.'.join(map(str, torch.cuda.nccl.version()))}, {count} visible",
+    )
 
 
 def _memory() -> Iterator[Finding]:
     memory = psutil.virtual_memory()
     text = f"{size_text(memory.total)} of main memory, {size_text(memory.available)} free; {os.cpu_count()} cores"
     few = memory.available < 4 * GIB
-    yield Finding("warning" if few else "ok", "memory", text, "loading a model needs its size in main memory once per process" if few else "")
+    yield Finding(
+        "warning" if few else "ok",
+        "memory",
+        text,
+        "loading a model needs its size in main memory once per process" if few else "",
+    )
     shared = Path("/dev/shm")
     if shared.is_dir() and shutil.disk_usage(shared).total < GIB:
         total = size_text(shutil.disk_usage(shared).total)
         yield Finding(
-            "warning", "/dev/shm", f"only {total}; NCCL and data loaders hang or crash with little", "docker run --shm-size=8g, or --ipc=host"
+            "warning",
+            "/dev/shm",
+            f"only {total}; NCCL and data loaders hang or crash with little",
+            "docker run --shm-size=8g, or --ipc=host",
         )
 
 
 def disks(output_dir: Path) -> Iterator[Finding]:
     """Room where runs, downloads and temporary files go."""
     cache = Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
-    for name, path in (("output", output_dir.absolute()), ("HF_HOME", cache), ("temporary", Path(os.environ.get("TMPDIR") or "/tmp"))):
+    for name, path in (
+        ("output", output_dir.absolute()),
+        ("HF_HOME", cache),
+        ("temporary", Path(os.environ.get("TMPDIR") or "/tmp")),
+    ):
         place = next(p for p in (path, *path.parents) if p.is_dir())
         free = shutil.disk_usage(place).free
         if not os.access(place, os.W_OK):
-            yield Finding("error", f"disk ({name})", f"{place} cannot be written", "name another folder (output_dir, HF_HOME, TMPDIR)")
+            yield Finding(
+                "error",
+                f"disk ({name})",
+                f"{place} cannot be written",
+                "name another folder (output_dir, HF_HOME, TMPDIR)",
+            )
         elif free < 10 * GIB:
             yield Finding(
                 "warning",
@@ -133,9 +182,16 @@ def disks(output_dir: Path) -> Iterator[Finding]:
 
 def _compilers() -> Iterator[Finding]:
     if importlib.util.find_spec("deepspeed") is None:
-        yield Finding("note", "deepspeed", "is not installed; the ZeRO configurations need it", 'pip install -e ".[deepspeed]"')
+        yield Finding(
+            "note", "deepspeed", "is not installed; the ZeRO configurations need it", 'pip install -e ".[deepspeed]"'
+        )
     elif shutil.which("g++") is None:
-        yield Finding("warning", "g++", "is missing; DeepSpeed builds small extensions when it first needs them", "apt-get install g++")
+        yield Finding(
+            "warning",
+            "g++",
+            "is missing; DeepSpeed builds small extensions when it first needs them",
+            "apt-get install g++",
+        )
     else:
         yield Finding("ok", "g++", "is there, for what DeepSpeed builds")
 
@@ -143,6 +199,11 @@ def _compilers() -> Iterator[Finding]:
 def _limits() -> Iterator[Finding]:
     files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if files < 4096:
-        yield Finding("warning", "open files", f"at most {files} (ulimit -n); many processes and sockets need more", "ulimit -n 65536")
+        yield Finding(
+            "warning",
+            "open files",
+            f"at most {files} (ulimit -n); many processes and sockets need more",
+            "ulimit -n 65536",
+        )
     else:
         yield Finding("ok", "open files", f"at most {files}")

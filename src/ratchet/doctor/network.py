@@ -19,7 +19,9 @@ def ranks(processes: int, seconds: float = 120) -> Iterator[Finding]:
     words = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", "0"]
     words += ["--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "-m", "ratchet.doctor.reach"]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, env={**os.environ, "OMP_NUM_THREADS": "1"})
+        done = subprocess.run(
+            words, capture_output=True, text=True, timeout=seconds, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
     except subprocess.TimeoutExpired:
         yield Finding(
             "error",
@@ -34,7 +36,10 @@ def ranks(processes: int, seconds: float = 120) -> Iterator[Finding]:
     if done.returncode or not found:
         end = " ".join((done.stderr.strip().splitlines() or ["no output"])[-1:])
         yield Finding(
-            "error", "ranks", f"{processes} processes cannot work together: {end[:300]}", "NCCL_DEBUG=INFO python scripts/doctor.py shows more"
+            "error",
+            "ranks",
+            f"{processes} processes cannot work together: {end[:300]}",
+            "NCCL_DEBUG=INFO python scripts/doctor.py shows more",
         )
 
 
@@ -50,13 +55,23 @@ def vllm_server(url: str) -> Iterator[Finding]:
         yield Finding("error", "vLLM", f"nothing answers at {url} ({type(error).__name__})", start)
         return
     if health.status_code != 200:
-        yield Finding("error", "vLLM", f"{url}/health answers {health.status_code}", "it is still loading, or its engine has died: read its log")
+        yield Finding(
+            "error",
+            "vLLM",
+            f"{url}/health answers {health.status_code}",
+            "it is still loading, or its engine has died: read its log",
+        )
         return
     yield Finding("ok", "vLLM", f"{url} is healthy")
     version = _json(f"{url}/version", "version")
     parts = tuple(int(number) for number in re.findall(r"\d+", str(version))[:2])
     if len(parts) < 2:
-        yield Finding("warning", "vLLM", f"{url}/version says no version", "TRL 1.16 speaks with vllm 0.22 to 0.30; setup.cfg pins 0.30.0")
+        yield Finding(
+            "warning",
+            "vLLM",
+            f"{url}/version says no version",
+            "TRL 1.16 speaks with vllm 0.22 to 0.30; setup.cfg pins 0.30.0",
+        )
     elif not OLDEST_VLLM <= parts <= NEWEST_VLLM:
         yield Finding(
             "error",
@@ -67,7 +82,9 @@ def vllm_server(url: str) -> Iterator[Finding]:
     else:
         yield Finding("ok", "vLLM", f"version {version}")
     if (served := _json(f"{url}/v1/models", "data")) and isinstance(served, list):
-        yield Finding("ok", "vLLM", f"serves {', '.join(str(model.get('id')) for model in served if isinstance(model, dict))}")
+        yield Finding(
+            "ok", "vLLM", f"serves {', '.join(str(model.get('id')) for model in served if isinstance(model, dict))}"
+        )
     if _status(f"{url}/weight_info") == 404:
         yield Finding(
             "warning",
@@ -103,7 +120,12 @@ def logins(environ: dict[str, str]) -> Iterator[Finding]:
     if environ.get("HF_HUB_OFFLINE") in ("1", "true", "True"):
         yield Finding("note", "Hub", "HF_HUB_OFFLINE is set: nothing is fetched or pushed")
     elif get_token() is None:
-        yield Finding("note", "Hub", "no login; public models can be fetched, nothing can be pushed", "hf auth login, or HF_TOKEN in .env")
+        yield Finding(
+            "note",
+            "Hub",
+            "no login; public models can be fetched, nothing can be pushed",
+            "hf auth login, or HF_TOKEN in .env",
+        )
     else:
         try:
             yield Finding("ok", "Hub", f"logged in as {HfApi().whoami()['name']}")
@@ -115,7 +137,9 @@ def logins(environ: dict[str, str]) -> Iterator[Finding]:
                 "check the network, or hf auth login again",
             )
     netrc = Path("~/.netrc").expanduser()
-    known = environ.get("WANDB_API_KEY") or (netrc.is_file() and "wandb" in netrc.read_text(encoding="utf-8", errors="replace"))
+    known = environ.get("WANDB_API_KEY") or (
+        netrc.is_file() and "wandb" in netrc.read_text(encoding="utf-8", errors="replace")
+    )
     yield Finding(
         "ok" if known else "note",
         "W&B",
@@ -130,5 +154,10 @@ def port(number: int = 29500) -> Finding:
         try:
             probe.bind(("", number))
         except OSError:
-            return Finding("warning", "port", f"{number} is taken: another run?", "accelerate launch --main_process_port 0 takes a free one")
+            return Finding(
+                "warning",
+                "port",
+                f"{number} is taken: another run?",
+                "accelerate launch --main_process_port 0 takes a free one",
+            )
     return Finding("ok", "port", f"{number} is free")

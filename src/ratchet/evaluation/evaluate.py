@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ratchet.evaluation.completion import Sampling
 from ratchet.evaluation.statistics import Share, mcnemar, mean_share, pass_at_k, powers_of_two, wilson
+from ratchet.inference.completion import Sampling
 from ratchet.recipe.groups import Evaluation
-from ratchet.rewards.judge import Case, Verdict, judge
+from ratchet.rewards.scoring import Case, Verdict, judge
 from ratchet.tasks.base import Row, Task
-from ratchet.tasks.reading import capped
+from ratchet.tasks.loading import capped
 
 NO_ANSWER = "none"
 
@@ -90,13 +90,18 @@ class Result:
         for a in self.answered:
             for name, value in a.components.items():
                 parts.setdefault(name, []).append(value)
-        result["components"] = {name: {"mean": sum(values) / len(values), "n": len(values)} for name, values in sorted(parts.items())}
+        result["components"] = {
+            name: {"mean": sum(values) / len(values), "n": len(values)} for name, values in sorted(parts.items())
+        }
         if len(confusion) <= 26:
             result["confusion"] = {gold: dict(sorted(row.items())) for gold, row in sorted(confusion.items())}
         if samples:
             counts = [sum(a.samples_correct) for a in self.answered]
             result["samples"] = samples
-            result["pass_at_k"] = {str(k): mean_share([pass_at_k(samples, c, k) for c in counts]).as_dict() for k in powers_of_two(samples)}
+            result["pass_at_k"] = {
+                str(k): mean_share([pass_at_k(samples, c, k) for c in counts]).as_dict()
+                for k in powers_of_two(samples)
+            }
         return result
 
     def figures(self) -> dict[str, float]:
@@ -108,7 +113,10 @@ class Result:
         found = {name: share.accuracy for name, share in shares.items()}
         for name, share in shares.items():
             found |= {f"{name}_low": share.low, f"{name}_high": share.high}
-        return found | {"n": float(len(self.answered)), **{key: d[key] for key in ("majority", "truncated", "unparsed", "mean_tokens")}}
+        return found | {
+            "n": float(len(self.answered)),
+            **{key: d[key] for key in ("majority", "truncated", "unparsed", "mean_tokens")},
+        }
 
     def table(self) -> str:
         """The result for a person."""
@@ -124,7 +132,9 @@ class Result:
         for k, share in d.get("pass_at_k", {}).items():
             lines.append(f"  pass@{k:<5} {Share(**share)}")
         if self.failures:
-            lines.append(f"  warning    the grader failed on {len(self.failures)} answers, which count as wrong; {self.failures[0]}")
+            lines.append(
+                f"  warning    the grader failed on {len(self.failures)} answers, which count as wrong; {self.failures[0]}"
+            )
         if d["components"]:
             shown = (f"{name} {part['mean']:.3f} (n = {part['n']})" for name, part in d["components"].items())
             lines.append("  grade      " + ", ".join(shown))
@@ -144,14 +154,26 @@ def _confusion(confusion: dict[str, dict[str, int]]) -> list[str]:
     if len(answers) > 12:
         return ["    (more than twelve different answers)"]
     head = "         " + "".join(f"{answer:>7}" for answer in answers)
-    return [head, *(f"    {gold:<5}" + "".join(f"{row.get(answer, 0):>7}" for answer in answers) for gold, row in confusion.items())]
+    return [
+        head,
+        *(
+            f"    {gold:<5}" + "".join(f"{row.get(answer, 0):>7}" for answer in answers)
+            for gold, row in confusion.items()
+        ),
+    ]
 
 
 Judges = Callable[[Sequence[Case]], list[Verdict]]
 
 
 def evaluate(
-    task: Task, rows: Sequence[Row], settings: Evaluation, max_new_tokens: int, generate: Callable, name: str, judges: Judges | None = None
+    task: Task,
+    rows: Sequence[Row],
+    settings: Evaluation,
+    max_new_tokens: int,
+    generate: Callable,
+    name: str,
+    judges: Judges | None = None,
 ) -> Result:
     """Grade greedy completions of every row, and ``settings.samples`` sampled ones for pass@k.
 
@@ -169,9 +191,16 @@ def evaluate(
     tokens = sum(c.tokens for found in greedy for c in found)
     cases = [Case(completion.text, row, rewarded=False) for row, (completion,) in zip(rows, greedy, strict=True)]
     # A grader that failed by chance (its process was killed, its time was up on a busy machine) is asked once more.
-    verdicts = [verdict if verdict.failure is None else judges([case])[0] for case, verdict in zip(cases, judges(cases), strict=True)]
+    verdicts = [
+        verdict if verdict.failure is None else judges([case])[0]
+        for case, verdict in zip(cases, judges(cases), strict=True)
+    ]
     answered = []
-    failures = [f"row {row['id']}: {verdict.failure.error}" for row, verdict in zip(rows, verdicts, strict=True) if verdict.failure]
+    failures = [
+        f"row {row['id']}: {verdict.failure.error}"
+        for row, verdict in zip(rows, verdicts, strict=True)
+        if verdict.failure
+    ]
     for row, (completion,), verdict in zip(rows, greedy, verdicts, strict=True):
         grade = verdict.grade
         answered.append(
@@ -189,11 +218,15 @@ def evaluate(
             )
         )
     if settings.samples:
-        sampling = Sampling(max_new_tokens, settings.temperature, settings.top_p, settings.samples, settings.batch_size, settings.seed)
+        sampling = Sampling(
+            max_new_tokens, settings.temperature, settings.top_p, settings.samples, settings.batch_size, settings.seed
+        )
         drawn, more = generate(conversations, sampling)
         seconds += more
         for entry, row, found in zip(answered, rows, drawn, strict=True):
-            entry.samples_correct = [v.grade.correct for v in judges([Case(c.text, row, rewarded=False) for c in found])]
+            entry.samples_correct = [
+                v.grade.correct for v in judges([Case(c.text, row, rewarded=False) for c in found])
+            ]
             tokens += sum(c.tokens for c in found)
     return Result(name, task.label, settings.split, answered, task.answers, seconds, tokens, failures)
 

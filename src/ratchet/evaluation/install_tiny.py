@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 from ratchet.errors import UserError
-from ratchet.evaluation.completion import Sampling
 from ratchet.evaluation.evaluate import rows_to_evaluate
-from ratchet.evaluation.generate import generator
 from ratchet.evaluation.statistics import wilson
 from ratchet.files import write_json
+from ratchet.inference.completion import Sampling
+from ratchet.inference.local import generator
 from ratchet.models import TINY, load_for_evaluation, load_tokenizer
 from ratchet.models.load import __file__ as models_file
 from ratchet.recipe import load_recipe
@@ -38,13 +38,18 @@ def install(folder: Path) -> None:
         right = [recipe.task.grade(c.text, row).correct for row, (c,) in zip(rows, drawn, strict=True)]
         worked = [" = " in c.text for (c,) in drawn]
         found[name] = wilson(sum(right), len(right)).as_dict()
-        found[f"{name}, worked out"] = wilson(sum(r and w for r, w in zip(right, worked, strict=True)), sum(worked)).as_dict()
+        found[f"{name}, worked out"] = wilson(
+            sum(r and w for r, w in zip(right, worked, strict=True)), sum(worked)
+        ).as_dict()
     target = Path(models_file).with_name("tiny")
     target.mkdir(exist_ok=True)
     for name in FILES:
         shutil.copyfile(folder / name, target / name)
     write_json(
-        target / "evaluation.json", {"split": "test", "parameters": model.num_parameters(), "command": "make tiny", "temperature": 1.0, **found}
+        target / "evaluation.json",
+        {"split": "test", "parameters": model.num_parameters(), "command": "make tiny", "temperature": 1.0, **found},
     )
     for name, share in found.items():
-        print(f"{TINY}: {name:<20} {share['accuracy']:.3f} [{share['low']:.3f}, {share['high']:.3f}] (n = {share['n']})")
+        print(
+            f"{TINY}: {name:<20} {share['accuracy']:.3f} [{share['low']:.3f}, {share['high']:.3f}] (n = {share['n']})"
+        )

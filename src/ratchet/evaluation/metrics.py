@@ -46,4 +46,8 @@ def chrf(answers: Sequence[str | None], golds: Sequence[str]) -> float:
 
 
 def _score(metric: type[evaluate.Metric], answers: Sequence[str | None], golds: Sequence[str]) -> float:
-    return float(metric(keep_in_memory=True).compute(predictions=[answer or "" for answer in answers], references=list(golds))["score"])
+    return float(
+        metric(keep_in_memory=True).compute(predictions=[answer or "" for answer in answers], references=list(golds))[
+            "score"
+        ]
+    )

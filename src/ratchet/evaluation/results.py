@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ratchet.diagnostics.records import read
 from ratchet.errors import UserError
 from ratchet.evaluation.statistics import Share
 from ratchet.files import read_json
+from ratchet.record.records import read
 
 SHARE = ("accuracy", "low", "high", "n")
 _OF_RUN = re.compile(r"/(?:_evaluating/step|checkpoint)-\d+/?$")  # the step stands beside it
@@ -37,7 +37,15 @@ class Measured:
         """For a table."""
         share = Share(self.accuracy, self.low, self.high, self.n)
         step = "" if self.step is None else str(self.step)
-        return [self.model, step, self.task, self.split, str(share), "" if self.majority is None else f"{self.majority:.3f}", f"`{self.command}`"]
+        return [
+            self.model,
+            step,
+            self.task,
+            self.split,
+            str(share),
+            "" if self.majority is None else f"{self.majority:.3f}",
+            f"`{self.command}`",
+        ]
 
 
 def results(folders: Sequence[Path]) -> list[Measured]:
@@ -53,7 +61,9 @@ def results(folders: Sequence[Path]) -> list[Measured]:
         for one in _below(folder):
             found[one.model, one.step, one.task, one.split, one.command] = one
     if not found:
-        raise UserError(f"nothing below {', '.join(map(str, folders))} was evaluated; scripts/evaluate.py RECIPE --model MODEL does it")
+        raise UserError(
+            f"nothing below {', '.join(map(str, folders))} was evaluated; scripts/evaluate.py RECIPE --model MODEL does it"
+        )
     return sorted(found.values(), key=lambda one: (one.model, one.task, one.split, one.step or 0))
 
 
@@ -61,7 +71,10 @@ def table(found: Sequence[Measured]) -> str:
     """As Markdown."""
     rows = [list(HEAD), *(one.cells() for one in found)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD) - 1)]
-    lines = ["| " + " | ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) + " |" for row in rows]
+    lines = [
+        "| " + " | ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) + " |"
+        for row in rows
+    ]
     return "\n".join([lines[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|---|", *lines[1:]])
 
 
@@ -79,7 +92,9 @@ def _below(folder: Path) -> Iterator[Measured]:
         entry = read_json(path)
         tasks = entry.get("tasks") if isinstance(entry, dict) else None
         for task, share in tasks.items() if isinstance(tasks, dict) else ():
-            yield from _measured({**entry, **(share if isinstance(share, dict) else {}), "task": f"lighteval {task}"}, path)
+            yield from _measured(
+                {**entry, **(share if isinstance(share, dict) else {}), "task": f"lighteval {task}"}, path
+            )
 
 
 def _of_run(run: Path) -> Iterator[Measured]:

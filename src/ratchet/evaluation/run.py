@@ -9,9 +9,9 @@ from typing import Any
 from ratchet.checkpoints.store import step_of
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
-from ratchet.evaluation.server import Kept, Server, only_model, server_generator
 from ratchet.files import keep_earlier, read_json, write_json
 from ratchet.hub import results
+from ratchet.inference.openai_server import Kept, Server, only_model, server_generator
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, command_line, commit, quiet
@@ -21,7 +21,12 @@ ELSEWHERE = Path("outputs/evaluations")  # of models that have no folder here
 
 
 def run(
-    recipe: Recipe, compare: str | None, output: Path | None, completions: Path | None, server: Server | None = None, publish: str | None = None
+    recipe: Recipe,
+    compare: str | None,
+    output: Path | None,
+    completions: Path | None,
+    server: Server | None = None,
+    publish: str | None = None,
 ) -> Result:
     """Measure the recipe's model, print a table, and write JSON beside a local model, to ``output``, or below ``ELSEWHERE``.
 
@@ -50,7 +55,12 @@ def run(
         found["compared_with"] = {**other.as_dict(), "paired": paired}
         said += [f"\n{other.table()}\n\n{_paired(result.model, compare, paired)}"]
     before = read_json(target)
-    if output is None and isinstance(before, dict) and before.get("command") != found["command"] and (note := keep_earlier(target, *own)):
+    if (
+        output is None
+        and isinstance(before, dict)
+        and before.get("command") != found["command"]
+        and (note := keep_earlier(target, *own))
+    ):
         said.append(note)
     if completions:
         write_completions(completions, result)
@@ -77,7 +87,12 @@ def record(result: Result) -> dict[str, Any]:
         found["metrics"]["chrf"] = metrics.chrf(answers, golds)
     if (step := step_of(Path(result.model))) is not None:
         found["step"] = step
-    return {**found, "command": command_line(), "commit": (commit() or "")[:12] or None, "made": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    return {
+        **found,
+        "command": command_line(),
+        "commit": (commit() or "")[:12] or None,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
 
 
 def _ask(recipe: Recipe, server: Server, output: Path | None) -> tuple[Result, Path]:
@@ -135,7 +150,7 @@ def measure(recipe: Recipe, name: str) -> Result:
     """
     from accelerate import PartialState
 
-    from ratchet.evaluation.generate import generator
+    from ratchet.inference.local import generator
 
     path = locate(name)
     tokenizer = load_tokenizer(path, chat_template=recipe.values.get("chat_template_path"))

@@ -8,7 +8,7 @@ from typing import Any
 from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.recipe import Recipe
-from ratchet.tasks.aquarat_rows import HUB_DATASET
+from ratchet.tasks.aquarat.rows import HUB_DATASET
 
 _TEXT = """
 # {name}
@@ -75,7 +75,11 @@ def model_card(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> str:
     from huggingface_hub import ModelCardData
 
     base, label, after = recipe.values.get("model_name_or_path"), recipe.task.label, result.get("after")
-    measured = [_measured({**after, "task": label, "split": result["split"], "majority": result["majority"]})] if after else None
+    measured = (
+        [_measured({**after, "task": label, "split": result["split"], "majority": result["majority"]})]
+        if after
+        else None
+    )
     data = ModelCardData(
         base_model=base if base and not Path(base).exists() and "/" in base else None,
         library_name="transformers",
@@ -97,7 +101,9 @@ def model_card(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> str:
         audit=_audit(run),
         data=_data(recipe),
         steps=result["steps"],
-        commit=f"with Ratchet at commit {about['commit'][:12]}{about['commit'][40:]}" if about.get("commit") else "with an installed Ratchet",
+        commit=f"with Ratchet at commit {about['commit'][:12]}{about['commit'][40:]}"
+        if about.get("commit")
+        else "with an installed Ratchet",
         recipe=recipe.as_yaml(),
         question=about.get("question") or "...",
         tokens=recipe.answer_limit,
@@ -124,8 +130,14 @@ def with_result(card: str, found: Mapping[str, Any]) -> str:
         raise UserError(f"the card's metadata cannot be read: {' '.join(str(error).split())[:200]}") from None
     name = name or found.get("model")
     if not name:
-        raise UserError("the card has no model-index with the model's name, so results have no place in it; scripts/push.py writes one that has")
-    kept = [old for old in parsed.data.eval_results or [] if (old.dataset_name, old.dataset_split) != (new.dataset_name, new.dataset_split)]
+        raise UserError(
+            "the card has no model-index with the model's name, so results have no place in it; scripts/push.py writes one that has"
+        )
+    kept = [
+        old
+        for old in parsed.data.eval_results or []
+        if (old.dataset_name, old.dataset_split) != (new.dataset_name, new.dataset_split)
+    ]
     parsed.data.model_name, parsed.data.eval_results = name, [*kept, new]
     return str(parsed)
 
@@ -136,7 +148,15 @@ def _measured(found: Mapping[str, Any]) -> Any:
 
     about = {key: found[key] for key in ("n", "low", "high", "majority") if found.get(key) is not None}
     value = round(found["accuracy"], 4)
-    return EvalResult("text-generation", found["task"], found["task"], "accuracy", value, dataset_split=found["split"], metric_args=about)
+    return EvalResult(
+        "text-generation",
+        found["task"],
+        found["task"],
+        "accuracy",
+        value,
+        dataset_split=found["split"],
+        metric_args=about,
+    )
 
 
 def _evaluation(result: dict[str, Any]) -> str:
@@ -146,7 +166,9 @@ def _evaluation(result: dict[str, Any]) -> str:
     for when in ("before", "after"):
         if when in result:
             share = result[when]
-            lines.append(f"| {when} training | {share['accuracy']:.3f} | {share['low']:.3f} to {share['high']:.3f} | {share['n']} |")
+            lines.append(
+                f"| {when} training | {share['accuracy']:.3f} | {share['low']:.3f} to {share['high']:.3f} | {share['n']} |"
+            )
     lines.append(f"| always the commonest answer | {result['majority']:.3f} | | |")
     if result.get("chance"):
         lines.append(f"| guessing | {result['chance']:.3f} | | |")
@@ -159,7 +181,9 @@ def _rewards(recipe: Recipe) -> str:
     lines = ["| reward | weight | parameters | what it is |", "|---|---|---|---|"]
     for term in recipe.rewards:
         says = (term.reward.function.__doc__ or "").strip().split("\n")[0]
-        lines.append(f"| {term.name} | {term.weight:g} | {', '.join(f'{k}: {v}' for k, v in term.parameters.items())} | {says} |")
+        lines.append(
+            f"| {term.name} | {term.weight:g} | {', '.join(f'{k}: {v}' for k, v in term.parameters.items())} | {says} |"
+        )
     return "\n".join(lines)
 
 
@@ -174,7 +198,9 @@ def _audit(folder: Path) -> str:
     lines = [head, "", "| policy | mean reward | graded correct |", "|---|---|---|"]
     for kind, count in (("gold", 3), ("ignorant", 5), ("hack", 3)):
         best = [policy for policy in found["policies"] if policy["kind"] == kind][:count]
-        lines += [f"| {policy['policy']} ({kind}) | {policy['reward']:.3f} | {policy['correct']:.3f} |" for policy in best]
+        lines += [
+            f"| {policy['policy']} ({kind}) | {policy['reward']:.3f} | {policy['correct']:.3f} |" for policy in best
+        ]
     lines += [
         "",
         *(
@@ -188,9 +214,13 @@ def _audit(folder: Path) -> str:
 def _data(recipe: Recipe) -> str:
     source = getattr(recipe.task, "source", None)
     if recipe.task.name == "dakota":
-        return _DAKOTA.format(source=f"`{source}`" if source != "generated" else "a program, from a table of forms that the grammar states")
+        return _DAKOTA.format(
+            source=f"`{source}`"
+            if source != "generated"
+            else "a program, from a table of forms that the grammar states"
+        )
     if source == "generated":
-        return "Word problems made by a program (`ratchet.tasks.word_problems`); no person's data."
+        return "Word problems made by a program (`ratchet.tasks.aquarat.word_problems`); no person's data."
     if recipe.task.name == "aquarat":
         return f"AQuA-RAT (Ling et al., 2017, [arXiv:1705.04146](https://arxiv.org/abs/1705.04146)), Apache-2.0, from `{source}`. Its labels hold errors."
     return f"The task's own: `{recipe.tree.value['task'].plain()}`."

@@ -24,14 +24,18 @@ def last_checkpoint(recipe: Recipe) -> Path:
     place = run / "_from_hub"
     shutil.rmtree(place, ignore_errors=True)
     try:
-        snapshot_download(name, revision=recipe.get("hub_revision"), allow_patterns=["last-checkpoint/**"], local_dir=place)
+        snapshot_download(
+            name, revision=recipe.get("hub_revision"), allow_patterns=["last-checkpoint/**"], local_dir=place
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         shutil.rmtree(place, ignore_errors=True)
         raise UserError(f"--resume hub: {name} could not be had from the Hub: {sentence(error, name)}") from None
     step = step_of(place / "last-checkpoint")
     if step is None:
         shutil.rmtree(place, ignore_errors=True)
-        raise UserError(f"--resume hub: {name} has no last-checkpoint/; runs with push_to_hub: true and hub_strategy: checkpoint push one")
+        raise UserError(
+            f"--resume hub: {name} has no last-checkpoint/; runs with push_to_hub: true and hub_strategy: checkpoint push one"
+        )
     folder = run / f"checkpoint-{step}"
     if not folder.exists():
         (place / "last-checkpoint").rename(folder)

@@ -82,7 +82,9 @@ def sentence(error: BaseException, name: str) -> str:
     if status == 401:
         return f"the Hub does not accept the token (HF_TOKEN, or that of `hf auth login`): it is missing, expired or revoked. {said}"
     if status in (402, 403, 413, 507) and any(word in said.lower() for word in ("storage", "quota", "limit", "space")):
-        return f"the Hub has no room left for {name}: delete old revisions or repositories, or get more storage. {said}"
+        return (
+            f"the Hub has no room left for {name}: delete old revisions or repositories, or get more storage. {said}"
+        )
     if status == 403:
         return f"this account may not write to {name}: name a repository of your own (hub_model_id, or --repo OWNER/NAME). {said}"
     if type(error).__name__ == "RevisionNotFoundError":

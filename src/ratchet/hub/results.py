@@ -39,7 +39,9 @@ def publish(place: str, name: str, found: Mapping[str, Any]) -> str:
             CommitOperationAdd("README.md", with_result(card, found).encode()),
             CommitOperationAdd(name, (json.dumps(found, indent=2, ensure_ascii=False) + "\n").encode()),
         ]
-        HfApi().create_commit(repository, operations, commit_message=f"{name}: {found['accuracy']:.3f}", revision=revision or None)
+        HfApi().create_commit(
+            repository, operations, commit_message=f"{name}: {found['accuracy']:.3f}", revision=revision or None
+        )
     except Exception as error:  # the client raises its own, httpx' and OSErrors
         raise UserError(f"--publish: {place}: {sentence(error, repository)}") from None
     return f"published on {repository}{f' ({revision})' if revision else ''}: its card, and {name}"

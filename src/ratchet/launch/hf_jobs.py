@@ -14,9 +14,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ratchet.errors import UserError
-from ratchet.launch.run import Launch, program_of
+from ratchet.launch.request import Launch, program_of
 
-GPUS = {"l4x4": 4, "l40sx4": 4, "l40sx8": 8, "a10g-largex2": 2, "a10g-largex4": 4, "a100x4": 4, "a100x8": 8, "h200x2": 2, "h200x4": 4, "h200x8": 8}
+GPUS = {
+    "l4x4": 4,
+    "l40sx4": 4,
+    "l40sx8": 8,
+    "a10g-largex2": 2,
+    "a10g-largex4": 4,
+    "a100x4": 4,
+    "a100x8": 8,
+    "h200x2": 2,
+    "h200x4": 4,
+    "h200x8": 8,
+}
 PASSED_ON = ("HF_TOKEN", "WANDB_API_KEY")
 END = "RATCHET_RECIPE"
 
@@ -50,7 +61,9 @@ def script(launch: Launch, options: Options) -> str:
             "--source: name what pip installs in the job, for instance git+https://... of your copy of this repository (or publish.source)"
         )
     if launch.placement.machines > 1 or launch.served:
-        raise UserError("a job is one machine, and vLLM shares its GPUs there: use a configuration of one node, and vllm_mode: colocate")
+        raise UserError(
+            "a job is one machine, and vLLM shares its GPUs there: use a configuration of one node, and vllm_mode: colocate"
+        )
     extras = "deepspeed" if launch.placement.kind == "zero" else ""
     extras = ",".join(name for name in (extras, "vllm" if recipe.get("use_vllm") else "") if name)
     wanted = f"ratchet-recipes{f'[{extras}]' if extras else ''} @ {source}"
@@ -84,7 +97,18 @@ def command(launch: Launch, options: Options, environ: Mapping[str, str]) -> lis
         )
     if not re.fullmatch(r"\d+(\.\d+)?[smhd]?", options.timeout):
         raise UserError(f"--timeout takes a number and s, m, h or d, as in 3h; it is {options.timeout}")
-    words = ["hf", "jobs", "run", "--detach", "--flavor", options.flavor, "--timeout", options.timeout, "--name", launch.name]
+    words = [
+        "hf",
+        "jobs",
+        "run",
+        "--detach",
+        "--flavor",
+        options.flavor,
+        "--timeout",
+        options.timeout,
+        "--name",
+        launch.name,
+    ]
     for name in PASSED_ON:
         if name == "HF_TOKEN" or environ.get(name):
             words += ["--secrets", name]
@@ -94,7 +118,9 @@ def command(launch: Launch, options: Options, environ: Mapping[str, str]) -> lis
 def run(launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
     """Start the job, follow its log, fetch the model; 0 where it completed."""
     program = _program()
-    done = subprocess.run([program, *command(launch, options, environ)[1:]], env=dict(environ), capture_output=True, text=True)
+    done = subprocess.run(
+        [program, *command(launch, options, environ)[1:]], env=dict(environ), capture_output=True, text=True
+    )
     found = re.search(r"\b([0-9a-f]{24}|\d+)\b", done.stdout)
     if done.returncode or found is None:
         raise UserError(f"hf jobs run fails: {(done.stderr or done.stdout).strip()[-600:]}")
@@ -102,14 +128,19 @@ def run(launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
     print(f"job {number} is started; hf jobs logs {number} follows it, hf jobs cancel {number} ends it", flush=True)
     if options.detach:
         return 0
-    subprocess.run([program, "jobs", "logs", "--follow", number], env=dict(environ), stdout=sys.stdout, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [program, "jobs", "logs", "--follow", number], env=dict(environ), stdout=sys.stdout, stderr=subprocess.DEVNULL
+    )
     stage = _stage(program, number, environ)
     print(f"job {number}: {stage}", flush=True)
     if stage != "COMPLETED":
         return 1
     into = launch.recipe.output_dir
     fetched = subprocess.run(
-        [program, "download", str(launch.recipe.values["hub_model_id"]), "--local-dir", str(into)], env=dict(environ), capture_output=True, text=True
+        [program, "download", str(launch.recipe.values["hub_model_id"]), "--local-dir", str(into)],
+        env=dict(environ),
+        capture_output=True,
+        text=True,
     )
     if fetched.returncode:
         raise UserError(f"the model is on the Hub and could not be fetched: {fetched.stderr.strip()[-300:]}")
@@ -125,10 +156,14 @@ def _program() -> str:
 
 
 def _stage(program: str, number: str, environ: Mapping[str, str]) -> str:
-    done = subprocess.run([program, "jobs", "inspect", "--format", "json", number], env=dict(environ), capture_output=True, text=True)
+    done = subprocess.run(
+        [program, "jobs", "inspect", "--format", "json", number], env=dict(environ), capture_output=True, text=True
+    )
     try:
         found = json.loads(done.stdout)
         found = found[0] if isinstance(found, list) else found
         return str(found["status"]["stage"])
     except (ValueError, KeyError, IndexError, TypeError):
-        raise UserError(f"hf jobs inspect {number} says nothing of its state: {(done.stderr or done.stdout).strip()[-300:]}") from None
+        raise UserError(
+            f"hf jobs inspect {number} says nothing of its state: {(done.stderr or done.stdout).strip()[-300:]}"
+        ) from None

@@ -19,7 +19,7 @@ from typing import IO
 import psutil
 
 from ratchet.errors import UserError
-from ratchet.launch.run import SERVE_ENVIRONMENT, Launch, program_of
+from ratchet.launch.request import SERVE_ENVIRONMENT, Launch, program_of
 from ratchet.launch.signals import remembered
 from ratchet.runtime import duration, nvidia_smi
 
@@ -69,7 +69,9 @@ def choose(recipe_uses_cpu: bool, header: str | None, here: int, root: Path) -> 
     if recipe_uses_cpu:
         return str(folder / "cpu.yaml"), 1
     if here == 0:
-        raise UserError("there is no GPU here, and the recipe does not say use_cpu: true; scripts/doctor.py shows what is here")
+        raise UserError(
+            "there is no GPU here, and the recipe does not say use_cpu: true; scripts/doctor.py shows what is here"
+        )
     if here == 1:
         return str(folder / "single_gpu.yaml"), 1
     name = Path(header).name if header and "single" not in header and "node" not in header else "zero2.yaml"
@@ -84,10 +86,14 @@ def divide(launch: Launch, here: Sequence[int], trainer: tuple[int, ...], infere
     """
     if not launch.served:
         if inference:
-            raise UserError("--inference-gpus is for use_vllm: true with vllm_mode: server; this recipe starts no server")
+            raise UserError(
+                "--inference-gpus is for use_vllm: true with vllm_mode: server; this recipe starts no server"
+            )
         return Division(trainer)
     if both := sorted(set(trainer) & set(inference)):
-        raise UserError(f"GPU {both[0]} cannot be the trainer's and the server's at once: NCCL needs one process per GPU")
+        raise UserError(
+            f"GPU {both[0]} cannot be the trainer's and the server's at once: NCCL needs one process per GPU"
+        )
     if missing := sorted(set(trainer + inference) - set(here)):
         raise UserError(f"GPU {missing[0]} is not here; there are {', '.join(map(str, here)) or 'none'}")
     if not trainer and not inference:
@@ -117,7 +123,9 @@ class Commands:
         """For a reader, and for a shell."""
         lines = []
         if self.serve:
-            lines.append(f"{_assigned(self.serve_environment)}{shlex.join(self.serve)} > {shlex.quote(str(self.log))} 2>&1 &")
+            lines.append(
+                f"{_assigned(self.serve_environment)}{shlex.join(self.serve)} > {shlex.quote(str(self.log))} 2>&1 &"
+            )
             lines.append(f"until curl --fail --silent {self.health}; do sleep 1; done")
         return "\n".join([*lines, shown(self)])
 
@@ -167,7 +175,9 @@ def run(launch: Launch, what: Commands, environ: Mapping[str, str], server_wait:
                 _end(server, 20)
 
 
-def _train(launch: Launch, what: Commands, environ: Mapping[str, str], server: subprocess.Popen | None, heard: list[int]) -> int:
+def _train(
+    launch: Launch, what: Commands, environ: Mapping[str, str], server: subprocess.Popen | None, heard: list[int]
+) -> int:
     trainer = _start(what.train, {**environ, **what.train_environment}, None)
     grace, told, lost = launch.recipe.checkpointing.grace + LATEST_STOP, 0.0, False
     try:
@@ -177,11 +187,18 @@ def _train(launch: Launch, what: Commands, environ: Mapping[str, str], server: s
                 told = time.monotonic()
                 _signal_ranks(trainer, signal.SIGUSR1)
             if told and time.monotonic() - told > grace:
-                print(f"stopped: the trainer did not leave within {duration(grace)} of the signal; it is killed", file=sys.stderr, flush=True)
+                print(
+                    f"stopped: the trainer did not leave within {duration(grace)} of the signal; it is killed",
+                    file=sys.stderr,
+                    flush=True,
+                )
                 break
             if server is not None and server.poll() is not None and not lost:
                 lost = True
-                print(f"warning: the vLLM server ended (exit status {server.returncode}); the trainer says what follows{_tail(what.log)}", flush=True)
+                print(
+                    f"warning: the vLLM server ended (exit status {server.returncode}); the trainer says what follows{_tail(what.log)}",
+                    flush=True,
+                )
         return trainer.wait(0.1) if trainer.poll() is not None else 75
     finally:
         _end(trainer, 0 if trainer.poll() is not None else 5)
@@ -194,7 +211,10 @@ def _signal_ranks(launcher: subprocess.Popen, number: int) -> None:
     """
     for child in psutil.Process(launcher.pid).children(recursive=True):
         try:
-            if any(word.endswith(("grpo.py", "sft.py")) for word in child.cmdline()) and "launch" not in child.cmdline():
+            if (
+                any(word.endswith(("grpo.py", "sft.py")) for word in child.cmdline())
+                and "launch" not in child.cmdline()
+            ):
                 child.send_signal(number)
         except psutil.Error:
             continue
@@ -208,7 +228,11 @@ def _start(words: Sequence[str], environ: Mapping[str, str], output: IO[bytes] |
         raise UserError(f"there is no {words[0]} here; {extra}")
     try:
         return subprocess.Popen(
-            [program, *words[1:]], env=dict(environ), stdout=output, stderr=subprocess.STDOUT if output else None, start_new_session=True
+            [program, *words[1:]],
+            env=dict(environ),
+            stdout=output,
+            stderr=subprocess.STDOUT if output else None,
+            start_new_session=True,
         )
     except OSError as error:
         raise UserError(f"{words[0]} cannot be started: {error.strerror}") from None
@@ -225,7 +249,9 @@ def _wait_until_up(server: subprocess.Popen, what: Commands, seconds: float, hea
     began, told = time.monotonic(), 0.0
     while not heard:
         if server.poll() is not None:
-            raise UserError(f"the vLLM server ended with exit status {server.returncode} before it was up{_tail(what.log)}")
+            raise UserError(
+                f"the vLLM server ended with exit status {server.returncode} before it was up{_tail(what.log)}"
+            )
         try:
             if requests.get(what.health, timeout=5).status_code == 200:
                 print(f"vLLM is up after {duration(time.monotonic() - began)}", flush=True)

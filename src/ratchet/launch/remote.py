@@ -24,7 +24,15 @@ class Machine:
 
     def __init__(self, address: str, user: str, identity: str | None, known_hosts: Path):
         self.address = address
-        self.words = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new", "-o", f"UserKnownHostsFile={known_hosts}"]
+        self.words = [
+            "ssh",
+            "-o",
+            "BatchMode=yes",
+            "-o",
+            "StrictHostKeyChecking=accept-new",
+            "-o",
+            f"UserKnownHostsFile={known_hosts}",
+        ]
         self.words += ["-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"]
         self.words += ["-i", identity] if identity else []
         self.words.append(f"{user}@{address}")
@@ -38,7 +46,11 @@ class Machine:
         """
         try:
             done = subprocess.run(
-                [*self.words, command], input=stdin, capture_output=True, timeout=timeout, stdin=None if stdin is not None else subprocess.DEVNULL
+                [*self.words, command],
+                input=stdin,
+                capture_output=True,
+                timeout=timeout,
+                stdin=None if stdin is not None else subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired:
             raise Lost(f"{self.address} does not answer within {timeout:g} s") from None
@@ -48,7 +60,9 @@ class Machine:
         if done.returncode == 255:
             raise Lost(f"{self.address}: {' '.join(said[-1:]) or 'ssh fails'}")
         if done.returncode:
-            raise UserError(f"{self.address}: exit status {done.returncode} of {command[:80]!r}: {' '.join(said[-3:])}")
+            raise UserError(
+                f"{self.address}: exit status {done.returncode} of {command[:80]!r}: {' '.join(said[-3:])}"
+            )
         return done.stdout
 
     def wait(self, seconds: float, pause: float, go_on: Callable[[], None]) -> None:
@@ -85,7 +99,9 @@ class Machine:
                 raise Lost(f"{self.address}: {len(files)} files were not sent within an hour") from None
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()
-            raise (Lost if done.returncode == 255 else UserError)(f"{self.address}: files could not be sent: {said[-300:]}")
+            raise (Lost if done.returncode == 255 else UserError)(
+                f"{self.address}: files could not be sent: {said[-300:]}"
+            )
 
     def fetch(self, folder: str, name: str, into: Path, leave_out: str | None = None) -> bool:
         """Copy ``folder``/``name`` from there into a folder here; False where it is not there (yet). Nothing here is deleted."""
@@ -98,7 +114,9 @@ class Machine:
                 f"cd {place} 2>/dev/null && [ -e {shlex.quote(name)} ] && tar -czf - --warning=no-file-changed {left}{shlex.quote(name)}",
             ]
             try:
-                done = subprocess.run(words, stdout=packed, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=3600)
+                done = subprocess.run(
+                    words, stdout=packed, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=3600
+                )
             except subprocess.TimeoutExpired:
                 raise Lost(f"{self.address}: the results did not come within an hour") from None
             if done.returncode == 255:

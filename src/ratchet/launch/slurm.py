@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ratchet.errors import Stopped, UserError
 from ratchet.files import write_text
-from ratchet.launch.run import SERVE_ENVIRONMENT, Launch
+from ratchet.launch.request import SERVE_ENVIRONMENT, Launch
 
 PORT = 29500  # torch's own; jobs that share a node get others after it
 
@@ -69,7 +69,11 @@ def render(launch: Launch, options: Options) -> Files:
     """
     _check(launch, options)
     folder = launch.recipe.output_dir.absolute().with_name(f"{launch.name}.slurm")
-    texts = {"recipe.yaml": launch.recipe.as_yaml(), "job.sbatch": _job(launch, options, folder), "node.sh": _node(launch, options, folder)}
+    texts = {
+        "recipe.yaml": launch.recipe.as_yaml(),
+        "job.sbatch": _job(launch, options, folder),
+        "node.sh": _node(launch, options, folder),
+    }
     if options.inference_nodes:
         texts["vllm.sh"] = _vllm(launch, options)
     if options.evaluate:
@@ -93,20 +97,31 @@ _WAIT = [
 
 def _check(launch: Launch, options: Options) -> None:
     if launch.served and options.inference_nodes != 1:
-        raise UserError("vllm_mode: server needs --inference-nodes 1: a node for the server, with which TRL's one client speaks")
+        raise UserError(
+            "vllm_mode: server needs --inference-nodes 1: a node for the server, with which TRL's one client speaks"
+        )
     if options.inference_nodes and not launch.served:
         raise UserError("--inference-nodes is for use_vllm: true with vllm_mode: server")
     if options.seeds is not None and not re.fullmatch(r"\d+(-\d+)?(,\d+(-\d+)?)*(%\d+)?", options.seeds):
         raise UserError(f"--seeds takes what sbatch --array takes, as 0-4 or 0,1,7; it is {options.seeds}")
     if options.seeds and launch.served:
-        raise UserError("--seeds with vllm_mode: server: servers of several jobs would share a port; start the seeds one by one, or use colocate")
+        raise UserError(
+            "--seeds with vllm_mode: server: servers of several jobs would share a port; start the seeds one by one, or use colocate"
+        )
     if not re.fullmatch(r"(\d+-)?\d+(:\d+){0,2}", options.time):
         raise UserError(f"--time takes what sbatch takes, as 24:00:00 or 1-00:00:00; it is {options.time}")
 
 
 def _directives(launch: Launch, options: Options, nodes: int, name: str, log: Path) -> list[str]:
     gpus = launch.placement.per_machine if options.gpus is None else options.gpus
-    found = [f"--job-name={name}", f"--nodes={nodes}", "--ntasks-per-node=1", f"--time={options.time}", f"--output={log}", "--open-mode=append"]
+    found = [
+        f"--job-name={name}",
+        f"--nodes={nodes}",
+        "--ntasks-per-node=1",
+        f"--time={options.time}",
+        f"--output={log}",
+        "--open-mode=append",
+    ]
     found += [f"--gpus-per-node={gpus}"] if gpus and not launch.recipe.get("use_cpu") else []
     found += [f"--cpus-per-task={options.cpus}"] if options.cpus else []
     found += [f"--partition={options.partition}"] if options.partition else []
@@ -117,12 +132,20 @@ def _directives(launch: Launch, options: Options, nodes: int, name: str, log: Pa
 def _job(launch: Launch, options: Options, folder: Path) -> str:
     nodes = launch.placement.machines + options.inference_nodes
     log = folder / ("%x-%A_%a.log" if options.seeds else "%x-%j.log")
-    directives = _directives(launch, options, nodes, launch.name, log) + [f"--signal=B:USR1@{options.notice}", "--requeue"]
+    directives = _directives(launch, options, nodes, launch.name, log) + [
+        f"--signal=B:USR1@{options.notice}",
+        "--requeue",
+    ]
     directives += [f"--array={options.seeds}"] if options.seeds else []
     container = [f"--container-image={options.container}"] if options.container else []
     container += [f"--container-mounts={options.mounts}"] if options.mounts else []
     output = shlex.quote(str(launch.recipe.output_dir))
-    lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives), "# Rendered by scripts/launch.py --on slurm.", "set -euo pipefail"]
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH {directive}" for directive in directives),
+        "# Rendered by scripts/launch.py --on slurm.",
+        "set -euo pipefail",
+    ]
     lines += [f"cd {shlex.quote(str(Path.cwd()))}", f"folder={shlex.quote(str(folder))}", f"output={output}"]
     if options.seeds:
         lines += ['SEED="$SLURM_ARRAY_TASK_ID"', 'output="$output-seed$SEED"', "export SEED"]
@@ -180,7 +203,9 @@ def _node(launch: Launch, options: Options, folder: Path) -> str:
         + (["--seed", "$SEED"] if options.seeds else [])
         + (["--vllm_server_host", "$VLLM_HOST"] if options.inference_nodes else [])
     )
-    words = launch.accelerate(str(folder / "recipe.yaml"), *(ranks if launch.placement.machines > 1 else []), more=more)
+    words = launch.accelerate(
+        str(folder / "recipe.yaml"), *(ranks if launch.placement.machines > 1 else []), more=more
+    )
     line = " ".join(f'"{word}"' if word.startswith("$") else shlex.quote(word) for word in words)
     lines = [
         "#!/bin/bash",
@@ -220,7 +245,12 @@ def _evaluation(launch: Launch, options: Options, folder: Path) -> str:
     directives = ["--gpus-per-node=1" if d.startswith("--gpus-per-node") else d for d in directives]
     directives += [f"--array={options.seeds}"] if options.seeds else []
     output = f"{launch.recipe.output_dir}{'-seed$SLURM_ARRAY_TASK_ID' if options.seeds else ''}"
-    lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives), "set -euo pipefail", f"cd {shlex.quote(str(Path.cwd()))}"]
+    lines = [
+        "#!/bin/bash",
+        *(f"#SBATCH {directive}" for directive in directives),
+        "set -euo pipefail",
+        f"cd {shlex.quote(str(Path.cwd()))}",
+    ]
     lines += _environment(options)
     lines += [f'output="{output}"']
     lines += [
@@ -237,11 +267,17 @@ def submit(files: Files) -> list[str]:
         UserError: where there is no sbatch, or it refuses.
     """
     if shutil.which("sbatch") is None:
-        raise UserError("there is no sbatch here, so no Slurm; --dry-run prints the files, which can be carried to a login node")
+        raise UserError(
+            "there is no sbatch here, so no Slurm; --dry-run prints the files, which can be carried to a login node"
+        )
     for name, text in files.texts.items():
         write_text(files.folder / name, text)
     number = _sbatch(str(files.job))
-    lines = [f"job {number} is in the queue ({files.job}); its log is in {files.folder}", f"  squeue --job {number}", f"  scancel {number}"]
+    lines = [
+        f"job {number} is in the queue ({files.job}); its log is in {files.folder}",
+        f"  squeue --job {number}",
+        f"  scancel {number}",
+    ]
     if "evaluate.sbatch" in files.texts:
         kind = "aftercorr" if "--array" in files.texts["evaluate.sbatch"] else "afterok"
         after = _sbatch(f"--dependency={kind}:{number}", str(files.folder / "evaluate.sbatch"))

@@ -32,7 +32,9 @@ def locate(name: str) -> str:
     return name
 
 
-def load_tokenizer(path: str, revision: str = "main", trust_remote_code: bool = False, chat_template: str | None = None) -> Any:
+def load_tokenizer(
+    path: str, revision: str = "main", trust_remote_code: bool = False, chat_template: str | None = None
+) -> Any:
     """Load a tokenizer; ``chat_template`` is a .jinja file, or a model whose template is taken.
 
     Raises:
@@ -90,14 +92,18 @@ def check_template(tokenizer: Any) -> None:
     if "2 + 2?" not in prompt or "It is 4." not in whole:
         raise UserError("the chat template leaves out the text of a turn")
     if tokenizer.eos_token is None:
-        raise UserError("the tokenizer has no eos_token, so generation would never end; set eos_token in the recipe (SFT) or in the tokenizer")
+        raise UserError(
+            "the tokenizer has no eos_token, so generation would never end; set eos_token in the recipe (SFT) or in the tokenizer"
+        )
     if tokenizer.eos_token not in whole.rpartition("It is 4.")[2]:
         raise UserError(
             f"the chat template does not end the assistant's turn with {tokenizer.eos_token}, so a model trained with it would never stop; "
             "give a chat_template_path whose assistant turn ends with it (in SFT eos_token: may name the token that does)"
         )
     if not whole.startswith(prompt.rstrip()) and not whole.startswith(prompt.split("<think>")[0].rstrip()):
-        raise UserError("the chat template renders a prompt differently once it is answered; training on completions needs it to be a prefix")
+        raise UserError(
+            "the chat template renders a prompt differently once it is answered; training on completions needs it to be a prefix"
+        )
 
 
 def position_limit(path: str, revision: str = "main") -> int | None:

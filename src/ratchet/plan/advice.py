@@ -21,7 +21,9 @@ def remedies(job: Job, device_bytes: float) -> list[str]:
     taken: list[str] = []
     for _ in range(12):
         before = memory(job, device_bytes).peak
-        better = [(name, changed) for name, changed in _changes(job) if memory(changed, device_bytes).peak < 0.995 * before]
+        better = [
+            (name, changed) for name, changed in _changes(job) if memory(changed, device_bytes).peak < 0.995 * before
+        ]
         if not better:
             return []
         name, job = better[0]
@@ -37,7 +39,10 @@ def _changes(job: Job) -> Iterator[Change]:
         yield f"evaluation.batch_size: {size}", replace(job, evaluated=size)
     if job.batch > 1:
         size = job.batch // 2
-        yield f"per_device_train_batch_size: {size} (with twice the gradient_accumulation_steps)", replace(job, batch=size, accumulated=True)
+        yield (
+            f"per_device_train_batch_size: {size} (with twice the gradient_accumulation_steps)",
+            replace(job, batch=size, accumulated=True),
+        )
     if not job.checkpointing:
         yield "activation_checkpointing: true", replace(job, checkpointing=True)
     if job.vllm and not job.sleep:
@@ -56,10 +61,17 @@ def _changes(job: Job) -> Iterator[Change]:
     if job.trainer == "grpo" and job.generated > job.batch:
         yield f"generation_batch_size: {job.batch * job.processes}", replace(job, generated=job.batch)
     if job.trainer == "grpo" and job.lengths.completion > 128:
-        shorter = replace(job.lengths, completion=job.lengths.completion // 2, evaluated=min(job.lengths.evaluated, job.lengths.completion // 2))
+        shorter = replace(
+            job.lengths,
+            completion=job.lengths.completion // 2,
+            evaluated=min(job.lengths.evaluated, job.lengths.completion // 2),
+        )
         yield f"max_completion_length: {shorter.completion}", replace(job, lengths=shorter)
     if job.trainer == "sft" and job.lengths.row > 128:
-        yield f"max_length: {job.lengths.row // 2}", replace(job, lengths=replace(job.lengths, row=job.lengths.row // 2))
+        yield (
+            f"max_length: {job.lengths.row // 2}",
+            replace(job, lengths=replace(job.lengths, row=job.lengths.row // 2)),
+        )
     if not job.rank:
         yield "use_peft: true", replace(job, rank=32, targets=("all-linear",), dropout=False, reference=False)
     elif not job.bits and job.stage < 3:

@@ -10,7 +10,7 @@ from ratchet.files import size_text
 from ratchet.plan.memory import GIB, Job, weights
 from ratchet.plan.placement import Placement
 from ratchet.recipe import Recipe
-from ratchet.recipe.arithmetic import problems, too_few_rows
+from ratchet.recipe.batches import problems, too_few_rows
 from ratchet.recipe.conflicts import launcher_conflicts
 from ratchet.recipe.limits import tracker_names
 
@@ -44,7 +44,9 @@ def errors(recipe: Recipe, placement: Placement, rows: int | None) -> Iterator[s
         yield f"{placement.file}: a ZeRO-3 run without zero3_save_16bit_model: true saves no model that loads"
 
 
-def warnings(recipe: Recipe, placement: Placement, job: Job, device_bytes: float, environ: Mapping[str, str]) -> Iterator[str]:
+def warnings(
+    recipe: Recipe, placement: Placement, job: Job, device_bytes: float, environ: Mapping[str, str]
+) -> Iterator[str]:
     """What would run, and surprise."""
     yield from _header(recipe, placement)
     yield from _sampler(recipe)
@@ -116,15 +118,27 @@ def _ports(recipe: Recipe, placement: Placement) -> Iterator[str]:
 def _secrets(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[str]:
     """Names only."""
     trackers = tracker_names(recipe.get("report_to"))
-    if recipe.get("push_to_hub") and not (environ.get("HF_TOKEN") or Path("~/.cache/huggingface/token").expanduser().is_file()):
+    if recipe.get("push_to_hub") and not (
+        environ.get("HF_TOKEN") or Path("~/.cache/huggingface/token").expanduser().is_file()
+    ):
         yield "push_to_hub: neither HF_TOKEN is set nor a login kept (hf auth login)"
     offline = recipe.tracking.offline or environ.get("WANDB_MODE") in ("offline", "disabled")
-    if "wandb" in trackers and not offline and not (environ.get("WANDB_API_KEY") or Path("~/.netrc").expanduser().is_file()):
+    if (
+        "wandb" in trackers
+        and not offline
+        and not (environ.get("WANDB_API_KEY") or Path("~/.netrc").expanduser().is_file())
+    ):
         yield "report_to: wandb, and WANDB_API_KEY is not set"
 
 
 def room(recipe: Recipe, needed: float) -> str | None:
     """A sentence where the disk under ``output_dir`` has not the room."""
-    place = next((p for p in (recipe.output_dir.absolute(), *recipe.output_dir.absolute().parents) if p.is_dir()), Path.cwd())
+    place = next(
+        (p for p in (recipe.output_dir.absolute(), *recipe.output_dir.absolute().parents) if p.is_dir()), Path.cwd()
+    )
     free = shutil.disk_usage(place).free
-    return None if free > needed else f"output_dir: {place} has {size_text(free)} free, and the run writes {size_text(needed)}"
+    return (
+        None
+        if free > needed
+        else f"output_dir: {place} has {size_text(free)} free, and the run writes {size_text(needed)}"
+    )

@@ -53,7 +53,9 @@ def device(name: str, table: Path | None = None, price: float | None = None) -> 
     if table is not None:
         known |= _overlaid(table)
     if name not in known:
-        raise UserError(f"--gpu: there is no {name}; choose from {', '.join(known)}, or describe it in a file for --devices")
+        raise UserError(
+            f"--gpu: there is no {name}; choose from {', '.join(known)}, or describe it in a file for --devices"
+        )
     return known[name] if price is None else replace(known[name], price=price)
 
 
@@ -64,13 +66,20 @@ def _overlaid(path: Path) -> dict[str, Device]:
         raise UserError(f"--devices: {path} cannot be read: {' '.join(str(error).split())}") from None
     names = [field.name for field in fields(Device) if field.name != "name"]
     if not isinstance(given, dict) or not all(isinstance(entry, dict) for entry in given.values()):
-        raise UserError(f"--devices: {path} is a mapping: device -> {{{', '.join(names)}}}, as in h100: {{price: 2.49}}")
+        raise UserError(
+            f"--devices: {path} is a mapping: device -> {{{', '.join(names)}}}, as in h100: {{price: 2.49}}"
+        )
     found = {}
     for name, entry in given.items():
         for key, value in entry.items():
             if key not in names:
                 raise UserError(f"--devices: {path}: {name} has no {key}; there are {', '.join(names)}")
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or (value == 0 and key != "price"):
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, (int, float))
+                or value < 0
+                or (value == 0 and key != "price")
+            ):
                 raise UserError(f"--devices: {path}: {name}.{key} is a number above 0; it is {value}")
         missing = [key for key in names if key not in entry]
         if name not in DEVICES and missing:

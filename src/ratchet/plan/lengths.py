@@ -47,12 +47,18 @@ def tokens_of(recipe: Recipe, shape: Shape, prompt: int | None, completion: int 
         longest, mean, source = prompt, min(mean, prompt), "as given"
     if recipe.trainer == "grpo" and (whole := recipe.get("vllm_max_model_length")):
         longest = min(longest, max(1, whole - answers))
-    rows = [p + t for p, t in zip(prompts, targets, strict=True)] or [recipe.get("max_length") or 1024] if recipe.trainer == "sft" else [0]
+    rows = (
+        [p + t for p, t in zip(prompts, targets, strict=True)] or [recipe.get("max_length") or 1024]
+        if recipe.trainer == "sft"
+        else [0]
+    )
     cut = (recipe.get("max_length") or max(rows)) if recipe.trainer == "sft" else 0
     whole_row = min(row or max(rows), cut) if recipe.trainer == "sft" else 0
     if recipe.trainer == "sft" and recipe.get("packing"):
         whole_row = cut
-    answered = (SHORT_ANSWERS * answers, float(answers)) if completion is None else (float(completion), float(completion))
+    answered = (
+        (SHORT_ANSWERS * answers, float(answers)) if completion is None else (float(completion), float(completion))
+    )
     told = SHORT_ANSWERS if completion is None else min(1.0, completion / max(1, limit))
     return Tokens(
         longest=Lengths(round(longest), answers, round(whole_row), limit),
@@ -70,7 +76,11 @@ def _texts(task: Task) -> list[tuple[str, str]]:
     made = getattr(task, "generated", None)
     try:
         if source == "generated" and hasattr(made, "train"):
-            rows = dataclasses.replace(task, generated=dataclasses.replace(made, train=300, validation=0, test=0)).load("train").rows
+            rows = (
+                dataclasses.replace(task, generated=dataclasses.replace(made, train=300, validation=0, test=0))
+                .load("train")
+                .rows
+            )
         elif source is not None and "/" in str(source) and not str(source).startswith((".", "/", "~")):
             return []  # on the Hub
         else:

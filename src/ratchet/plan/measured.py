@@ -34,7 +34,9 @@ def factors(run: Path, device: Device) -> tuple[dict[str, float], str]:
         raise UserError(f"--measured: {run} logged no times (diagnostics: off, or it stopped before its first log)")
     processes = int(about.get("processes") or 1)
     recipe = load_recipe(run / "recipe.yaml", environ={"WORLD_SIZE": str(processes)}, to_train=False)
-    placement = Placement(str(run), "one" if processes == 1 else "ddp", processes, 1, "no", use_cpu=bool(recipe.get("use_cpu")))
+    placement = Placement(
+        str(run), "one" if processes == 1 else "ddp", processes, 1, "no", use_cpu=bool(recipe.get("use_cpu"))
+    )
     shape = shape_of(recipe)
     tokens = tokens_of(recipe, shape, None, None, None)
     job = job_of(recipe, shape, placement, tokens.longest)
@@ -45,10 +47,15 @@ def factors(run: Path, device: Device) -> tuple[dict[str, float], str]:
     if recipe.trainer == "grpo":
         sampled = per_process / recipe.batches.passes
         found["rollout"] = _median(timed, "time/rollout") / ideal_rollout(job, tokens.prompt, answers, sampled, device)
-        found["rest"] = sum(_median(timed, f"time/{name}") for name in ("reward", "weight_sync", "diagnostics", "logging"))
+        found["rest"] = sum(
+            _median(timed, f"time/{name}") for name in ("reward", "weight_sync", "diagnostics", "logging")
+        )
     hardware = about.get("hardware") if isinstance(about.get("hardware"), dict) else {}
     machine = hardware.get("gpu") or hardware.get("machine") or "an unknown machine"
-    return found, f"as {run} took it ({len(timed)} logged steps on {processes} process{'es' if processes > 1 else ''}, {machine})"
+    return (
+        found,
+        f"as {run} took it ({len(timed)} logged steps on {processes} process{'es' if processes > 1 else ''}, {machine})",
+    )
 
 
 def mean_answer(run: Path) -> float | None:
@@ -58,7 +65,7 @@ def mean_answer(run: Path) -> float | None:
 
 def _log(run: Path) -> list[Mapping[str, Any]]:
     """What a run logged, as far as it can be read."""
-    from ratchet.diagnostics.records import read  # with NumPy, which no other plan needs
+    from ratchet.record.records import read  # with NumPy, which no other plan needs
 
     return read(run, "log")[0]
 

@@ -15,8 +15,19 @@ from ratchet.recipe import Recipe
 MIB, GIB = 2**20, 2**30
 # TRL 1.16 (kernels/chunked_logprob.py): the head works on tiles of so many tokens and so many words.
 HEAD_TOKENS, HEAD_WORDS = 4096, 32768
-STATE_BYTES = {"sgd": 0.0, "adafactor": 0.1, "adamw_8bit": 2.0, "adamw_bnb_8bit": 2.0, "paged_adamw_8bit": 2.0, "lion_8bit": 1.0, "lion_32bit": 4.0}
-BUCKET, LIVE = 5e8, 1e9  # DeepSpeed's defaults: elements of reduce_bucket_size, parameters of stage3_max_live_parameters
+STATE_BYTES = {
+    "sgd": 0.0,
+    "adafactor": 0.1,
+    "adamw_8bit": 2.0,
+    "adamw_bnb_8bit": 2.0,
+    "paged_adamw_8bit": 2.0,
+    "lion_8bit": 1.0,
+    "lion_32bit": 4.0,
+}
+BUCKET, LIVE = (
+    5e8,
+    1e9,
+)  # DeepSpeed's defaults: elements of reduce_bucket_size, parameters of stage3_max_live_parameters
 CONTEXT = 0.8 * GIB  # of CUDA and NCCL in a process: never in the allocator's own figures
 FRAGMENTATION = 0.04  # of what the caching allocator holds, between blocks
 
@@ -58,7 +69,9 @@ class Memory:
     @property
     def allocated(self) -> float:
         """Bytes at the peak as the allocator counts them."""
-        return max(sum(v for k, v in parts.items() if k not in ("context", "fragmentation")) for parts in self.phases.values())
+        return max(
+            sum(v for k, v in parts.items() if k not in ("context", "fragmentation")) for parts in self.phases.values()
+        )
 
 
 @dataclass(frozen=True)
@@ -160,7 +173,11 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
         checkpointing=bool(recipe.values.get("activation_checkpointing", not get("use_cpu"))),
         packing=recipe.trainer == "sft" and bool(get("packing")),
         reference=recipe.trainer == "grpo" and bool(get("beta")) and not use_peft,
-        initial_copy=recipe.trainer == "grpo" and recipe.diagnostics.mode == "on" and recipe.diagnostics.kl and not get("beta") and not use_peft,
+        initial_copy=recipe.trainer == "grpo"
+        and recipe.diagnostics.mode == "on"
+        and recipe.diagnostics.kl
+        and not get("beta")
+        and not use_peft,
         vllm=vllm and get("vllm_mode") == "colocate",
         share=float(get("vllm_gpu_memory_utilization")) if vllm else 0.0,
         sleep=vllm and bool(get("vllm_enable_sleep_mode")),
@@ -193,9 +210,16 @@ def memory(job: Job, device_bytes: float = 0.0) -> Memory:
         if job.reference:
             phases["scoring"] = {**standing, **training_too, **scoring(job)}
     if job.evaluated:
-        phases["evaluation"] = {**standing, **training_too, **generation(job, job.evaluated, job.lengths.prompt, job.lengths.evaluated)}
+        phases["evaluation"] = {
+            **standing,
+            **training_too,
+            **generation(job, job.evaluated, job.lengths.prompt, job.lengths.evaluated),
+        }
     if gathered := _gathered(job):
-        phases = {name: parts if name == "optimiser step" else {**parts, "gathered weights": gathered} for name, parts in phases.items()}
+        phases = {
+            name: parts if name == "optimiser step" else {**parts, "gathered weights": gathered}
+            for name, parts in phases.items()
+        }
     if not job.cpu:
         phases = {name: _with_overhead(parts) for name, parts in phases.items()}
     return Memory({name: {k: v for k, v in parts.items() if v} for name, parts in phases.items()})
@@ -262,7 +286,9 @@ def _gradients(job: Job) -> float:
 
 def _step(job: Job) -> dict[str, float]:
     """While the optimiser is at work; DeepSpeed has its part of the gradients in float32."""
-    more = 6 * job.trainable / job.processes if job.kind == "zero" and not job.offload_optimizer else 0  # flattened, then in float32
+    more = (
+        6 * job.trainable / job.processes if job.kind == "zero" and not job.offload_optimizer else 0
+    )  # flattened, then in float32
     return {"gradients": _gradients(job) + more}
 
 
@@ -284,7 +310,9 @@ def block(job: Job, tokens: int) -> float:
         norm = (3 if scaled else 2) * h + 1
     attention = 4 * q + (2 if half else 1) * heads
     if shape.qk_norm:
-        attention += (2 if scaled else 1) * (q + k) + (heads + shape.kv_heads) + half * (q + k + heads + shape.kv_heads)
+        attention += (
+            (2 if scaled else 1) * (q + k) + (heads + shape.kv_heads) + half * (q + k + heads + shape.kv_heads)
+        )
     mask = 0 if job.packing else tokens
     return 2 * norm + attention + mask + (4 if shape.gated else 2) * shape.intermediate + _adapters(job)
 
@@ -295,12 +323,16 @@ def _adapters(job: Job) -> float:
     if not job.rank:
         return 0
     shape = job.shape
-    adapted = {name: sizes for name, sizes in shape.linear.items() if name in job.targets or "all-linear" in job.targets}
+    adapted = {
+        name: sizes for name, sizes in shape.linear.items() if name in job.targets or "all-linear" in job.targets
+    }
     less = (2 * shape.hidden + (shape.query + shape.key) * shape.qk_norm) * (shape.family != "nanochat")
     for group in ({"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj", "fc1"}, {"down_proj", "fc2"}):
         if job.dropout or not group & adapted.keys():
             less += next(sizes[0] for name, sizes in shape.linear.items() if name in group)
-    mask = (job.trained_bytes if job.cpu else 1) / (2 if job.autocast else job.bytes)  # a number on a CPU, a byte on a GPU
+    mask = (job.trained_bytes if job.cpu else 1) / (
+        2 if job.autocast else job.bytes
+    )  # a number on a CPU, a byte on a GPU
     dropped = sum(inputs for inputs, _ in adapted.values()) * (1 + mask) if job.dropout else 0
     return len(adapted) * job.rank + dropped - less
 
@@ -324,10 +356,27 @@ def training(job: Job) -> dict[str, float]:
     gradients, early = _gradients(job), job.accumulated or (job.kind == "zero" and job.stage >= 3)
     buffers = _buckets(job)  # ZeRO-1 and 2 make theirs when the first gradient is there
     # Gradients appear block by block while what was kept goes, unless they live on from the pass before.
-    start = {"activations": kept * tokens * size, "head": head, "gradients": gradients * early, "buffers": buffers * (job.stage >= 3)}
-    first = {"activations": kept * tokens * size + extra, "head": 0, "gradients": gradients * early, "buffers": buffers}
-    ends_in = buffers + (min(job.trainable, BUCKET) * job.bytes if buffers else 0)  # the bucket is copied to be summed up
-    last = {"activations": (stream if job.checkpointing else one) * tokens * size + extra, "head": 0, "gradients": gradients, "buffers": ends_in}
+    start = {
+        "activations": kept * tokens * size,
+        "head": head,
+        "gradients": gradients * early,
+        "buffers": buffers * (job.stage >= 3),
+    }
+    first = {
+        "activations": kept * tokens * size + extra,
+        "head": 0,
+        "gradients": gradients * early,
+        "buffers": buffers,
+    }
+    ends_in = buffers + (
+        min(job.trainable, BUCKET) * job.bytes if buffers else 0
+    )  # the bucket is copied to be summed up
+    last = {
+        "activations": (stream if job.checkpointing else one) * tokens * size + extra,
+        "head": 0,
+        "gradients": gradients,
+        "buffers": ends_in,
+    }
     found = max((start, first, last), key=lambda parts: sum(parts.values()))
     if job.autocast:
         found = {**found, "weights in bfloat16": 2 * shape.matrices}

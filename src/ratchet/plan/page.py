@@ -1,7 +1,7 @@
 """A plan as a person reads it."""
 
 from ratchet.files import size_text
-from ratchet.plan.command import Plan
+from ratchet.plan.plan import Plan
 from ratchet.plan.work import Range
 from ratchet.runtime import duration
 
@@ -15,7 +15,9 @@ def _head(plan: Plan) -> list[str]:
     where = f"{plan.placement.processes} process{'es' if plan.placement.processes > 1 else ''}"
     where += f" on {plan.placement.machines} machines" if plan.placement.machines > 1 else ""
     trained = f", {_millions(plan.job.trainable)} of them trained (LoRA)" if plan.job.rank else ""
-    name = {"one": "", "ddp": "DDP, ", "zero": f"ZeRO-{plan.placement.stage}, ", "fsdp": "FSDP2, "}[plan.placement.kind]
+    name = {"one": "", "ddp": "DDP, ", "zero": f"ZeRO-{plan.placement.stage}, ", "fsdp": "FSDP2, "}[
+        plan.placement.kind
+    ]
     return [
         f"{plan.recipe.path}: {plan.recipe.trainer} of {plan.shape.name} ({_millions(plan.shape.parameters)} parameters{trained})",
         f"{plan.placement.file}: {name}{where}, each with one {plan.device.name} ({plan.device.memory_gib:g} GiB)",
@@ -27,15 +29,26 @@ def _memory(plan: Plan) -> list[str]:
     share = memory.peak / size
     verdict = "fits" if plan.fits else "DOES NOT FIT"
     near = f"{share:.0%} of it" + (": near the edge" if 0.9 < share <= 1 else "")
-    lines = ["", f"memory per {'process' if plan.job.cpu else 'GPU'}: {size_text(memory.peak)} of {size_text(size)}, {near}; {verdict}"]
+    lines = [
+        "",
+        f"memory per {'process' if plan.job.cpu else 'GPU'}: {size_text(memory.peak)} of {size_text(size)}, {near}; {verdict}",
+    ]
     longest = plan.tokens.longest
-    lengths = f"rows of {longest.row}" if plan.job.trainer == "sft" else f"prompts of {longest.prompt}, completions of {longest.completion}"
+    lengths = (
+        f"rows of {longest.row}"
+        if plan.job.trainer == "sft"
+        else f"prompts of {longest.prompt}, completions of {longest.completion}"
+    )
     lines.append(f"  at the peak ({memory.worst}), with {lengths} tokens, {plan.tokens.source}:")
     lines += [f"    {name:<22} {size_text(value):>11}" for name, value in memory.parts.items()]
-    others = [f"{name} {size_text(sum(parts.values()))}" for name, parts in memory.phases.items() if name != memory.worst]
+    others = [
+        f"{name} {size_text(sum(parts.values()))}" for name, parts in memory.phases.items() if name != memory.worst
+    ]
     lines += [f"  elsewhere: {', '.join(others)}"] if others else []
     if not plan.fits:
-        lines += [f"  it would fit with {change}" for change in plan.remedies] or ["  nothing that plan knows makes it fit on this device"]
+        lines += [f"  it would fit with {change}" for change in plan.remedies] or [
+            "  nothing that plan knows makes it fit on this device"
+        ]
     lines.append(f"  largest per_device_train_batch_size that fits: {plan.largest_batch} (now {plan.job.batch})")
     return lines
 
@@ -48,11 +61,15 @@ def _arithmetic(plan: Plan) -> list[str]:
         step = f"{sizes.completions_per_step} rows"
     lines = ["", f"each step: {step}"]
     if work.steps is None:
-        lines.append("steps: not known before the rows are (max_steps is not set); name a data source that is here, or set max_steps")
+        lines.append(
+            "steps: not known before the rows are (max_steps is not set); name a data source that is here, or set max_steps"
+        )
         return lines
     of = f" of {work.rows:,} rows" if work.rows else ""
     epochs = f", {work.epochs:.2f} passes over them" if work.epochs is not None else ""
-    lines.append(f"steps: {work.steps:,}{of}{epochs}; {work.completions:,} {'completions' if sizes.generation_batch else 'rows'}")
+    lines.append(
+        f"steps: {work.steps:,}{of}{epochs}; {work.completions:,} {'completions' if sizes.generation_batch else 'rows'}"
+    )
     lines.append(f"tokens trained on: {_si(work.tokens)}, prompts included")
     if work.lost_rows:
         lines.append(
@@ -67,10 +84,16 @@ def _time(plan: Plan) -> list[str]:
     lines = ["", "seconds of a step: " + ", ".join(f"{name} {_span(one)}" for name, one in steps.items())]
     if work.total is None:
         return lines
-    lines.append(f"time: {duration(work.total.low)} to {duration(work.total.high)}, evaluations ({_span(work.seconds['evaluation'])} s) included")
+    lines.append(
+        f"time: {duration(work.total.low)} to {duration(work.total.high)}, evaluations ({_span(work.seconds['evaluation'])} s) included"
+    )
     lines.append(f"  {plan.basis}")
     lines.append(f"operations of training: {work.flops.low:.2g} to {work.flops.high:.2g}")
-    cost = f"; {plan.cost.low:.2f} to {plan.cost.high:.2f} USD at {plan.device.price:g} an hour for each" if plan.device.price else ""
+    cost = (
+        f"; {plan.cost.low:.2f} to {plan.cost.high:.2f} USD at {plan.device.price:g} an hour for each"
+        if plan.device.price
+        else ""
+    )
     lines.append(f"energy: {_span(plan.energy)} kWh{cost}")
     return lines
 
@@ -91,7 +114,11 @@ def _millions(count: int) -> str:
 
 
 def _si(one: Range) -> str:
-    unit, name = next((u, n) for u, n in ((1e9, " billion"), (1e6, " million"), (1e3, " thousand"), (1, "")) if one.high >= u or u == 1)
+    unit, name = next(
+        (u, n)
+        for u, n in ((1e9, " billion"), (1e6, " million"), (1e3, " thousand"), (1, ""))
+        if one.high >= u or u == 1
+    )
     return f"{one.low / unit:.3g} to {one.high / unit:.3g}{name}"
 
 

@@ -67,7 +67,9 @@ def read_placement(path: str | Path) -> Placement:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise UserError(f"there is no accelerate configuration {path}" + (f"; {path.parent} has {', '.join(near)}" if near else "")) from None
+        raise UserError(
+            f"there is no accelerate configuration {path}" + (f"; {path.parent} has {', '.join(near)}" if near else "")
+        ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict) or found.get("distributed_type") not in KINDS:
@@ -78,13 +80,17 @@ def read_placement(path: str | Path) -> Placement:
     try:
         processes, machines = int(found.get("num_processes") or 1), int(found.get("num_machines") or 1)
         stage = (
-            int(deepspeed.get("zero_stage", 0)) if kind == "zero" else (3 if fsdp.get("fsdp_reshard_after_forward", True) else 2) * (kind == "fsdp")
+            int(deepspeed.get("zero_stage", 0))
+            if kind == "zero"
+            else (3 if fsdp.get("fsdp_reshard_after_forward", True) else 2) * (kind == "fsdp")
         )
         port = int(found.get("main_process_port") or 29500)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {error}") from None
     if "deepspeed_config_file" in deepspeed:
-        raise UserError(f"{path}: plan reads what stands in the file itself; take deepspeed_config_file apart into its keys")
+        raise UserError(
+            f"{path}: plan reads what stands in the file itself; take deepspeed_config_file apart into its keys"
+        )
     return Placement(
         file=str(path),
         kind=kind,
@@ -92,8 +98,10 @@ def read_placement(path: str | Path) -> Placement:
         machines=machines,
         precision=str(found.get("mixed_precision") or "no"),
         stage=stage,
-        offload_optimizer=deepspeed.get("offload_optimizer_device") in ("cpu", "nvme") or bool(fsdp.get("fsdp_offload_params")),
-        offload_parameters=deepspeed.get("offload_param_device") in ("cpu", "nvme") or bool(fsdp.get("fsdp_offload_params")),
+        offload_optimizer=deepspeed.get("offload_optimizer_device") in ("cpu", "nvme")
+        or bool(fsdp.get("fsdp_offload_params")),
+        offload_parameters=deepspeed.get("offload_param_device") in ("cpu", "nvme")
+        or bool(fsdp.get("fsdp_offload_params")),
         use_cpu=bool(found.get("use_cpu")),
         port=port,
         accumulation=deepspeed.get("gradient_accumulation_steps"),

@@ -112,7 +112,11 @@ class Shape:
     def lora(self, rank: int, targets: list[str] | str | None) -> int:
         """Parameters of LoRA's two matrices for every targeted one (Hu et al., 2021, arXiv:2106.09685)."""
         names = [targets] if isinstance(targets, str) else list(targets or ("q_proj", "v_proj"))
-        chosen = self.linear if "all-linear" in names else {name: size for name, size in self.linear.items() if name in names}
+        chosen = (
+            self.linear
+            if "all-linear" in names
+            else {name: size for name, size in self.linear.items() if name in names}
+        )
         return self.layers * rank * sum(a + b for a, b in chosen.values())
 
 
@@ -166,7 +170,10 @@ def _from_hub(name: str, revision: str) -> Mapping[str, Any]:
             return _json(Path(cached))
         if not constants.HF_HUB_OFFLINE:
             found = get_session().get(
-                hf_hub_url(name, "config.json", revision=revision), headers=build_hf_headers(), timeout=5, follow_redirects=True
+                hf_hub_url(name, "config.json", revision=revision),
+                headers=build_hf_headers(),
+                timeout=5,
+                follow_redirects=True,
             )
             reason = f"status {found.status_code}"
             if found.status_code == 200:

@@ -58,7 +58,9 @@ class Work:
     """Seconds of the run."""
 
 
-def work(recipe: Recipe, job: Job, tokens: Tokens, device: Device, rows: int | None, factors: dict[str, float]) -> Work:
+def work(
+    recipe: Recipe, job: Job, tokens: Tokens, device: Device, rows: int | None, factors: dict[str, float]
+) -> Work:
     """Estimate a run.
 
     Args:
@@ -75,11 +77,15 @@ def work(recipe: Recipe, job: Job, tokens: Tokens, device: Device, rows: int | N
     else:
         low = high = min(tokens.row, job.lengths.row)
         lost, prompts = 0, None if steps is None else steps * per_step
-    phases = {"training": _training(job, Range(low, high), per_step / sizes.processes, device, factors.get("training"))}
+    phases = {
+        "training": _training(job, Range(low, high), per_step / sizes.processes, device, factors.get("training"))
+    }
     if recipe.trainer == "grpo":
         each = per_step / sizes.processes / sizes.passes
         phases["rollout"] = _rollout(job, tokens, each, device, factors.get("rollout"))
-        phases["rest"] = Range(*STEP) if "rest" not in factors else Range(factors["rest"] * 0.85, factors["rest"] * 1.15)
+        phases["rest"] = (
+            Range(*STEP) if "rest" not in factors else Range(factors["rest"] * 0.85, factors["rest"] * 1.15)
+        )
     evaluations = _evaluations(recipe, steps)
     other = {
         "start": Range(3, 20) if job.cpu else Range(40, 300),
@@ -147,7 +153,10 @@ def _rollout(job: Job, tokens: Tokens, sequences: float, device: Device, factor:
     if factor is not None or job.vllm or job.share:
         return _ranged(Range(*ideal), CPU if job.cpu else DECODING, factor)
     # transformers goes on until the longest of all sequences has ended.
-    floors = [job.lengths.completion * job.shape.layers * each * max(1, sequences / max(1, job.generated)) for each in DISPATCH]
+    floors = [
+        job.lengths.completion * job.shape.layers * each * max(1, sequences / max(1, job.generated))
+        for each in DISPATCH
+    ]
     found = _ranged(Range(*ideal), CPU if job.cpu else DECODING, None)
     share = tokens.completion[0] / max(1, tokens.completion[1])
     return Range(max(found.low, floors[0] * share), found.high + floors[1])
@@ -177,12 +186,16 @@ def _evaluations(recipe: Recipe, steps: int | None) -> float:
 
 def _evaluation(recipe: Recipe, job: Job, tokens: Tokens, device: Device) -> Range:
     """One evaluation, by transformers' own generation, batch by batch."""
-    rows = min(n for n in (recipe.task.count(recipe.evaluation.split) or 250, recipe.evaluation.max_rows) if n is not None)
+    rows = min(
+        n for n in (recipe.task.count(recipe.evaluation.split) or 250, recipe.evaluation.max_rows) if n is not None
+    )
     rows *= 1 + recipe.evaluation.samples
     batches = ceil(rows / job.processes / recipe.evaluation.batch_size)
     each = min(rows / job.processes, recipe.evaluation.batch_size)
     ends = []
-    for length, efficiency, dispatch in zip(tokens.evaluated, (CPU if job.cpu else DECODING)[::-1], DISPATCH, strict=True):
+    for length, efficiency, dispatch in zip(
+        tokens.evaluated, (CPU if job.cpu else DECODING)[::-1], DISPATCH, strict=True
+    ):
         ideal = ideal_rollout(job, tokens.prompt, length, each, device) / efficiency
         ends.append(batches * max(ideal, length * job.shape.layers * dispatch))
     return Range(*ends)

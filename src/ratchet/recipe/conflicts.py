@@ -45,7 +45,15 @@ def measured(recipe: Any) -> list[str]:
     """The figures of an evaluation (``evaluation.evaluate.Result.figures``), by which the best checkpoint can be chosen; SFT has TRL's too."""
     k = [f"pass@{2**i}" for i in range(recipe.evaluation.samples.bit_length()) if 2**i <= recipe.evaluation.samples]
     shares = ["accuracy", "exact_match", *k]
-    return [*shares, *(f"{name}_{end}" for name in shares for end in ("low", "high")), "n", "majority", "truncated", "unparsed", "mean_tokens"]
+    return [
+        *shares,
+        *(f"{name}_{end}" for name in shares for end in ("low", "high")),
+        "n",
+        "majority",
+        "truncated",
+        "unparsed",
+        "mean_tokens",
+    ]
 
 
 def _trusting(tree: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -18,7 +18,16 @@ from typing import Any
 
 from ratchet.recipe.source import Node
 
-_KINDS = {bool: "bool", int: "int", float: "float", str: "str", dict: "dict", list: "list", tuple: "list", types.NoneType: "none"}
+_KINDS = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "str",
+    dict: "dict",
+    list: "list",
+    tuple: "list",
+    types.NoneType: "none",
+}
 _NUMBER = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -35,7 +44,9 @@ class Field:
     def describe(self) -> str:
         """For an error message: "one of a, b" or "an integer or null"."""
         if self.choices:
-            return "one of " + ", ".join(str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in self.choices)
+            return "one of " + ", ".join(
+                str(choice).lower() if isinstance(choice, bool) else str(choice) for choice in self.choices
+            )
         names = {
             "bool": "true or false",
             "int": "an integer",
@@ -97,7 +108,9 @@ def of_function(function: Callable, skip: int) -> dict[str, Field]:
     found = {}
     for parameter in list(inspect.signature(function).parameters.values())[skip:]:
         required = parameter.default is inspect.Parameter.empty
-        found[parameter.name] = from_annotation(hints.get(parameter.name, Any), None if required else parameter.default, required)
+        found[parameter.name] = from_annotation(
+            hints.get(parameter.name, Any), None if required else parameter.default, required
+        )
     return found
 
 
@@ -119,7 +132,12 @@ def check(node: Node, field: Field) -> Any:
 
 def _scalar(node: Node, field: Field) -> Any:
     value, text = node.value, node.text
-    if field.choices and text in field.choices and isinstance(value, bool) and value not in [c for c in field.choices if isinstance(c, bool)]:
+    if (
+        field.choices
+        and text in field.choices
+        and isinstance(value, bool)
+        and value not in [c for c in field.choices if isinstance(c, bool)]
+    ):
         value = text  # `save_strategy: no`, which YAML reads as false
     if isinstance(value, bool):
         return _accept(value, "bool" in field.kinds, field)

@@ -275,7 +275,10 @@ OWN_FIELDS: dict[str, Field] = {
     "task": from_annotation(str, required=True),
     "data": Field(frozenset({"dict"})),
     "rewards": Field(frozenset({"dict"})),
-    **{name: Field(frozenset({"dict", "none"} if name in OPTIONAL else {"dict"}), group=of_dataclass(cls)) for name, cls in GROUPS.items()},
+    **{
+        name: Field(frozenset({"dict", "none"} if name in OPTIONAL else {"dict"}), group=of_dataclass(cls))
+        for name, cls in GROUPS.items()
+    },
 }
 
 # Where Ratchet's default differs from TRL's.

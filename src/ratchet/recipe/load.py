@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from ratchet.errors import UserError, UserErrors
-from ratchet.recipe import arithmetic, groups, limits, source
+from ratchet.recipe import batches as arithmetic
+from ratchet.recipe import groups, limits, source
 from ratchet.recipe.conflicts import conflicts, launcher_conflicts
 from ratchet.recipe.fields import Field, Mismatch, check, of_dataclass, of_function, schema
 from ratchet.recipe.groups import DEFAULTS, GROUPS, OPTIONAL, OWN_FIELDS
@@ -97,7 +98,9 @@ class Recipe:
     @property
     def server_url(self) -> str:
         """Where it is."""
-        return (self.get("vllm_server_base_url") or f"http://{self.get('vllm_server_host')}:{self.get('vllm_server_port')}").rstrip("/")
+        return (
+            self.get("vllm_server_base_url") or f"http://{self.get('vllm_server_host')}:{self.get('vllm_server_port')}"
+        ).rstrip("/")
 
     def arguments(self, section: str) -> dict[str, Any]:
         """The set values that belong to the trainer's ("sft", "grpo") or the "model" configuration."""
@@ -176,7 +179,10 @@ class _Checker:
         if task is not None:
             self._together(recipe)
         if self.findings:
-            raise UserErrors(self.findings, f"{self.path}: {len(self.findings)} {'finding' if len(self.findings) == 1 else 'findings'}")
+            raise UserErrors(
+                self.findings,
+                f"{self.path}: {len(self.findings)} {'finding' if len(self.findings) == 1 else 'findings'}",
+            )
         return recipe
 
     def _say(self, node: Node, text: str) -> None:
@@ -186,7 +192,9 @@ class _Checker:
         try:
             return max(1, int(self.environ.get("WORLD_SIZE", "1")))
         except ValueError:
-            raise UserError(f"the environment variable WORLD_SIZE must be a number, it is {self.environ['WORLD_SIZE']!r}") from None
+            raise UserError(
+                f"the environment variable WORLD_SIZE must be a number, it is {self.environ['WORLD_SIZE']!r}"
+            ) from None
 
     def _trainer(self, wanted: str | None) -> str:
         node = self.tree.value.get("trainer")
@@ -197,7 +205,9 @@ class _Checker:
             self._say(node, f"trainer must be sft or grpo, it is {node.text or node.value!r}")
             return wanted or "grpo"
         if wanted and node.value != wanted:
-            raise UserError(f"{node.origin}: this recipe is for scripts/{node.value}.py (trainer: {node.value}), not for scripts/{wanted}.py")
+            raise UserError(
+                f"{node.origin}: this recipe is for scripts/{node.value}.py (trainer: {node.value}), not for scripts/{wanted}.py"
+            )
         return node.value
 
     def _known(self, key: str, node: Node, known: Mapping[str, Field], path: str = "") -> bool:
@@ -227,7 +237,9 @@ class _Checker:
         try:
             if field_.group is not None and isinstance(node.value, dict):
                 return {
-                    k: self._value(k, n, field_.group[k], f"{name}.{k}") for k, n in node.value.items() if self._known(k, n, field_.group, f"{name}.")
+                    k: self._value(k, n, field_.group[k], f"{name}.{k}")
+                    for k, n in node.value.items()
+                    if self._known(k, n, field_.group, f"{name}.")
                 }
             value = check(node, field_)
         except Mismatch as mismatch:
@@ -269,7 +281,11 @@ class _Checker:
         except TypeError:
             known = of_function(cls.__init__, 1) if "__init__" in vars(cls) else {}
         before = len(self.findings)
-        values = {k: self._value(k, n, known[k], f"data.{k}") for k, n in node.value.items() if self._known(k, n, known, "data.")}
+        values = {
+            k: self._value(k, n, known[k], f"data.{k}")
+            for k, n in node.value.items()
+            if self._known(k, n, known, "data.")
+        }
         missing = [k for k, f in known.items() if f.required and k not in values]
         if missing:
             self._say(node, f"data: {', '.join(missing)} missing")
@@ -290,7 +306,9 @@ class _Checker:
                 self._say(node, "rewards are for trainer: grpo; sft imitates the task's targets")
             return []
         if node is None or not isinstance(node.value, dict):
-            self.findings.append(f"{node.origin if node else self.path}: rewards is missing; write rewards: {{correctness: {{weight: 1.0}}}}")
+            self.findings.append(
+                f"{node.origin if node else self.path}: rewards is missing; write rewards: {{correctness: {{weight: 1.0}}}}"
+            )
             return []
         known, terms = rewards_of(cls) if cls else {}, []
         for name, entry in node.value.items():
@@ -313,7 +331,11 @@ class _Checker:
             self._say(node, f"{name} is a group: {reward.name}: {{weight: 1.0}}")
             return RewardTerm(reward)
         known = {"weight": WEIGHT, **of_function(reward.function, 1)}
-        values = {k: self._value(k, n, known[k], f"{name}.{k}") for k, n in node.value.items() if self._known(k, n, known, f"{name}.")}
+        values = {
+            k: self._value(k, n, known[k], f"{name}.{k}")
+            for k, n in node.value.items()
+            if self._known(k, n, known, f"{name}.")
+        }
         weight = values.pop("weight", 1.0)
         if reward.goal and isinstance(weight, (int, float)) and weight <= 0:
             self._say(node, f"{name}.weight must be greater than 0; it is {weight}")
@@ -397,4 +419,8 @@ def _built(cls: type, key: str, value: Any) -> Any:
 
 def _few(names: Mapping[str, Any]) -> str:
     names = sorted(names)
-    return ", ".join(names) if len(names) <= 12 else f"{len(names)} keys (scripts/grpo.py RECIPE --show-config prints them)"
+    return (
+        ", ".join(names)
+        if len(names) <= 12
+        else f"{len(names)} keys (scripts/grpo.py RECIPE --show-config prints them)"
+    )

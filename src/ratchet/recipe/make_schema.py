@@ -27,19 +27,28 @@ def make() -> dict[str, Any]:
     classes = {"sft": SFTConfig, "grpo": GRPOConfig, "model": ModelConfig, "async_grpo": AsyncGRPOConfig}
     return {
         "versions": {name: version(name) for name in PACKAGES},
-        **{name: {f.name: _field(f, typing.get_type_hints(cls)[f.name]) for f in dataclasses.fields(cls) if f.init} for name, cls in classes.items()},
+        **{
+            name: {f.name: _field(f, typing.get_type_hints(cls)[f.name]) for f in dataclasses.fields(cls) if f.init}
+            for name, cls in classes.items()
+        },
     }
 
 
 def _field(item: dataclasses.Field, annotation: Any) -> dict[str, Any]:
     default = item.default if item.default is not dataclasses.MISSING else None
-    enums = [part for part in (annotation, *typing.get_args(annotation)) if isinstance(part, type) and issubclass(part, enum.Enum)]
+    enums = [
+        part
+        for part in (annotation, *typing.get_args(annotation))
+        if isinstance(part, type) and issubclass(part, enum.Enum)
+    ]
     choices = [member.value for one in enums for member in one]
     if item.name in ("debug", "optim"):
         choices = [] if item.name == "debug" else choices
     else:
         choices = choices or list(item.metadata.get("choices") or [])
-    parts = [p for p in (typing.get_args(annotation) if typing.get_origin(annotation) else (annotation,)) if p not in enums]
+    parts = [
+        p for p in (typing.get_args(annotation) if typing.get_origin(annotation) else (annotation,)) if p not in enums
+    ]
     field = from_annotation(annotation) if not enums else None
     kinds = set(field.kinds) if field else {"str"} | ({"none"} if type(None) in parts else set())
     if field and field.choices:

@@ -16,7 +16,10 @@ def show(recipe: Recipe) -> str:
     for key, node in recipe.tree.value.items():
         lines += _lines(key, node, 0)
     lines.append("\n# Defaults of Ratchet")
-    groups = {"data": recipe.task, **{name: getattr(recipe, name) for name in ("audit", "evaluation", "diagnostics", "tracking", "report")}}
+    groups = {
+        "data": recipe.task,
+        **{name: getattr(recipe, name) for name in ("audit", "evaluation", "diagnostics", "tracking", "report")},
+    }
     for name, group in groups.items():
         given = recipe.tree.value.get(name, Node({}, "")).value or {}
         for key in of_dataclass(type(group)) if hasattr(type(group), "__dataclass_fields__") else ():
@@ -25,7 +28,9 @@ def show(recipe: Recipe) -> str:
     for key in ("output_dir", "report_to"):
         if key not in recipe.tree.value:
             lines.append(_line(key, recipe.values[key], "default", 0))
-    lines.append(f"\n# Defaults of trl {versions['trl']}, transformers {versions['transformers']}, peft {versions['peft']}")
+    lines.append(
+        f"\n# Defaults of trl {versions['trl']}, transformers {versions['transformers']}, peft {versions['peft']}"
+    )
     for key, field in sorted(trl_fields(recipe.trainer).items()):
         if key not in recipe.values:
             lines.append(_line(key, field.default, "default", 0))
@@ -44,5 +49,9 @@ def _line(key: str, value: Any, origin: str, depth: int) -> str:
         value = vars(value)
     if isinstance(value, tuple):
         value = list(value)
-    shown = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
+    shown = (
+        yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)
+        .removesuffix("\n")
+        .removesuffix("\n...")
+    )
     return f"{'  ' * depth}{key}: {shown:<40} # {origin}"

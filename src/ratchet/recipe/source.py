@@ -60,7 +60,9 @@ def _read(path: Path, chain: tuple[Path, ...]) -> Node:
         raise UserError(f"{path}: extends goes round in a circle: {circle}")
     node = parse(_text(path), str(path))
     if not isinstance(node.value, dict):
-        raise UserError(f"{path}: a recipe is a mapping of keys to values, this is {'empty' if node.value is None else type(node.value).__name__}")
+        raise UserError(
+            f"{path}: a recipe is a mapping of keys to values, this is {'empty' if node.value is None else type(node.value).__name__}"
+        )
     extends = node.value.pop("extends", None)
     if extends is None:
         return node
@@ -87,7 +89,9 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise UserError(f"there is no recipe {path}" + (f"; {path.parent} has {', '.join(near)}" if near else "")) from None
+        raise UserError(
+            f"there is no recipe {path}" + (f"; {path.parent} has {', '.join(near)}" if near else "")
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
 
@@ -124,7 +128,9 @@ def _check_shape(text: str, where: str, lines: bool) -> None:
         elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
             depth -= 1
         elif isinstance(event, yaml.AliasEvent):
-            raise UserError(f"{origin}: *{event.anchor} is a YAML alias; write the value out, or put what recipes share into one that they extend")
+            raise UserError(
+                f"{origin}: *{event.anchor} is a YAML alias; write the value out, or put what recipes share into one that they extend"
+            )
 
 
 def _convert(tree: yaml.Node, where: str, lines: bool, duplicates: list[str]) -> Node:
@@ -170,7 +176,10 @@ def from_command_line(pairs: Sequence[tuple[str, str]]) -> Node:
     """``--key value`` pairs as a tree; dots go down a level (``--rewards.correctness.weight 2``)."""
     tree = Node({}, "command line")
     for key, text in pairs:
-        tree = merge(tree, _nested(key.split("."), parse(text, f"--{key}", line_numbers=False) if text else Node("", f"--{key}")))
+        tree = merge(
+            tree,
+            _nested(key.split("."), parse(text, f"--{key}", line_numbers=False) if text else Node("", f"--{key}")),
+        )
     return tree
 
 

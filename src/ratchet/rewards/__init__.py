@@ -82,7 +82,9 @@ def rehearse(task: Task, terms: Sequence[RewardTerm], rows: Sequence[Row]) -> No
 def raised(what: str, row: Row, error: BaseException) -> UserError:
     """What to say about code of a task or a reward that raised."""
     missing = f"; the row has no column {error}" if isinstance(error, KeyError) else ""
-    return UserError(f"{what} of row {row.get('id', '?')} raises {type(error).__name__}: {error}{missing}; the row has {', '.join(map(str, row))}")
+    return UserError(
+        f"{what} of row {row.get('id', '?')} raises {type(error).__name__}: {error}{missing}; the row has {', '.join(map(str, row))}"
+    )
 
 
 def _check_ids(task: Task, rows: Sequence[Row]) -> None:
@@ -98,16 +100,22 @@ def _check_ids(task: Task, rows: Sequence[Row]) -> None:
 def _check_messages(task: Task, row: Row) -> None:
     messages = task.messages(row)
     fits = (
-        isinstance(messages, list) and messages and all(isinstance(m, dict) and isinstance(m.get("content"), str) and "role" in m for m in messages)
+        isinstance(messages, list)
+        and messages
+        and all(isinstance(m, dict) and isinstance(m.get("content"), str) and "role" in m for m in messages)
     )
     if not fits:
         shown = str(messages)[:80]
-        raise UserError(f'{task.name}.messages of row {row["id"]} must return a list of {{"role": ..., "content": ...}}; it returns {shown!r}')
+        raise UserError(
+            f'{task.name}.messages of row {row["id"]} must return a list of {{"role": ..., "content": ...}}; it returns {shown!r}'
+        )
 
 
 def _check_kind(task: Task, row: Row, what: str, value: Any, kind: type) -> Any:
     if not isinstance(value, kind):
-        raise UserError(f"{task.name}.{what} of row {row['id']} must return a {kind.__name__}, it returns {str(value)[:80]!r}")
+        raise UserError(
+            f"{task.name}.{what} of row {row['id']} must return a {kind.__name__}, it returns {str(value)[:80]!r}"
+        )
     return value
 
 
@@ -120,7 +128,9 @@ def check_weights(terms: Sequence[RewardTerm]) -> None:
     """
     goals = [term for term in terms if term.reward.goal]
     if not goals:
-        raise UserError(f"rewards: none of {', '.join(t.name for t in terms) or '(nothing)'} is a goal; add correctness: {{weight: 1.0}}")
+        raise UserError(
+            f"rewards: none of {', '.join(t.name for t in terms) or '(nothing)'} is a goal; add correctness: {{weight: 1.0}}"
+        )
     gain = sum(term.weight * (term.reward.high - term.reward.wrong) for term in goals)
     shaping = [term for term in terms if not term.reward.goal]
     reach = sum(abs(term.weight) * (term.reward.high - term.reward.low) for term in shaping)

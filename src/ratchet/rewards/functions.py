@@ -39,7 +39,9 @@ class Reward:
     """Of a goal: the highest value for a wrong answer."""
 
 
-def reward(low: float, high: float, goal: bool = False, wrong: float | None = None) -> Callable[[Callable[..., float]], Reward]:
+def reward(
+    low: float, high: float, goal: bool = False, wrong: float | None = None
+) -> Callable[[Callable[..., float]], Reward]:
     """Make a function of a ``Sample`` (and parameters with defaults) a reward with values from ``low`` to ``high``.
 
     Args:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from ratchet.errors import UserError
 from ratchet.files import import_file
-from ratchet.tasks.aquarat import AquaRat
+from ratchet.tasks.answers.text import read_written_answer
+from ratchet.tasks.aquarat.task import AquaRat
 from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
-from ratchet.tasks.dakota import Dakota
-from ratchet.tasks.written_answers import read_written_answer
+from ratchet.tasks.dakota.task import Dakota
 
 TASKS: dict[str, type[Task]] = {AquaRat.name: AquaRat, Dakota.name: Dakota}
 
@@ -37,15 +37,23 @@ def find_task(name: str) -> type[Task]:
     if name in TASKS:
         return TASKS[name]
     if not name.endswith(".py"):
-        raise UserError(f"task: there is no task {name!r}; choose from {', '.join(sorted(TASKS))}, or name a Python file")
+        raise UserError(
+            f"task: there is no task {name!r}; choose from {', '.join(sorted(TASKS))}, or name a Python file"
+        )
     path = Path(name).expanduser()
     module = import_file(path, "task")
-    found = [c for c in vars(module).values() if inspect.isclass(c) and issubclass(c, Task) and c.__module__ == module.__name__]
+    found = [
+        c
+        for c in vars(module).values()
+        if inspect.isclass(c) and issubclass(c, Task) and c.__module__ == module.__name__
+    ]
     if len(found) != 1:
         raise UserError(f"task: {path} must define one subclass of ratchet.tasks.Task, it defines {len(found)}")
     missing = sorted(getattr(found[0], "__abstractmethods__", ()))
     if missing:
-        raise UserError(f"task: {path}: {found[0].__name__} does not define {', '.join(missing)}; ratchet.tasks.Task says what they do")
+        raise UserError(
+            f"task: {path}: {found[0].__name__} does not define {', '.join(missing)}; ratchet.tasks.Task says what they do"
+        )
     return found[0]
 
 

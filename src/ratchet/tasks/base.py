@@ -15,7 +15,18 @@ Message = dict[str, str]
 
 # Columns that TRL fills or passes itself; a row must not use them.
 RESERVED_COLUMNS = frozenset(
-    {"prompt", "prompts", "completion", "completions", "completion_ids", "messages", "trainer_state", "log_extra", "log_metric", "environments"}
+    {
+        "prompt",
+        "prompts",
+        "completion",
+        "completions",
+        "completion_ids",
+        "messages",
+        "trainer_state",
+        "log_extra",
+        "log_metric",
+        "environments",
+    }
 )
 
 
@@ -112,7 +123,9 @@ def completion_text(completion: str | Sequence[Message]) -> str:
         return completion
     if not isinstance(completion, Sequence):
         return ""
-    parts = [m.get("content") for m in completion if isinstance(m, Mapping) and m.get("role", "assistant") == "assistant"]
+    parts = [
+        m.get("content") for m in completion if isinstance(m, Mapping) and m.get("role", "assistant") == "assistant"
+    ]
     texts = [[part] if isinstance(part, str) else part if isinstance(part, Sequence) else [] for part in parts]
     flat = [item.get("text") if isinstance(item, Mapping) else item for text in texts for item in text]
     return "\n".join(text for text in flat if isinstance(text, str))

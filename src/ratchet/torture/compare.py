@@ -18,13 +18,18 @@ def differences(one: Path, other: Path) -> tuple[list[str], int]:
         found.append(f"{len(entries)} logs, {len(others)} logs")
     for a, b in zip(entries, others, strict=False):
         keys = sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key))
-        found += [f"{a.get('file')} step {a.get('step')} {key}: {str(a.get(key)):.80} {str(b.get(key)):.80}" for key in keys]
+        found += [
+            f"{a.get('file')} step {a.get('step')} {key}: {str(a.get(key)):.80} {str(b.get(key)):.80}" for key in keys
+        ]
     return found, sum(len(entry) for entry in entries)
 
 
 def logged(run: Path) -> list[dict[str, Any]]:
     """The trainer's log, the run's own records, and its result, without what clocks and memory decide."""
-    history = [{"file": "trainer_state", **entry} for entry in json.loads((run / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]]
+    history = [
+        {"file": "trainer_state", **entry}
+        for entry in json.loads((run / "trainer_state.json").read_text(encoding="utf-8"))["log_history"]
+    ]
     for path in sorted((run / "diagnostics").glob("*.jsonl")):
         history += [{"file": path.stem, **json.loads(line)} for line in path.read_text(encoding="utf-8").splitlines()]
     history.append({"file": "result", **json.loads((run / "result.json").read_text(encoding="utf-8"))})

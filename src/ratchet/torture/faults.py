@@ -21,7 +21,7 @@ TASK = f'''
 import os, time
 from dataclasses import dataclass
 from pathlib import Path
-from ratchet.tasks.aquarat import AquaRat
+from ratchet.tasks.aquarat.task import AquaRat
 
 @dataclass
 class Torture(AquaRat):
@@ -155,7 +155,7 @@ def _fill(training: Training, run: Path, draw: Random) -> bool:
 
 def poison() -> None:
     """In a training process: spoil loss and gradients of one step, when told to."""
-    from ratchet.training.trainers import Guarded
+    from ratchet.training.trainers.mixins import Guarded
 
     plain = Guarded.training_step
 

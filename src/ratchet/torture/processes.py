@@ -20,7 +20,12 @@ _STEP = re.compile(r"^step +(\d+)/\d+ ", re.MULTILINE)
 
 
 def become(
-    folder: Path, words: Sequence[str], environ: Mapping[str, str], stdout: Path, stderr: Path, prepare: Callable[[], None] = lambda: None
+    folder: Path,
+    words: Sequence[str],
+    environ: Mapping[str, str],
+    stdout: Path,
+    stderr: Path,
+    prepare: Callable[[], None] = lambda: None,
 ) -> None:
     """Be a process that runs a script, as if it had just been started; does not return.
 
@@ -62,7 +67,14 @@ class Training:
         prepare: called in each of them before the script.
     """
 
-    def __init__(self, folder: Path, words: Sequence[str], processes: int, prepare: Callable[[], None], console: str = "console.txt"):
+    def __init__(
+        self,
+        folder: Path,
+        words: Sequence[str],
+        processes: int,
+        prepare: Callable[[], None],
+        console: str = "console.txt",
+    ):
         self.folder, self.words, self.prepare = folder, words, prepare
         self.console = folder / console
         self.console.touch()
@@ -117,7 +129,9 @@ class Training:
                 self.codes[pid] = os.waitstatus_to_exitcode(status)
                 self.first = self.first or self.codes[pid]
         left = [pid for pid, code in self.codes.items() if code is None]
-        if left and len(left) < len(self.codes):  # where all others have finished, one that was stopped meanwhile goes on
+        if left and len(left) < len(
+            self.codes
+        ):  # where all others have finished, one that was stopped meanwhile goes on
             self.send(signal.SIGKILL if self.first else signal.SIGCONT)
         return bool(left)
 

@@ -14,7 +14,7 @@ def make_arguments(recipe: Recipe) -> tuple[Any, Any]:
     """
     from trl import GRPOConfig, ModelConfig, SFTConfig
 
-    from ratchet.diagnostics.trackers import wanted
+    from ratchet.training.trackers.registry import wanted
 
     config = {"sft": SFTConfig, "grpo": GRPOConfig}[recipe.trainer] if recipe.asynchronous is None else _asynchronous()
     values = recipe.arguments(recipe.trainer)
@@ -22,10 +22,12 @@ def make_arguments(recipe: Recipe) -> tuple[Any, Any]:
     values.setdefault("logging_nan_inf_filter", False)  # it would show a loss that is no number as 0
     values.setdefault("ddp_find_unused_parameters", False)
     values["disable_tqdm"] = True
-    values["report_to"] = _installed(wanted(recipe.get("report_to"))[1]) or "none"  # the others are opened by ``diagnostics.trackers``
+    values["report_to"] = (
+        _installed(wanted(recipe.get("report_to"))[1]) or "none"
+    )  # the others are opened by ``diagnostics.trackers``
     values["eval_on_start"] = recipe.evaluation.before
     if recipe.asynchronous is not None:
-        from ratchet.training.asynchronous import arguments_of
+        from ratchet.training.trainers.async_grpo import arguments_of
 
         values = arguments_of(recipe, values)
     try:
@@ -71,5 +73,8 @@ def _installed(names: list[str]) -> list[str]:
 
     missing = [name for name in names if name not in get_available_reporting_integrations()]
     for name in missing:
-        print(f'warning: report_to: {name} is not installed; pip install "{name}". The run goes on without it', flush=True)
+        print(
+            f'warning: report_to: {name} is not installed; pip install "{name}". The run goes on without it',
+            flush=True,
+        )
     return [name for name in names if name not in missing]

@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 
 from ratchet.errors import UserError
 from ratchet.recipe.groups import Faults as Settings
-from ratchet.rewards.judge import Case, Verdict
+from ratchet.rewards.scoring import Case, Verdict
 
 FOLDER = "faults"
 
@@ -67,7 +67,14 @@ class Faults:
         if not failing:
             return
         entries = [
-            {"step": step, "row": case.row, "completion": case.text, "function": f.function, "error": f.error, "traceback": f.traceback}
+            {
+                "step": step,
+                "row": case.row,
+                "completion": case.text,
+                "function": f.function,
+                "error": f.error,
+                "traceback": f.traceback,
+            }
             for case, f in here
         ]
         entries = gather_object(entries)
@@ -75,7 +82,10 @@ class Faults:
         if accelerator.is_main_process:
             self.folder.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-                file.writelines(json.dumps({**entry, "time": time.time()}, ensure_ascii=False, default=str) + "\n" for entry in entries)
+                file.writelines(
+                    json.dumps({**entry, "time": time.time()}, ensure_ascii=False, default=str) + "\n"
+                    for entry in entries
+                )
         first = entries[0]
         what = f"{first['function']} failed on row {first['row'].get('id', '?')} in step {step + 1}: {first['error']}"
         if self.settings.on_reward_error == "stop":
@@ -84,7 +94,10 @@ class Faults:
                 "type the same command with --resume-anyway; faults: {on_reward_error: skip} leaves such completions out"
             )
         self.skipped += failing
-        accelerator.print(f"warning: {what}; left {failing} of {judged} completions out ({self.skipped} of {self.judged} so far)", flush=True)
+        accelerator.print(
+            f"warning: {what}; left {failing} of {judged} completions out ({self.skipped} of {self.judged} so far)",
+            flush=True,
+        )
         if self.skipped > self.settings.max_skipped * max(self.judged, 1000):
             raise Fault(
                 f"{self.skipped} of {self.judged} completions could not be judged, more than faults.max_skipped: {self.settings.max_skipped:g} allows; "
@@ -110,7 +123,9 @@ class Faults:
         batches, self._batches = self._batches, []
         flag = torch.zeros((), device=accelerator.device) if bad is None else bad.float().reshape(())
         if grad_norm is not None:
-            whole = grad_norm.full_tensor() if hasattr(grad_norm, "full_tensor") else grad_norm  # FSDP2's is spread over processes
+            whole = (
+                grad_norm.full_tensor() if hasattr(grad_norm, "full_tensor") else grad_norm
+            )  # FSDP2's is spread over processes
             norm = torch.as_tensor(whole, device=accelerator.device, dtype=torch.float32).reshape(())
             flag = flag + (~torch.isfinite(norm)).float()
         if not accelerator.reduce(flag).item():

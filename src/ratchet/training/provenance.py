@@ -18,7 +18,9 @@ def about(trainer: Any, prepared: Any) -> dict[str, Any]:
     """Command, commit, data, versions, hardware, model."""
     rows = prepared.data.train
     model = trainer.accelerator.unwrap_model(trainer.model)
-    parameters = [(p.numel() if not hasattr(p, "ds_numel") else p.ds_numel, p.requires_grad) for p in model.parameters()]
+    parameters = [
+        (p.numel() if not hasattr(p, "ds_numel") else p.ds_numel, p.requires_grad) for p in model.parameters()
+    ]
     return {
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "command": command_line(),
@@ -29,7 +31,10 @@ def about(trainer: Any, prepared: Any) -> dict[str, Any]:
         "origin": origin(prepared.recipe),
         "question": rows[0]["prompt"][-1]["content"],
         "data": {"rows": len(rows), "sha256": prepared.data.sha256, "notes": prepared.data.notes},
-        "model": {"parameters": sum(n for n, _ in parameters), "trained": sum(n for n, learns in parameters if learns)},
+        "model": {
+            "parameters": sum(n for n, _ in parameters),
+            "trained": sum(n for n, learns in parameters if learns),
+        },
         "versions": versions(),
         "hardware": hardware(),
         "left_out": trainer.observer.notes if trainer.observer is not None else ["everything: diagnostics: off"],
@@ -38,7 +43,11 @@ def about(trainer: Any, prepared: Any) -> dict[str, Any]:
 
 def made_from(trainer: Any, prepared: Any) -> dict[str, Any]:
     """What a checkpoint's manifest says about where it comes from."""
-    about = {"processes": trainer.accelerator.num_processes, "distributed": _distribution(trainer), "versions": versions()}
+    about = {
+        "processes": trainer.accelerator.num_processes,
+        "distributed": _distribution(trainer),
+        "versions": versions(),
+    }
     return {**about, "data": prepared.data.sha256, **origin(prepared.recipe)}
 
 

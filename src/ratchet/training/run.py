@@ -30,8 +30,8 @@ from ratchet.hub.fetch import last_checkpoint
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
 from ratchet.training.faults import Fault, Faults
-from ratchet.training.heartbeat import Heartbeat
-from ratchet.training.memory import advice, is_out_of_memory
+from ratchet.training.out_of_memory import advice, is_out_of_memory
+from ratchet.training.watchdog import Heartbeat
 
 SCRATCH = "initial_model"  # the folder of a model built from a configuration
 
@@ -59,14 +59,18 @@ class Run:
     """What goes wrong without ending it."""
 
 
-def run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, resume: str = LATEST, anyway: bool = False) -> dict[str, Any]:
+def run(
+    recipe: Recipe, make_arguments: Callable, build: BuildTrainer, resume: str = LATEST, anyway: bool = False
+) -> dict[str, Any]:
     """Carry out a recipe; returns what ``result.json`` holds.
 
     Args:
         resume: what it goes on from, and ``anyway``: although something changed (see ``checkpoints.resume``).
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and "MASTER_ADDR" not in os.environ:
-        raise UserError("the environment variable WORLD_SIZE is set, but no launcher is at work; start with accelerate launch, or unset it")
+        raise UserError(
+            "the environment variable WORLD_SIZE is set, but no launcher is at work; start with accelerate launch, or unset it"
+        )
     began = time.perf_counter()
     folder, main = recipe.output_dir, os.environ.get("RANK", "0") == "0"
     # Two runs on one output folder would mix: the second one is refused, before it touches anything.
@@ -97,7 +101,9 @@ def run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, resume: s
         except OSError as error:
             if error.errno not in FULL:
                 raise
-            raise Stopped(f"no space left while writing to {folder}; free some, and the same command goes on from the newest checkpoint") from None
+            raise Stopped(
+                f"no space left while writing to {folder}; free some, and the same command goes on from the newest checkpoint"
+            ) from None
 
 
 def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: Start, began: float) -> dict[str, Any]:
@@ -107,7 +113,9 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
     if os.environ.get("RANK", "0") == "0" and start.finished is None:
         begin(recipe)
         if recipe.from_scratch and not _built(recipe, start):
-            _build_from_scratch(recipe)  # before TRL's arguments switch ZeRO-3 on, under which one process cannot build
+            _build_from_scratch(
+                recipe
+            )  # before TRL's arguments switch ZeRO-3 on, under which one process cannot build
     arguments, model_arguments = make_arguments(recipe)
     state = PartialState()
     start = broadcast_object_list([start])[0]
@@ -175,7 +183,9 @@ def begin(recipe: Recipe) -> None:
         shutil.rmtree(staging(recipe), ignore_errors=True)
         staging(recipe).mkdir(parents=True)
     except OSError as error:
-        raise UserError(f"output_dir: {recipe.output_dir} cannot be written ({error.strerror}); name another with --output_dir") from None
+        raise UserError(
+            f"output_dir: {recipe.output_dir} cannot be written ({error.strerror}); name another with --output_dir"
+        ) from None
 
 
 def settle(recipe: Recipe, start: Start, sha256: str) -> None:
@@ -214,13 +224,15 @@ def prepare(recipe: Recipe, arguments: Any, model_arguments: Any, start: Start) 
     """Model folder, tokenizer and data, each checked before the next; the weights are not loaded yet."""
     from ratchet.models import check_template, load_tokenizer, locate
     from ratchet.models.load import position_limit
-    from ratchet.training.data import prepare as prepare_data
-    from ratchet.training.watch import Alarms
+    from ratchet.training.callbacks.alarms import Alarms
+    from ratchet.training.dataset import prepare as prepare_data
 
     here = recipe.output_dir if _built(recipe, start) else staging(recipe)
     path = str(here / SCRATCH) if recipe.from_scratch else locate(recipe.values["model_name_or_path"])
     revision = recipe.get("model_revision")
-    tokenizer = load_tokenizer(path, revision, bool(recipe.values.get("trust_remote_code")), recipe.values.get("chat_template_path"))
+    tokenizer = load_tokenizer(
+        path, revision, bool(recipe.values.get("trust_remote_code")), recipe.values.get("chat_template_path")
+    )
     if recipe.trainer == "sft" and recipe.values.get("eos_token"):
         tokenizer.eos_token = recipe.values["eos_token"]
     check_template(tokenizer)
@@ -233,7 +245,7 @@ def prepare(recipe: Recipe, arguments: Any, model_arguments: Any, start: Start) 
 
 
 def _build_from_scratch(recipe: Recipe) -> None:
-    from ratchet.models.scratch import save_from_scratch
+    from ratchet.models.from_scratch import save_from_scratch
     from ratchet.tasks import load_split
 
     task = recipe.task
@@ -262,7 +274,9 @@ def plan(prepared: Run) -> str:
     recipe, sizes = prepared.recipe, prepared.recipe.batches
     rows = len(prepared.data.train)
     steps = sizes.steps(rows, recipe.get("num_train_epochs"), recipe.get("max_steps"))
-    lines = [f"{recipe.path}: {recipe.trainer} of {recipe.values.get('model_name_or_path') or 'a new model'} on {recipe.task.label}"]
+    lines = [
+        f"{recipe.path}: {recipe.trainer} of {recipe.values.get('model_name_or_path') or 'a new model'} on {recipe.task.label}"
+    ]
     lines += [f"  data        {note}" for note in prepared.data.notes]
     lines += [f"  audit       {prepared.data.audit}"] if prepared.data.audit else []
     if recipe.trainer == "grpo":
@@ -271,12 +285,16 @@ def plan(prepared: Run) -> str:
             f"on {sizes.processes} process{'es' if sizes.processes > 1 else ''}"
         )
     else:
-        lines.append(f"  each step   {sizes.completions_per_step} rows on {sizes.processes} process{'es' if sizes.processes > 1 else ''}")
+        lines.append(
+            f"  each step   {sizes.completions_per_step} rows on {sizes.processes} process{'es' if sizes.processes > 1 else ''}"
+        )
     lines.append(f"  steps       {steps}, over {rows} training rows")
     lines.append(f"  output      {recipe.output_dir}")
     lines += [f"  note        {note}" for note in prepared.start.notes]
     if prepared.start.checkpoint is not None:
-        lines.append(f"  goes on     after step {prepared.start.checkpoint.step}, from {prepared.start.checkpoint.path}")
+        lines.append(
+            f"  goes on     after step {prepared.start.checkpoint.step}, from {prepared.start.checkpoint.path}"
+        )
     return "\n".join(lines)
 
 
@@ -285,13 +303,13 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
     from transformers.trainer_callback import PrinterCallback, ProgressCallback
 
     from ratchet.evaluation.evaluate import evaluate, rows_to_evaluate
-    from ratchet.evaluation.generate import generator
-    from ratchet.training.evaluations import evaluations_of
-    from ratchet.training.keeping import Keeper
-    from ratchet.training.observing import observe
-    from ratchet.training.progress import ProgressLine
-    from ratchet.training.stopping import Stopping
-    from ratchet.training.uploads import Uploads
+    from ratchet.hub.uploads import Uploads
+    from ratchet.inference.local import generator
+    from ratchet.launch.checkpoint_evaluations import evaluations_of
+    from ratchet.training.callbacks.checkpointing import Keeper
+    from ratchet.training.callbacks.monitoring import observe
+    from ratchet.training.callbacks.progress import ProgressLine
+    from ratchet.training.callbacks.stopping import Stopping
 
     recipe = prepared.recipe
     settings, task = recipe.evaluation, recipe.task
@@ -324,12 +342,13 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
 
 def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
     """Write result.json and the model card, and print the summary, on the main process."""
+    from ratchet.evaluation.outcome import outcome
     from ratchet.files import write_json, write_text
     from ratchet.hub.card import model_card
-    from ratchet.report.command import write
+    from ratchet.hub.uploads import push_finished
+    from ratchet.reporting.page.write import write
     from ratchet.runtime import attempt
-    from ratchet.training.summary import outcome, summary
-    from ratchet.training.uploads import push_finished
+    from ratchet.training.summary import summary
 
     trainer.watching.close()
     result = outcome(trainer.results, prepared.recipe, trainer.state.global_step, seconds)

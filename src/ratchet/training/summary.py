@@ -10,21 +10,6 @@ from ratchet.recipe import Recipe
 from ratchet.runtime import duration
 
 
-def outcome(results: list[tuple[int, Result]], recipe: Recipe, steps: int, seconds: float) -> dict[str, Any]:
-    """``result.json``: before and after with interval and n, the baselines, and what it took."""
-    found: dict[str, Any] = {"task": recipe.task.name, "trainer": recipe.trainer, "steps": steps, "seconds": round(seconds, 1)}
-    before = [r for step, r in results if step == 0 and recipe.evaluation.before]
-    after = [r for step, r in results if step == steps and steps > 0]
-    if before:
-        found["before"] = before[0].accuracy.as_dict()
-    if after:
-        found["after"] = after[-1].accuracy.as_dict()
-    if results:
-        last = results[-1][1]
-        found |= {"split": last.split, "majority": last.majority, "chance": last.chance, "evaluation": last.as_dict()}
-    return found
-
-
 def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str, Any], page: Path | None) -> str:
     """The measured result, some completions, where the page about the run is, and what to type next."""
     folder, lines = recipe.output_dir, [""]
@@ -68,7 +53,10 @@ def _completions(before: Result, after: Result, count: int) -> list[str]:
     lines = []
     for first, last in list(zip(before.answered, after.answered, strict=True))[:count]:
         lines.append(f"row {first.id}, gold {first.gold}")
-        lines += [f"  before {_mark(first)} {_one_line(first.completion)}", f"  after  {_mark(last)} {_one_line(last.completion)}"]
+        lines += [
+            f"  before {_mark(first)} {_one_line(first.completion)}",
+            f"  after  {_mark(last)} {_one_line(last.completion)}",
+        ]
     return [*lines, ""]
 
 

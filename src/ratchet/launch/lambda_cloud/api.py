@@ -95,7 +95,9 @@ class Lambda:
                 last = f"status {answer.status_code}"
                 continue
             return _read(answer, path)
-        raise Unanswered(f"Lambda's API at {self.url} does not answer {method} {path} ({last}); nothing is known of what it did")
+        raise Unanswered(
+            f"Lambda's API at {self.url} does not answer {method} {path} ({last}); nothing is known of what it did"
+        )
 
 
 def _read(answer: Any, path: str) -> Any:
@@ -107,7 +109,10 @@ def _read(answer: Any, path: str) -> Any:
         return found["data"]
     error = found.get("error") if isinstance(found, dict) else None
     error = error if isinstance(error, dict) else {}
-    said = " ".join(str(error[key]) for key in ("message", "suggestion") if error.get(key)) or f"status {answer.status_code}"
+    said = (
+        " ".join(str(error[key]) for key in ("message", "suggestion") if error.get(key))
+        or f"status {answer.status_code}"
+    )
     code = str(error.get("code") or answer.status_code)
     hint = "; LAMBDA_API_KEY holds no valid key" if answer.status_code in (401, 403) and "key" in code else ""
     raise Refused(f"Lambda refuses {path}: {said} ({code}){hint}", code)

@@ -9,7 +9,7 @@ from ratchet.launch.lambda_cloud import files
 from ratchet.launch.lambda_cloud.api import GONE, URL, Lambda
 from ratchet.launch.lambda_cloud.finding import PREFIX, Finder, Options, clock, deadline_of
 from ratchet.launch.lambda_cloud.session import PASSED_ON, carried, folder_of
-from ratchet.launch.run import Launch
+from ratchet.launch.request import Launch
 
 
 def dry_run(launch: Launch, options: Options, api: Lambda | None, environ: Mapping[str, str]) -> str:
@@ -24,7 +24,10 @@ def dry_run(launch: Launch, options: Options, api: Lambda | None, environ: Mappi
         )
     else:
         kind, region, price = finder.choose()
-        key, heading = finder.key(), f"# {kind} in {region}: {price:.2f} USD an hour, {price * options.max_hours:.2f} USD at the most"
+        key, heading = (
+            finder.key(),
+            f"# {kind} in {region}: {price:.2f} USD an hour, {price * options.max_hours:.2f} USD at the most",
+        )
     url = api.url if api else URL
     sent = [*files.tracked(launch.root), *carried(launch)]
     secrets = [name for name in PASSED_ON if environ.get(name)]
@@ -75,10 +78,14 @@ def status(api: Lambda) -> str:
 
 def stop(api: Lambda, wanted: str, pause: float, say: Callable[[str], None] = print) -> int:
     """End the instances of a run's name, or one by its id; the exit status."""
-    mine = [one for one in api.instances() if str(one.get("name", "")).startswith(PREFIX) and one["status"] not in GONE]
+    mine = [
+        one for one in api.instances() if str(one.get("name", "")).startswith(PREFIX) and one["status"] not in GONE
+    ]
     chosen = [one for one in mine if wanted in (one["id"], one["name"], one["name"].removeprefix(PREFIX))]
     if not chosen:
-        raise UserError(f"--stop: there is no instance {wanted}; there are {', '.join(one['name'] for one in mine) or 'none of Ratchet'}")
+        raise UserError(
+            f"--stop: there is no instance {wanted}; there are {', '.join(one['name'] for one in mine) or 'none of Ratchet'}"
+        )
     for one in chosen:
         api.terminate(one["id"])
         until = time.monotonic() + 120

@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from ratchet.launch.run import Launch
+from ratchet.launch.request import Launch
 
 CODE, HOME = "~/ratchet/code", "~/ratchet"
 INDENT = "      "
@@ -55,7 +55,11 @@ def user_data(name: str, deadline: float) -> str:
 def run_script(launch: Launch, outputs: str | None) -> str:
     """The run on the instance: install, train, leave the exit status."""
     words = launch.accelerate_elsewhere(launch.script)
-    link = [f"mkdir -p {shlex.quote(outputs)}", f"[ -e outputs ] || ln -s {shlex.quote(outputs)} outputs"] if outputs else []
+    link = (
+        [f"mkdir -p {shlex.quote(outputs)}", f"[ -e outputs ] || ln -s {shlex.quote(outputs)} outputs"]
+        if outputs
+        else []
+    )
     return "\n".join(
         [
             "#!/bin/bash",
@@ -90,8 +94,21 @@ def tracked(root: Path) -> list[Path]:
     except (OSError, subprocess.SubprocessError):
         found = []
     if not found:
-        names = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "src", "scripts", "recipes", "accelerate_configs")
-        found = [file for name in names for file in ([root / name] if (root / name).is_file() else sorted((root / name).rglob("*")))]
+        names = (
+            "setup.cfg",
+            "pyproject.toml",
+            "README.md",
+            "LICENSE",
+            "src",
+            "scripts",
+            "recipes",
+            "accelerate_configs",
+        )
+        found = [
+            file
+            for name in names
+            for file in ([root / name] if (root / name).is_file() else sorted((root / name).rglob("*")))
+        ]
     return [file for file in found if file.is_file() and "__pycache__" not in file.parts]
 
 

@@ -16,7 +16,7 @@ from ratchet.errors import UserError
 from ratchet.files import read_json, write_json
 from ratchet.launch.lambda_cloud import files
 from ratchet.launch.lambda_cloud.api import GONE, Lambda, Refused, Unanswered
-from ratchet.launch.run import Launch
+from ratchet.launch.request import Launch
 
 PREFIX, RUN_TAG, DEADLINE_TAG = "ratchet-", "ratchet-run", "ratchet-deadline"
 
@@ -77,7 +77,10 @@ class Finder:
         deadline = time.time() + 3600 * self.options.max_hours
         body = self.request(chosen, region, self.key(), deadline)
         write_json(self.state_file, {"intended": time.time(), "deadline": deadline})
-        print(f"launching {chosen} in {region} at {price:.2f} USD an hour, until {clock(deadline)} at the latest", flush=True)
+        print(
+            f"launching {chosen} in {region} at {price:.2f} USD an hour, until {clock(deadline)} at the latest",
+            flush=True,
+        )
         try:
             number = self.api.launch(body)
         except Unanswered as error:
@@ -166,7 +169,9 @@ class Finder:
             return None
         there = {one["name"]: one["region"]["name"] for one in self.api.file_systems()}
         if self.options.file_system not in there:
-            raise UserError(f"--file-system: there is no {self.options.file_system}; there are {', '.join(there) or 'none'}")
+            raise UserError(
+                f"--file-system: there is no {self.options.file_system}; there are {', '.join(there) or 'none'}"
+            )
         return there[self.options.file_system]
 
     def request(self, kind: str, region: str, key: str, deadline: float) -> dict[str, Any]:
@@ -177,7 +182,10 @@ class Finder:
             "ssh_key_names": [key],
             "name": self.name[:64],
             "user_data": files.user_data(self.launch.name, deadline),
-            "tags": [{"key": RUN_TAG, "value": self.launch.name[:128]}, {"key": DEADLINE_TAG, "value": str(int(deadline))}],
+            "tags": [
+                {"key": RUN_TAG, "value": self.launch.name[:128]},
+                {"key": DEADLINE_TAG, "value": str(int(deadline))},
+            ],
         }
         return body | ({"file_system_names": [self.options.file_system]} if self.options.file_system else {})
 
@@ -187,7 +195,9 @@ class Finder:
         if self.options.ssh_key is None and len(names) == 1:
             return names[0]
         if self.options.ssh_key not in names:
-            raise UserError(f"--ssh-key NAME: name one of the account's keys: {', '.join(names) or 'there are none; add one in the console'}")
+            raise UserError(
+                f"--ssh-key NAME: name one of the account's keys: {', '.join(names) or 'there are none; add one in the console'}"
+            )
         return self.options.ssh_key
 
 

@@ -13,7 +13,7 @@ from ratchet.launch.lambda_cloud import files
 from ratchet.launch.lambda_cloud.api import GONE, Lambda, Refused, Unanswered
 from ratchet.launch.lambda_cloud.finding import Finder, Options, clock
 from ratchet.launch.remote import Lost, Machine
-from ratchet.launch.run import Launch
+from ratchet.launch.request import Launch
 from ratchet.launch.signals import remembered
 from ratchet.runtime import duration
 
@@ -39,16 +39,22 @@ class Session:
             self._check(told)
             instance = self.api.instance(self.id)
             if instance is None or instance["status"] in GONE or instance["status"] == "unhealthy":
-                raise UserError(f"the instance {self.id} is {instance['status'] if instance else 'gone'} before the run began")
+                raise UserError(
+                    f"the instance {self.id} is {instance['status'] if instance else 'gone'} before the run began"
+                )
             if instance["status"] == "active" and instance.get("ip"):
                 break
             if time.monotonic() > until:
-                raise UserError(f"the instance {self.id} did not come up in {self.options.boot_minutes:g} minutes (--boot-minutes)")
+                raise UserError(
+                    f"the instance {self.id} did not come up in {self.options.boot_minutes:g} minutes (--boot-minutes)"
+                )
             if instance["status"] != said:
                 said = instance["status"]
                 print(f"{self.id} is {said}", flush=True)
             time.sleep(self.options.pause)
-        machine = Machine(instance["ip"], self.options.user, self.options.identity, self.folder / f"known_hosts-{self.id}")
+        machine = Machine(
+            instance["ip"], self.options.user, self.options.identity, self.folder / f"known_hosts-{self.id}"
+        )
         machine.wait(max(60.0, until - time.monotonic()), self.options.pause, lambda: self._check(told))
         print(f"{self.id} is up: {instance['ip']}", flush=True)
         return machine
@@ -57,9 +63,16 @@ class Session:
         """Give it code and secrets, and start the run, once: a second call finds it started."""
         if machine.run(f"[ -d {files.HOME}/started ] && echo yes || echo no").strip() == b"yes":
             return
-        keys = {"LAMBDA_API_KEY": self.environ["LAMBDA_API_KEY"], "INSTANCE_ID": self.id, "LAMBDA_API_URL": self.api.url}
+        keys = {
+            "LAMBDA_API_KEY": self.environ["LAMBDA_API_KEY"],
+            "INSTANCE_ID": self.id,
+            "LAMBDA_API_URL": self.api.url,
+        }
         secrets = {name: self.environ[name] for name in PASSED_ON if self.environ.get(name)}
-        for path, values in ((files.keys_file(self.launch.name), keys), (files.secrets_file(self.launch.name), secrets)):
+        for path, values in (
+            (files.keys_file(self.launch.name), keys),
+            (files.secrets_file(self.launch.name), secrets),
+        ):
             text = "".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items())
             machine.run(f"umask 077 && mkdir -p {Path(path).parent} && cat > {path}", text.encode())
         sent = [*files.tracked(self.launch.root), *carried(self.launch)]
@@ -72,7 +85,9 @@ class Session:
         machine.run(f"cat > {files.CODE}/recipe.yaml", self.launch.recipe.as_yaml().encode())
         machine.run(f"cat > {files.CODE}/accelerate.yaml", self.launch.accelerate_yaml().encode())
         machine.run(f"cat > {files.HOME}/run.sh", files.run_script(self.launch, outputs).encode())
-        machine.run(f"mkdir {files.HOME}/started && cd {files.HOME} && (setsid nohup bash run.sh > run.log 2>&1 < /dev/null &)")
+        machine.run(
+            f"mkdir {files.HOME}/started && cd {files.HOME} && (setsid nohup bash run.sh > run.log 2>&1 < /dev/null &)"
+        )
         if kept := keep_earlier(self.log):  # of an earlier instance: this one's begins anew
             print(kept, flush=True)
         print("the run has begun", flush=True)
@@ -84,7 +99,9 @@ class Session:
         while True:
             self._check(told)
             try:
-                text = machine.run(f"tail -c +{shown + 1} {files.HOME}/run.log; cat {files.HOME}/exit 2> /dev/null > /dev/null && echo -n '\001'")
+                text = machine.run(
+                    f"tail -c +{shown + 1} {files.HOME}/run.log; cat {files.HOME}/exit 2> /dev/null > /dev/null && echo -n '\001'"
+                )
                 self._heard = time.monotonic()
             except (Lost, UserError) as error:
                 self._lost(error)
@@ -110,7 +127,9 @@ class Session:
         except (Unanswered, Refused):
             instance = {"status": "unknown"}
         if instance is None or instance["status"] in GONE:
-            raise UserError(f"the instance {self.id} is {instance['status'] if instance else 'gone'}: ended from elsewhere, or preempted")
+            raise UserError(
+                f"the instance {self.id} is {instance['status'] if instance else 'gone'}: ended from elsewhere, or preempted"
+            )
         print(f"warning: {error}; trying again", flush=True)
         time.sleep(self.options.pause)
 
@@ -129,7 +148,10 @@ class Session:
         try:
             machine.run(r"pkill -USR1 -f '^[^ ]*python[^ ]*( -u)? scripts/(grpo|sft)[.]py recipe[.]yaml' || true")
             until = min(self.deadline - 60, time.time() + LAST)
-            while time.time() < until and machine.run(f"[ -f {files.HOME}/exit ] && echo yes || echo no").strip() != b"yes":
+            while (
+                time.time() < until
+                and machine.run(f"[ -f {files.HOME}/exit ] && echo yes || echo no").strip() != b"yes"
+            ):
                 time.sleep(min(5.0, self.options.pause))
         except (Lost, UserError) as error:
             print(f"warning: the run could not be told to save: {error}", flush=True)
@@ -169,7 +191,10 @@ def run(launch: Launch, options: Options, api: Lambda, environ: Mapping[str, str
     """The whole life of one run on Lambda; returns the run's exit status."""
     session = Session(launch, options, api, environ)
     carried(launch)  # what cannot be carried is said before anything is paid for
-    with alone(session.folder / ".lock", f"the launch of {launch.name} ({session.folder})", "--output_dir"), remembered(STOPPING) as told:
+    with (
+        alone(session.folder / ".lock", f"the launch of {launch.name} ({session.folder})", "--output_dir"),
+        remembered(STOPPING) as told,
+    ):
         finder = Finder(launch, options, api, session.state_file)
         session.id, session.deadline = finder.find_or_start()
         machine, keep = None, False
@@ -178,7 +203,9 @@ def run(launch: Launch, options: Options, api: Lambda, environ: Mapping[str, str
             session.begin(machine)
             if options.detach:
                 keep = True
-                print(f"it goes on without this process, until {clock(session.deadline)}; the same command follows it, --stop {launch.name} ends it")
+                print(
+                    f"it goes on without this process, until {clock(session.deadline)}; the same command follows it, --stop {launch.name} ends it"
+                )
                 return 0
             code = session.follow(machine, told)
             print(f"the run ended with exit status {code}", flush=True)
@@ -224,7 +251,9 @@ def carried(launch: Launch) -> list[Path]:
         if not value or not folder.is_dir():
             continue
         if not folder.resolve().is_relative_to(launch.root.resolve()):
-            raise UserError(f"{key}: {value} lies outside the repository, so it cannot be sent along; put it into {launch.root}, or on the Hub")
+            raise UserError(
+                f"{key}: {value} lies outside the repository, so it cannot be sent along; put it into {launch.root}, or on the Hub"
+            )
         if Path(value).is_absolute():
             raise UserError(
                 f"{key}: write {folder.resolve().relative_to(launch.root.resolve())} in the place of {value}, which is a folder of this machine"

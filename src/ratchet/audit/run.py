@@ -1,0 +1,50 @@
+"""What ``scripts/audit.py`` does with a recipe."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from ratchet.audit.gate import audit_recipe
+from ratchet.errors import UserError
+from ratchet.recipe import Recipe
+from ratchet.tasks import load_split, train_split
+from ratchet.tasks.base import Row
+from ratchet.tasks.loading import capped
+
+
+def run(recipe: Recipe, options: Mapping[str, str]) -> int:
+    """Audit and report; returns the exit code: 1 where a finding fails that the recipe does not accept."""
+    rows = _rows(recipe, options)
+    if "plain" in options and "reward" not in options:
+        raise UserError("--plain belongs to --reward FILE.py:FUNCTION")
+    files = {key: Path(options[key]) for key in ("json", "html") if options.get(key, "-") != "-"}
+    for key, path in files.items():
+        _check(path, key)
+    report = audit_recipe(recipe, rows, options.get("reward"), "plain" in options)
+    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
+    print(text if options.get("json") == "-" else report.table())
+    for key, path in files.items():
+        path.write_text({"json": text + "\n", "html": report.page()}[key], encoding="utf-8")
+        print(f"written to {path}", file=sys.stderr)
+    return 1 if report.failed else 0
+
+
+def _rows(recipe: Recipe, options: Mapping[str, str]) -> list[Row]:
+    split = options.get("split") or train_split(recipe.task)
+    if split not in ("train", "validation", "test"):
+        raise UserError(f"--split is train, validation or test, not {split}")
+    count = options.get("rows")
+    if count is not None and not (count.isdecimal() and int(count)):
+        raise UserError(f"--rows takes a number of rows, not {count}")
+    loaded = load_split(recipe.task, split)
+    return capped(loaded.rows, int(count) if count else None, 0)
+
+
+def _check(path: Path, key: str) -> None:
+    """That a file can be written is known before the audit, not after it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise UserError(f"--{key}: {path} cannot be written ({error.strerror})") from None

@@ -1,0 +1,1 @@
+"""What other programs evaluate and train with, on this project's tasks and graders: lighteval, verifiers, prime-rl."""

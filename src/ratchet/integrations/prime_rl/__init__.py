@@ -1,0 +1,1 @@
+"""A recipe as prime-rl's configuration files."""

@@ -1,0 +1,204 @@
+"""What is launched, wherever it is: the recipe, the accelerate configuration, the processes, and a vLLM server where the recipe wants one."""
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ratchet.errors import UserError
+from ratchet.plan.checks import errors
+from ratchet.plan.lengths import rows_of
+from ratchet.plan.placement import Placement, read_placement
+from ratchet.plan.plan import launch_line, placed
+from ratchet.plan.shape import shape_of
+from ratchet.recipe import Recipe
+
+SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "LAMBDA_API_KEY", "OPENAI_API_KEY")
+# Of vLLM as TRL 1.16 speaks with it (its notice in trl/scripts/vllm_serve.py): weights come over NCCL, log-probabilities are those sampled from.
+SERVE_ENVIRONMENT = {"VLLM_SERVER_DEV_MODE": "1"}
+SERVE_OPTIONS = (
+    "--weight-transfer-config",
+    '{"backend":"nccl"}',
+    "--logprobs-mode",
+    "processed_logprobs",
+    "--max-logprobs",
+    "-1",
+)
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One run, before it is rendered for a place."""
+
+    recipe: Recipe
+    overrides: tuple[tuple[str, str], ...]
+    placement: Placement
+    root: Path
+    """The repository."""
+    extra: tuple[str, ...] = ()
+    """Options of the script itself, as --resume latest."""
+
+    @property
+    def name(self) -> str:
+        """Of the run, for queues and machines."""
+        return self.recipe.output_dir.name
+
+    @property
+    def script(self) -> str:
+        """That runs the recipe, in the repository."""
+        return f"scripts/{self.recipe.trainer}.py"
+
+    def here(self, path: str) -> str:
+        """A path of the repository as it is written in this folder, to which a recipe's own paths are relative."""
+        return path if Path.cwd().resolve() == self.root.resolve() else str(self.root / path)
+
+    @property
+    def served(self) -> bool:
+        """Whether a vLLM server has to be there."""
+        return self.recipe.served
+
+    def accelerate(self, recipe: str, *options: str, more: Sequence[str] = ()) -> list[str]:
+        """``accelerate launch`` in this folder; ``options`` are accelerate's, ``more`` the script's."""
+        return self._accelerate(self.placement.file, *options, self.here(self.script), recipe, *self.extra, *more)
+
+    def accelerate_elsewhere(self, script: str) -> list[str]:
+        """The same on another machine, whose folder holds recipe.yaml and accelerate.yaml."""
+        return self._accelerate("accelerate.yaml", script, "recipe.yaml", *self.extra)
+
+    def _accelerate(self, config_file: str, *words: str) -> list[str]:
+        return [
+            "accelerate",
+            "launch",
+            "--config_file",
+            config_file,
+            "--num_processes",
+            str(self.placement.processes),
+            *words,
+        ]
+
+    def accelerate_yaml(self) -> str:
+        """The accelerate configuration's text, to be carried elsewhere."""
+        return Path(self.placement.file).read_text(encoding="utf-8")
+
+    def parallel(self, gpus: int) -> int:
+        """Over how many of the server's GPUs the model is split: as the recipe says, else the most that divide its heads.
+
+        Raises:
+            UserError: where the recipe's number does not divide the GPUs.
+        """
+        wanted = self.recipe.values.get("vllm_tensor_parallel_size")
+        if wanted is not None:
+            if gpus % wanted:
+                raise UserError(f"vllm_tensor_parallel_size: {wanted} does not divide the {gpus} GPUs of the server")
+            return wanted
+        try:
+            shape = shape_of(self.recipe)
+        except UserError:  # of a kind that plan does not know
+            return gpus
+        return max(
+            n
+            for n in range(1, gpus + 1)
+            if shape.heads % n == 0 and (shape.kv_heads % n == 0 or n % shape.kv_heads == 0)
+        )
+
+    def serve(self, gpus: int) -> list[str]:
+        """``vllm serve`` on so many GPUs."""
+        get = self.recipe.get
+        words = [
+            "vllm",
+            "serve",
+            str(self.recipe.values.get("model_name_or_path")),
+            "--port",
+            str(get("vllm_server_port")),
+        ]
+        words += [
+            "--tensor-parallel-size",
+            str(self.parallel(gpus)),
+            "--dtype",
+            str(get("dtype") or "auto"),
+            "--gpu-memory-utilization",
+            "0.9",
+        ]
+        words += ["--max-model-len", str(get("vllm_max_model_length"))] if get("vllm_max_model_length") else []
+        return [*words, *SERVE_OPTIONS]
+
+
+def launch_of(
+    path: str | Path,
+    overrides: Sequence[tuple[str, str]],
+    config_file: str | None,
+    processes: int | None,
+    nodes: int | None,
+    environ: Mapping[str, str] | None = None,
+    check: bool = True,
+) -> Launch:
+    """Check everything that can be known here, before anything is started or paid for.
+
+    Raises:
+        UserError: with what is wrong.
+    """
+    environ = os.environ if environ is None else environ
+    placement = read_placement(config_file or launch_line(Path(path))).sized(processes, nodes)
+    recipe = placed(path, overrides, placement, environ)
+    wrong = list(errors(recipe, placement, rows_of(recipe))) if check else []
+    if wrong:
+        raise UserError(
+            "\n".join([f"{path}: this would not run on {placement.file} with {placement.processes} processes", *wrong])
+        )
+    return Launch(recipe, tuple(overrides), placement, repository(placement))
+
+
+def repository(placement: Placement) -> Path:
+    """The folder that holds scripts/ and recipes/: the one above the accelerate configuration, else this one.
+
+    Raises:
+        UserError: where neither has them.
+    """
+    for folder in (Path(placement.file).resolve().parent.parent, Path.cwd()):
+        if (folder / "scripts" / "grpo.py").is_file():
+            return folder
+    raise UserError("scripts/grpo.py is not here: type this in the folder of the repository")
+
+
+def program_of(name: str, environ: Mapping[str, str]) -> str | None:
+    """A command of this Python's own environment, else of the path; None where there is none."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.is_file() else shutil.which(name, path=environ.get("PATH"))
+
+
+def masked(text: str, environ: Mapping[str, str]) -> str:
+    """A text in which the value of every variable that may be a secret is hidden."""
+    for name, value in environ.items():
+        secret = name in SECRETS or name.endswith(("_TOKEN", "_KEY", "_SECRET", "_PASSWORD"))
+        if secret and len(value) >= 6:
+            text = text.replace(value, f"<{name}>")
+    return text
+
+
+def dotenv(folder: Path, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment, with what a .env file says where the environment says nothing.
+
+    Raises:
+        UserError: for a line that is no NAME=value.
+    """
+    found = dict(environ)
+    path = folder / ".env"
+    if not path.is_file():
+        return found
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        line = line.strip().removeprefix("export ")
+        if not line or line.startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise UserError(f"{path}:{number}: write NAME=value")
+        try:
+            words = shlex.split(value, comments=True)
+        except ValueError as error:
+            raise UserError(f"{path}:{number}: {name.strip()}: {error}") from None
+        if words and not found.get(name.strip()):
+            found[name.strip()] = words[0]
+    return found

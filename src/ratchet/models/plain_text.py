@@ -1,0 +1,39 @@
+"""Text of others stays text: a question that spells a control token must not become one."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+JOINER = "\u2060"  # WORD JOINER: shows nothing, and no tokenizer takes what it divides for one token
+
+
+class PlainText:
+    """Puts an invisible character into every spelling of one of the tokenizer's special tokens, in the contents of messages.
+
+    Chat templates mark turns with such tokens, and the tokenizer finds them wherever they stand: a data row with
+    "<|im_end|>" in its question would end the turn there, and could write the system's or the assistant's next one.
+
+    Attributes:
+        count: messages that were changed.
+    """
+
+    def __init__(self, tokenizer: Any):
+        special = {str(token) for token in tokenizer.all_special_tokens}
+        special |= {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+        longest_first = sorted((token for token in special if token.strip()), key=len, reverse=True)
+        self._found = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        self.count = 0
+
+    def __call__(self, messages: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The messages, with contents that hold no special token."""
+        kept = []
+        for message in messages:
+            text = message.get("content")
+            if self._found is not None and isinstance(text, str) and self._found.search(text):
+                self.count += 1
+                message = {
+                    **message,
+                    "content": self._found.sub(lambda found: found[0][0] + JOINER + found[0][1:], text),
+                }
+            kept.append(dict(message))
+        return kept

@@ -1,0 +1,1 @@
+"""Reading what a text commits to: a letter, or an answer in words."""

@@ -1,0 +1,1 @@
+"""AQuA-RAT: word problems with five options."""

@@ -1,0 +1,236 @@
+"""Dakota rows: read from a folder or the Hub, cleaned, split so that nothing alike stands on both sides, and prepared.
+
+``prepare`` writes a folder that can be looked at and shared: a file of JSON lines per split, report.md (what was
+dropped and why), and manifest.json (sources, counts, and a SHA-256 of every file, checked when it is read again).
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ratchet.errors import UserError
+from ratchet.files import write_json
+from ratchet.tasks.base import SPLITS, Row
+from ratchet.tasks.dakota.cleaning import Cleaning, clean
+from ratchet.tasks.dakota.orthography import normalise, skeleton
+from ratchet.tasks.loading import bad_rows_error, is_folder, read_hub, read_lines
+
+MANIFEST = "manifest.json"
+_WHERE = (
+    "The published tasks are in the repository HarleyCoops/Dakota1890 on GitHub (dakota_rl_training/datasets/grammar_tasks_*.jsonl); "
+    "name their folder: --data.source FOLDER, or take --data.source generated"
+)
+
+
+def source_files(folder: Path) -> list[Path]:
+    """The files of published tasks in a folder: by difficulty where they are split so, else the complete one.
+
+    Raises:
+        UserError: when there are none.
+    """
+    if not folder.is_dir():
+        raise UserError(f"data.source: the folder {folder} does not exist. {_WHERE}")
+    found = [
+        path
+        for level in ("easy", "medium", "hard", "advanced")
+        for path in sorted(folder.glob(f"grammar_tasks_{level}.jsonl"))
+    ]
+    found = (
+        found
+        or sorted(folder.glob("grammar_tasks_complete*.jsonl"))[-1:]
+        or sorted(folder.glob("grammar_tasks*.jsonl"))
+    )
+    if not found:
+        there = ", ".join(sorted(path.name for path in folder.iterdir())[:12]) or "nothing"
+        raise UserError(
+            f"data.source: {folder} has no grammar_tasks_*.jsonl and no {MANIFEST} of prepared rows (it holds {there}). {_WHERE}"
+        )
+    return found
+
+
+def cleaned(source: str, revision: str | None, bad_rows: str) -> Cleaning:
+    """The published rows, cleaned.
+
+    Raises:
+        UserError: for lines that are no rows, unless ``bad_rows`` is "drop"; and where nothing usable is left.
+    """
+    found = clean(published(source, revision))
+    if found.broken and bad_rows == "stop":
+        raise bad_rows_error(found.broken, f"{found.read} rows")
+    if not any(row["checkable"] for row in found.rows):
+        raise UserError("\n".join([f"data.source: {source} has no usable row", *found.notes()]))
+    return found
+
+
+def published(source: str, revision: str | None) -> Iterator[tuple[str, Any]]:
+    """Published rows of a folder or a data set on the Hub, with their places."""
+    if _is_folder(source):
+        for path in source_files(Path(source).expanduser()):
+            yield from read_lines(path)
+    elif source.count("/") == 1:
+        for place, row in read_hub(source, revision, "train", _WHERE):
+            info = row.get("info")
+            yield place, {**row, "info": json.loads(info)} if isinstance(info, str) else row
+    else:
+        raise UserError(
+            f'data.source: {source} is neither a folder here, nor a data set on the Hub (owner/name), nor "generated". {_WHERE}'
+        )
+
+
+def _is_folder(source: str) -> bool:
+    return is_folder(source) or source.count("/") > 1
+
+
+def split_rows(rows: list[Row], share: float, seed: int) -> dict[str, list[Row]]:
+    """Train, validation and test rows; whatever hangs together by rule, question, form or answer stays together.
+
+    Rows hang together when they come from one grammar rule, ask one question, ask about one form (also typed in another
+    spelling), or have one answer of several words. Small groups are drawn for test and validation, each up to ``share`` of the rows; a group larger
+    than half of that goes to train. Rows without an answer that can be checked are trained on or not used.
+    """
+    groups = _groups(rows)
+    order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
+    found: dict[str, list[Row]] = {name: [] for name in SPLITS}
+    room = share * sum(row["checkable"] for row in rows)
+    for name in order:
+        group = groups[name]
+        checkable = [row for row in group if row["checkable"]]
+        held = next(
+            (
+                s
+                for s in ("test", "validation")
+                if checkable and len(checkable) <= room / 2 and len(found[s]) + len(checkable) <= room
+            ),
+            None,
+        )
+        if held:
+            found[held] += checkable
+        else:
+            found["train"] += group
+    places = {id(row): at for at, row in enumerate(rows)}
+    return {name: sorted(part, key=lambda row: places[id(row)]) for name, part in found.items()}
+
+
+def _groups(rows: list[Row]) -> dict[str, list[Row]]:
+    """Connected components over shared rule, question, form and answer (union-find)."""
+    parent: dict[str, str] = {}
+
+    def root(key: str) -> str:
+        parent.setdefault(key, key)
+        while parent[key] != key:
+            parent[key] = parent[parent[key]]
+            key = parent[key]
+        return key
+
+    keys = [_keys(row) for row in rows]
+    for first, *others in keys:
+        for other in others:
+            parent[root(other)] = root(first)
+    groups: dict[str, list[Row]] = {}
+    for row, (first, *_) in zip(rows, keys, strict=True):
+        groups.setdefault(root(first), []).append(row)
+    return {min(row["id"] for row in group): group for group in groups.values()}
+
+
+def _keys(row: Row) -> list[str]:
+    found = [f"question {normalise(row['question'], 'modern')}"]
+    if row["rule"]:
+        found.append(f"rule {row['rule']}")
+    if skeleton(row["form"]):
+        found.append(f"form {skeleton(row['form'])}")
+    if len(row["answers"][0].split()) > 1:  # two forms with one meaning are often one form, written in two ways
+        found.append(f"answer {skeleton(row['answers'][0])}")
+    return found
+
+
+def prepare(source: str, revision: str | None, bad_rows: str, share: float, seed: int, folder: Path) -> list[str]:
+    """Clean and split the published rows of ``source`` and write them into ``folder``; says what became of them."""
+    cleaning = cleaned(source, revision, bad_rows)
+    parts = split_rows(cleaning.rows, share, seed)
+    notes = cleaning.notes()
+    left = len(cleaning.rows) - sum(map(len, parts.values()))
+    notes += (
+        [f"left out {left}: no answer that can be checked, and they hang together with held-out rows"] if left else []
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest: dict[str, Any] = {
+        "source": source
+        if not _is_folder(source)
+        else [_described(path) for path in source_files(Path(source).expanduser())]
+    }
+    manifest |= {
+        "revision": revision,
+        "held_out": share,
+        "seed": seed,
+        "read": cleaning.read,
+        "dropped": dict(cleaning.dropped),
+        "files": {},
+    }
+    for name, rows in parts.items():
+        path = folder / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+        manifest["files"][path.name] = _described(path) | {
+            "rows": len(rows),
+            "checkable": sum(row["checkable"] for row in rows),
+        }
+    (folder / "report.md").write_text(_report(cleaning, parts, notes), encoding="utf-8")
+    write_json(folder / MANIFEST, manifest)
+    return notes
+
+
+def _described(path: Path) -> dict[str, str]:
+    return {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def read_prepared(folder: Path, split: str) -> list[Row]:
+    """The rows of a prepared split, as they were written.
+
+    Raises:
+        UserError: when a file is missing or was changed since.
+    """
+    try:
+        entry = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"][f"{split}.jsonl"]
+        path = folder / f"{split}.jsonl"
+        if _described(path)["sha256"] != entry["sha256"]:
+            raise UserError(
+                f"data.source: {path} is not what {folder / MANIFEST} says (its SHA-256 differs); prepare it again"
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(
+            f"data.source: {folder} is no whole folder of prepared rows ({type(error).__name__}: {error}); prepare it again"
+        ) from None
+    return [row for _, row in read_lines(path)]
+
+
+def _report(cleaning: Cleaning, parts: dict[str, list[Row]], notes: list[str]) -> str:
+    lines = ["# What became of the published Dakota rows", "", *(f"- {note}" for note in notes), "", "## Splits", ""]
+    lines += ["| split | rows | checkable | by kind | by difficulty |", "|---|---|---|---|---|"]
+    for name, rows in parts.items():
+        lines.append(
+            f"| {name} | {len(rows)} | {sum(r['checkable'] for r in rows)} | {_counts(rows, 'kind')} | {_counts(rows, 'difficulty')} |"
+        )
+    lines += [
+        "",
+        "No rule, question, form, or answer of several words stands in two splits.",
+        "",
+        "## Rows that are for SFT only",
+        "",
+    ]
+    why = Counter((row["kind"], row["why_unchecked"]) for row in parts["train"] if not row["checkable"])
+    lines += [f"- {count} {kind}: {reason}" for (kind, reason), count in why.most_common()] or ["- none"]
+    lines += ["", "## Dropped rows, up to three for each reason", ""]
+    for reason, count in cleaning.dropped.most_common():
+        lines += [
+            f"### {reason} ({count})",
+            "",
+            *(f"- `{example.replace('`', chr(39))}`" for example in cleaning.examples[reason]),
+            "",
+        ]
+    return "\n".join(lines)
+
+
+def _counts(rows: Iterable[Row], column: str) -> str:
+    return ", ".join(f"{value} {count}" for value, count in Counter(row[column] for row in rows).most_common())

@@ -1,0 +1,102 @@
+"""Rows from files of JSON lines and from the Hub, each with the place it comes from; and how many of them are taken."""
+
+import json
+import logging
+import random
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ratchet.errors import UserError, UserErrors
+from ratchet.tasks.base import Row
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield ("file:line", parsed line, or the ``ValueError`` of a line that is not JSON) from a file of JSON lines."""
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            if line.strip():
+                yield f"{path}:{number}", _parse(line)
+
+
+def _parse(line: bytes) -> Any:
+    try:
+        value = json.loads(line.decode("utf-8-sig"))
+        if _SURROGATE.search(line):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+    except UnicodeEncodeError:
+        return ValueError("half of a surrogate pair, which is no character")
+    except UnicodeDecodeError as error:
+        return ValueError(f"not UTF-8 (byte {error.start})")
+    except json.JSONDecodeError as error:
+        return ValueError(f"not JSON: {error.msg} at character {error.pos + 1}")
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets without end
+        return ValueError(f"not to be read: {str(error)[:100]}")
+
+
+def read_hub(
+    dataset: str, revision: str | None, split: str, instead: str, configuration: str | None = None
+) -> Iterator[tuple[str, Any]]:
+    """Yield ("data set:split:row", row) from a data set on the Hub.
+
+    Args:
+        instead: how to have the data without a network, for the error message.
+        configuration: taken where the data set has it.
+
+    Raises:
+        UserError: when it cannot be had, for whatever reason.
+    """
+    from datasets import get_dataset_config_names, load_dataset
+
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # of each of its tries it prints a line
+    try:
+        names = get_dataset_config_names(dataset, revision=revision)
+        rows = load_dataset(dataset, configuration if configuration in names else None, split=split, revision=revision)
+    except Exception as error:  # the Hub's client raises dozens of kinds; all mean that the data cannot be had
+        raise UserError(
+            f"data.source: {dataset} could not be loaded from the Hub ({type(error).__name__}: {error}). {instead}"
+        ) from None
+    for number, row in enumerate(rows, start=1):
+        yield f"{dataset}:{split}:{number}", dict(row)
+
+
+def count_lines(path: Path) -> int:
+    """Lines of a file that are not empty."""
+    with path.open("rb") as lines:
+        return sum(not line.isspace() for line in lines)
+
+
+def at_most(count: int | None, cap: int | None) -> int | None:
+    """A number of rows under a cap; None where it is not known.
+
+    >>> at_most(10, None), at_most(10, 4), at_most(None, 4)
+    (10, 4, None)
+    """
+    return count if count is None or cap is None else min(count, cap)
+
+
+def is_folder(source: str) -> bool:
+    """Whether a source is, or is written as, a folder of this machine."""
+    return Path(source).expanduser().exists() or source.startswith((".", "/", "~"))
+
+
+def bad_rows_error(bad: Sequence[str], of: str) -> UserErrors:
+    """The first ten of the rows that are not as they should be, each a sentence, and what to do.
+
+    Args:
+        of: what they are a part of, for instance "254 train rows".
+    """
+    shown = [*bad[:10], *([f"... and {len(bad) - 10} more"] if len(bad) > 10 else [])]
+    return UserErrors(shown, f"{len(bad)} of {of} are bad (data.bad_rows: drop would leave them out):")
+
+
+def capped(rows: list[Row], cap: int | None, seed: int) -> list[Row]:
+    """A random sample of at most ``cap`` rows, in their order."""
+    if cap is None or cap >= len(rows):
+        return rows
+    chosen = sorted(random.Random(seed).sample(range(len(rows)), cap))
+    return [rows[i] for i in chosen]

@@ -1,0 +1,1 @@
+"""What listens to a trainer: checkpoints, signals, alarms, progress, the curriculum."""

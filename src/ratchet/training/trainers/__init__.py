@@ -1,0 +1,1 @@
+"""TRL's trainers with Ratchet's services, one file per method."""
