@@ -160,7 +160,7 @@ def launch() -> int:
     hf-jobs   a job on the Hub: --flavor F --timeout 3h [--image IMAGE] [--source PIP_SOURCE] [--detach]
 
     Keys are read from the environment or .env, never from the command line."""
-    from ratchet.launch.places import FLAGS, OPTIONS, Asked, run
+    from ratchet.launch.places import FLAGS, OPTIONS, LaunchRequest, run
 
     path, overrides, options = split_arguments(sys.argv[1:], OPTIONS, FLAGS)
     if "help" in options or not sys.argv[1:]:
@@ -168,7 +168,7 @@ def launch() -> int:
         return 0
     _need_values(options, [name for name in OPTIONS if name not in FLAGS and name != "stop"])
     _check_options(overrides, OPTIONS)
-    return run(Asked(path, overrides, options))
+    return run(LaunchRequest(path, overrides, options))
 
 
 @command

@@ -1,6 +1,6 @@
 """Alarms during training: each once, for what it is meant for and for nothing else."""
 
-from ratchet.audit.alarms import ENOUGH, PATIENCE, Watch
+from ratchet.audit.alarms import ENOUGH, PATIENCE, AlarmMonitor
 
 
 def fed(watch, count=PATIENCE, **logs):
@@ -16,17 +16,19 @@ def names(alarms):
 
 
 def test_a_healthy_run_raises_nothing():
-    watch = Watch("ABCDE")
+    watch = AlarmMonitor("ABCDE")
     watch.answered(list("ABCDE") * ENOUGH, list("EDCBA") * ENOUGH)
     assert fed(watch, 50) == [] and watch.evaluated(10, 0.6, 0.5, 0.7, 0.27) == []
 
 
 def test_reward_flat_at_zero_is_said_once():
-    assert names(fed(Watch(), 40, reward=0.0, reward_std=0.0, frac_reward_zero_std=1.0)) == ["reward-flat-at-zero"]
+    assert names(fed(AlarmMonitor(), 40, reward=0.0, reward_std=0.0, frac_reward_zero_std=1.0)) == [
+        "reward-flat-at-zero"
+    ]
 
 
 def test_a_reward_that_is_zero_now_and_then_is_not_flat():
-    watch = Watch()
+    watch = AlarmMonitor()
     assert [
         fed(watch, PATIENCE - 1, reward=0.0, reward_std=0.0),
         fed(watch, 1),
@@ -35,35 +37,37 @@ def test_a_reward_that_is_zero_now_and_then_is_not_flat():
 
 
 def test_groups_without_spread():
-    assert names(fed(Watch(), reward=1.0, reward_std=0.0, frac_reward_zero_std=0.95)) == ["groups-without-spread"]
+    assert names(fed(AlarmMonitor(), reward=1.0, reward_std=0.0, frac_reward_zero_std=0.95)) == [
+        "groups-without-spread"
+    ]
 
 
 def test_completions_cut_off():
-    assert names(fed(Watch(), **{"completions/clipped_ratio": 0.97})) == ["completions-truncated"]
+    assert names(fed(AlarmMonitor(), **{"completions/clipped_ratio": 0.97})) == ["completions-truncated"]
 
 
 def test_one_letter_nearly_always():
-    watch = Watch("ABCDE")
+    watch = AlarmMonitor("ABCDE")
     watch.answered(["A"] * ENOUGH, list("ABCDE") * (ENOUGH // 5))
     assert names(fed(watch, 1)) == ["one-answer"]
 
 
 def test_one_letter_that_is_right_is_no_collapse():
-    watch = Watch("ABCDE")
+    watch = AlarmMonitor("ABCDE")
     watch.answered(["A"] * ENOUGH, ["A"] * ENOUGH)
     assert fed(watch, 1) == []
 
 
 def test_accuracy_that_the_majority_baseline_explains():
-    assert names(Watch().evaluated(50, 0.30, 0.25, 0.35, 0.27)) == ["not-above-majority"]
+    assert names(AlarmMonitor().evaluated(50, 0.30, 0.25, 0.35, 0.27)) == ["not-above-majority"]
 
 
 def test_before_training_accuracy_may_be_anything():
-    assert Watch().evaluated(0, 0.1, 0.0, 0.2, 0.27) == []
+    assert AlarmMonitor().evaluated(0, 0.1, 0.0, 0.2, 0.27) == []
 
 
 def test_reward_rises_and_accuracy_does_not():
-    watch = Watch()
+    watch = AlarmMonitor()
     watch.evaluated(0, 0.5, 0.4, 0.6, 0.2)
     for step in range(60):
         watch.logged(step, {"reward": 0.2 + step / 100, "reward_std": 0.3})
@@ -71,7 +75,7 @@ def test_reward_rises_and_accuracy_does_not():
 
 
 def test_reward_and_accuracy_rise_together():
-    watch = Watch()
+    watch = AlarmMonitor()
     watch.evaluated(0, 0.5, 0.4, 0.6, 0.2)
     for step in range(60):
         watch.logged(step, {"reward": 0.2 + step / 100, "reward_std": 0.3})
@@ -79,12 +83,12 @@ def test_reward_and_accuracy_rise_together():
 
 
 def test_every_alarm_names_cause_and_remedy():
-    (alarm,) = fed(Watch(), reward=0.0, reward_std=0.0)
+    (alarm,) = fed(AlarmMonitor(), reward=0.0, reward_std=0.0)
     assert "Likely cause: " in alarm and "Remedy: " in alarm
 
 
 def test_a_loss_that_is_no_number_is_an_alarm_also_without_a_reward():
-    watch = Watch()
+    watch = AlarmMonitor()
     assert watch.logged(3, {"loss": 1.0, "grad_norm": 0.5}) == []
     (alarm,) = watch.logged(4, {"loss": float("nan"), "grad_norm": float("inf")})
     assert alarm.startswith("alarm not-finite: loss and grad_norm are no finite number at step 4")
@@ -92,12 +96,12 @@ def test_a_loss_that_is_no_number_is_an_alarm_also_without_a_reward():
 
 
 def test_a_sampler_with_other_weights_is_said_once():
-    assert names(fed(Watch(), 3, **{"sampling/sampling_logp_difference/mean": 1.5})) == ["sampler-disagrees"]
-    assert fed(Watch(), 3, **{"sampling/sampling_logp_difference/mean": 0.02}) == []
+    assert names(fed(AlarmMonitor(), 3, **{"sampling/sampling_logp_difference/mean": 1.5})) == ["sampler-disagrees"]
+    assert fed(AlarmMonitor(), 3, **{"sampling/sampling_logp_difference/mean": 0.02}) == []
 
 
 def test_alarms_go_on_from_where_they_were():
-    first, second = Watch("ABCDE"), Watch("ABCDE")
+    first, second = AlarmMonitor("ABCDE"), AlarmMonitor("ABCDE")
     assert fed(first, PATIENCE - 1, reward=0.0, reward_std=0.0) == []
     second.load_state_dict(first.state_dict())
     assert names(fed(second, 1, reward=0.0, reward_std=0.0)) == ["reward-flat-at-zero"]

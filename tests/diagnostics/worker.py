@@ -26,7 +26,7 @@ from ratchet.rewards import RewardTerm
 from ratchet.rewards.functions import correctness
 from ratchet.rewards.trl_adapter import Grader, reward_functions
 from ratchet.tasks.aquarat.task import AquaRat, Generated
-from ratchet.training.callbacks.monitoring import Watching
+from ratchet.training.callbacks.monitoring import MonitoringCallback
 from ratchet.training.trainers.mixins import RecipeGRPOTrainer
 
 SHAPE = {
@@ -150,7 +150,9 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
     )
     grader.listeners = [observer.graded]
     observer.attach(trainer)
-    trainer.add_callback(Watching(trainer, observer, Records(folder if state.is_main_process else None), False))
+    trainer.add_callback(
+        MonitoringCallback(trainer, observer, Records(folder if state.is_main_process else None), False)
+    )
     trainer.train()
     torch.save(
         {"kept": trainer.kept, "probe": probe, "notes": observer.notes}, folder / f"rank{state.process_index}.pt"

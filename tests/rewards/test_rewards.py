@@ -7,7 +7,7 @@ import pytest
 
 from ratchet.errors import UserError
 from ratchet.recipe import load_recipe
-from ratchet.rewards import REWARDS, RewardTerm, Sample, check_weights, rehearse, reward, total
+from ratchet.rewards import REWARDS, RewardTerm, Sample, check_weights, reward, total, validate_task
 from ratchet.rewards.trl_adapter import Grader, reward_functions
 from ratchet.tasks.aquarat.task import AquaRat
 from ratchet.tasks.base import Grade
@@ -103,7 +103,7 @@ def test_a_reward_that_needs_a_column_the_rows_lack_is_found_before_training():
     with pytest.raises(
         UserError, match=r"rewards\.<lambda> of row train-0 raises KeyError: 'difficulty'; the row has"
     ):
-        rehearse(AquaRat(source="generated"), [RewardTerm(needy)], [{**ROW, "id": "train-0", "rationale": ""}])
+        validate_task(AquaRat(source="generated"), [RewardTerm(needy)], [{**ROW, "id": "train-0", "rationale": ""}])
 
 
 def test_a_partly_right_answer_counts_against_the_gain_of_a_right_one():
@@ -118,6 +118,6 @@ def test_a_partly_right_answer_counts_against_the_gain_of_a_right_one():
 
 def test_the_score_of_a_task_without_one_says_so():
     with pytest.raises(UserError, match="has no component score; take correctness"):
-        rehearse(
+        validate_task(
             AquaRat(source="generated"), [RewardTerm(REWARDS["score"])], [{**ROW, "id": "train-0", "rationale": ""}]
         )

@@ -12,7 +12,7 @@ ENOUGH = 200  # answers before their distribution counts
 
 
 @dataclass
-class Watch:
+class AlarmMonitor:
     """Takes what is logged and what is answered, and says what is wrong, once."""
 
     answers: Sequence[str] = ()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ratchet.audit.policies import BARE, REASONED, TARGET, Knowledge, completions, prompt_text
 from ratchet.audit.scoring import Component, Scorer
 from ratchet.errors import UserError
-from ratchet.rewards import raised, rehearse
+from ratchet.rewards import raised, validate_task
 from ratchet.tasks.base import Grade, Probe, Row, Task
 
 _PLACEHOLDER = re.compile(
@@ -84,7 +84,7 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
     """
     if not rows:
         raise UserError(f"{task.name} has no rows to audit")
-    rehearse(task, [], rows)
+    validate_task(task, [], rows)
     known = Knowledge.of(task, rows, limit)
     count = len(scorer.components)
     found = Tally(

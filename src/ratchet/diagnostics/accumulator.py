@@ -23,7 +23,7 @@ class Gathered:
     """Whatever else each process sends."""
 
 
-class Window:
+class MetricAccumulator:
     """Collects tensors without waiting for the device; they are read when the window is closed."""
 
     def __init__(self) -> None:

@@ -23,7 +23,7 @@ def plain(model: Any, accelerator: Any) -> Any:
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
-class Initial:
+class InitialModel:
     """How to reach the initial model.
 
     Args:

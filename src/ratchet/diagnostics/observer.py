@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from ratchet.diagnostics import attention
-from ratchet.diagnostics.accumulator import Gathered, Window
+from ratchet.diagnostics.accumulator import Gathered, MetricAccumulator
 from ratchet.diagnostics.clock import Clock
 from ratchet.diagnostics.initial_model import plain
 from ratchet.recipe.groups import Diagnostics
@@ -26,7 +26,7 @@ KEPT_DIMENSIONS = 256  # of a hidden state, for the embedding trajectory
 
 
 @dataclass
-class Rich:
+class Artifacts:
     """What is more than a number: histograms by name, and lines for the record's files."""
 
     histograms: dict[str, list[float]] = field(default_factory=dict)
@@ -46,8 +46,8 @@ class Observer:
 
     def __init__(self, settings: Diagnostics, rows: Sequence[Sequence[int]]):
         self.settings, self.rows = settings, rows
-        self.clock, self.window = Clock(), Window()
-        self.rich = Rich()
+        self.clock, self.window = Clock(), MetricAccumulator()
+        self.rich = Artifacts()
         self.notes: list[str] = []
         """What cannot be had here, a sentence each."""
         self.pending = False
@@ -224,12 +224,12 @@ class Observer:
         self.window.load_state_dict(found["window"])
         self.pending, self.rich = (
             found["pending"],
-            Rich(**{name: copy.copy(value) for name, value in found["rich"].items()}),
+            Artifacts(**{name: copy.copy(value) for name, value in found["rich"].items()}),
         )
 
-    def take_rich(self) -> Rich:
+    def take_rich(self) -> Artifacts:
         """What has gathered since the last log and is more than a number."""
-        found, self.rich = self.rich, Rich()
+        found, self.rich = self.rich, Artifacts()
         return found
 
 

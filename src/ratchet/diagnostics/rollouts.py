@@ -9,7 +9,7 @@ import torch
 
 from ratchet.diagnostics import choice_logprobs as letters
 from ratchet.diagnostics.accumulator import Gathered
-from ratchet.diagnostics.initial_model import Initial, Unavailable, is_split
+from ratchet.diagnostics.initial_model import InitialModel, Unavailable, is_split
 from ratchet.diagnostics.observer import Observer
 from ratchet.recipe.groups import Diagnostics
 from ratchet.rewards import Sample
@@ -29,7 +29,7 @@ class RolloutObserver(Observer):
         super().__init__(settings, rows)
         self.task = task
         self.letters: letters.Letters | None = None
-        self.initial: Initial | None = None
+        self.initial: InitialModel | None = None
         self._graded: list[Sample] = []
         self._scored: tuple[torch.Tensor, torch.Tensor | None] | None = None
         self._hidden: torch.Tensor | None = None
@@ -55,7 +55,7 @@ class RolloutObserver(Observer):
         if not self.settings.kl:
             return
         try:
-            self.initial = Initial(trainer)
+            self.initial = InitialModel(trainer)
         except Unavailable as why:
             self.leave_out(f"rl/kl_*: {why}")
             return

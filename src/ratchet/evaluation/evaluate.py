@@ -10,7 +10,7 @@ from typing import Any
 from ratchet.evaluation.statistics import Share, mcnemar, mean_share, pass_at_k, powers_of_two, wilson
 from ratchet.inference.completion import Sampling
 from ratchet.recipe.groups import Evaluation
-from ratchet.rewards.scoring import Case, Verdict, judge
+from ratchet.rewards.scoring import Scorer, ScoringRequest, score
 from ratchet.tasks.base import Row, Task
 from ratchet.tasks.loading import capped
 
@@ -163,9 +163,6 @@ def _confusion(confusion: dict[str, dict[str, int]]) -> list[str]:
     ]
 
 
-Judges = Callable[[Sequence[Case]], list[Verdict]]
-
-
 def evaluate(
     task: Task,
     rows: Sequence[Row],
@@ -173,7 +170,7 @@ def evaluate(
     max_new_tokens: int,
     generate: Callable,
     name: str,
-    judges: Judges | None = None,
+    scorer: Scorer | None = None,
 ) -> Result:
     """Grade greedy completions of every row, and ``settings.samples`` sampled ones for pass@k.
 
@@ -183,26 +180,28 @@ def evaluate(
         generate: maps (conversations, ``Sampling``) to (completions per row, seconds); see
             ``evaluation.generate.generator``.
         name: of the model, for the reader.
-        judges: grades a batch, elsewhere; without it this process does.
+        scorer: scores a batch, in worker processes perhaps; without it this process does.
     """
-    judges = judges or (lambda cases: [judge(task, (), case) for case in cases])
+    scorer = scorer or (lambda requests: [score(task, (), request) for request in requests])
     conversations = [task.messages(row) for row in rows]
     greedy, seconds = generate(conversations, Sampling(max_new_tokens, batch_size=settings.batch_size))
     tokens = sum(c.tokens for found in greedy for c in found)
-    cases = [Case(completion.text, row, rewarded=False) for row, (completion,) in zip(rows, greedy, strict=True)]
+    requests = [
+        ScoringRequest(completion.text, row, rewarded=False) for row, (completion,) in zip(rows, greedy, strict=True)
+    ]
     # A grader that failed by chance (its process was killed, its time was up on a busy machine) is asked once more.
-    verdicts = [
-        verdict if verdict.failure is None else judges([case])[0]
-        for case, verdict in zip(cases, judges(cases), strict=True)
+    scores = [
+        found_score if found_score.failure is None else scorer([request])[0]
+        for request, found_score in zip(requests, scorer(requests), strict=True)
     ]
     answered = []
     failures = [
-        f"row {row['id']}: {verdict.failure.error}"
-        for row, verdict in zip(rows, verdicts, strict=True)
-        if verdict.failure
+        f"row {row['id']}: {found_score.failure.error}"
+        for row, found_score in zip(rows, scores, strict=True)
+        if found_score.failure
     ]
-    for row, (completion,), verdict in zip(rows, greedy, verdicts, strict=True):
-        grade = verdict.grade
+    for row, (completion,), found_score in zip(rows, greedy, scores, strict=True):
+        grade = found_score.grade
         answered.append(
             Answered(
                 row["id"],
@@ -225,7 +224,7 @@ def evaluate(
         seconds += more
         for entry, row, found in zip(answered, rows, drawn, strict=True):
             entry.samples_correct = [
-                v.grade.correct for v in judges([Case(c.text, row, rewarded=False) for c in found])
+                v.grade.correct for v in scorer([ScoringRequest(c.text, row, rewarded=False) for c in found])
             ]
             tokens += sum(c.tokens for c in found)
     return Result(name, task.label, settings.split, answered, task.answers, seconds, tokens, failures)

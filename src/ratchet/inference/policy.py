@@ -23,7 +23,7 @@ from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe, load_recipe
 from ratchet.rewards import RewardTerm
 from ratchet.rewards.functions import correctness
-from ratchet.rewards.scoring import Case, judge
+from ratchet.rewards.scoring import ScoringRequest, score
 from ratchet.tasks import find_task
 from ratchet.tasks.base import SPLITS, Grade, Message, Row, Task
 
@@ -127,13 +127,13 @@ class Policy:
             UserError: where the grader or a reward fails on it.
         """
         terms = self.recipe.rewards or [RewardTerm(correctness)]  # SFT has none
-        verdict = judge(
-            self.task, terms, Case(completion, row, tokens, self.recipe.values.get("max_completion_length"))
+        found = score(
+            self.task, terms, ScoringRequest(completion, row, tokens, self.recipe.values.get("max_completion_length"))
         )
-        if verdict.failure:
-            raise UserError(f"{verdict.failure.function} failed on row {row.get('id', '?')}: {verdict.failure.error}")
-        rewards = {term.name: value for term, value in zip(terms, verdict.rewards, strict=True)}
-        return Scored(sum(term.weight * rewards[term.name] for term in terms), verdict.grade, rewards)
+        if found.failure:
+            raise UserError(f"{found.failure.function} failed on row {row.get('id', '?')}: {found.failure.error}")
+        rewards = {term.name: value for term, value in zip(terms, found.rewards, strict=True)}
+        return Scored(sum(term.weight * rewards[term.name] for term in terms), found.grade, rewards)
 
 
 def recipe_of(name: str, task: str | None, overrides: Sequence[tuple[str, str]] = ()) -> Recipe:

@@ -53,7 +53,7 @@ OPTIONS = tuple(dict.fromkeys([*COMMON, *(name for names in PLACES.values() for 
 
 
 @dataclass(frozen=True)
-class Asked:
+class LaunchRequest:
     """The command line, sorted."""
 
     recipe: str | None
@@ -87,7 +87,7 @@ class Asked:
         return self.options.get("dry_run") == "true"
 
 
-def run(asked: Asked) -> int:
+def run(asked: LaunchRequest) -> int:
     """Launch; the exit status.
 
     Raises:
@@ -109,7 +109,7 @@ def run(asked: Asked) -> int:
 
 
 def _launch(
-    asked: Asked, environ: Mapping[str, str], config_file: str | None = None, processes: int | None = None
+    asked: LaunchRequest, environ: Mapping[str, str], config_file: str | None = None, processes: int | None = None
 ) -> Launch:
     extra = [word for name in ("resume",) if name in asked.options for word in (f"--{name}", asked.options[name])]
     extra += ["--resume-anyway"] if "resume_anyway" in asked.options else []
@@ -129,7 +129,7 @@ def _show(text: str, environ: Mapping[str, str], say: Callable[[str], None] = pr
     return 0
 
 
-def _local(asked: Asked, environ: Mapping[str, str]) -> int:
+def _local(asked: LaunchRequest, environ: Mapping[str, str]) -> int:
     trainer = local.numbers(asked.options["trainer_gpus"], "trainer-gpus") if "trainer_gpus" in asked.options else ()
     inference = (
         local.numbers(asked.options["inference_gpus"], "inference-gpus") if "inference_gpus" in asked.options else ()
@@ -163,7 +163,7 @@ def _local(asked: Asked, environ: Mapping[str, str]) -> int:
     return local.run(launch, what, environ, asked.number("server_wait", 900.0))
 
 
-def _slurm(asked: Asked, environ: Mapping[str, str]) -> int:
+def _slurm(asked: LaunchRequest, environ: Mapping[str, str]) -> int:
     options = slurm.Options(
         time=asked.text("time") or slurm.Options.time,
         partition=asked.text("partition"),
@@ -190,7 +190,7 @@ def _slurm(asked: Asked, environ: Mapping[str, str]) -> int:
     return 0
 
 
-def _lambda(asked: Asked, environ: Mapping[str, str]) -> int:
+def _lambda(asked: LaunchRequest, environ: Mapping[str, str]) -> int:
     from ratchet.launch.lambda_cloud import session
     from ratchet.launch.lambda_cloud.command import dry_run
     from ratchet.launch.lambda_cloud.finding import Options
@@ -227,7 +227,7 @@ def _lambda(asked: Asked, environ: Mapping[str, str]) -> int:
     return session.run(launch, options, api, environ)
 
 
-def _lambda_only(asked: Asked, environ: Mapping[str, str]) -> int:
+def _lambda_only(asked: LaunchRequest, environ: Mapping[str, str]) -> int:
     from ratchet.launch.lambda_cloud import command
 
     api = _api(environ)
@@ -249,7 +249,7 @@ def _api(environ: Mapping[str, str]) -> Any:
     return Lambda(key, environ.get("LAMBDA_API_URL") or URL, float(environ.get("LAMBDA_PAUSE") or PAUSE))
 
 
-def _hf_jobs(asked: Asked, environ: Mapping[str, str]) -> int:
+def _hf_jobs(asked: LaunchRequest, environ: Mapping[str, str]) -> int:
     for name, what in (
         ("flavor", "the hardware, as in a100-large (hf jobs hardware lists it)"),
         ("timeout", "how long it may take, as in 3h"),

@@ -21,7 +21,17 @@ from ratchet.tasks.base import Grade, Row, Task
 
 REWARDS: dict[str, Reward] = {r.name: r for r in vars(functions).values() if isinstance(r, Reward)}
 
-__all__ = ["REWARDS", "Reward", "RewardTerm", "Sample", "check_weights", "rehearse", "reward", "rewards_of", "total"]
+__all__ = [
+    "REWARDS",
+    "Reward",
+    "RewardTerm",
+    "Sample",
+    "check_weights",
+    "validate_task",
+    "reward",
+    "rewards_of",
+    "total",
+]
 
 
 @dataclass(frozen=True)
@@ -53,7 +63,7 @@ def total(terms: Sequence[RewardTerm], sample: Sample) -> float:
     return sum(term.weight * term(sample) for term in terms)
 
 
-def rehearse(task: Task, terms: Sequence[RewardTerm], rows: Sequence[Row]) -> None:
+def validate_task(task: Task, terms: Sequence[RewardTerm], rows: Sequence[Row]) -> None:
     """Grade and reward an empty completion and the target of some rows, so that what fails, fails before training.
 
     Raises:

@@ -1,10 +1,10 @@
-"""One completion's grade and rewards, or what went wrong in getting them: code of the user's own may do anything."""
+"""One completion's grade and rewards, or what went wrong in getting them: a user's own code may do anything."""
 
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, Protocol
 
 from ratchet.rewards import RewardTerm, Sample
 from ratchet.tasks.base import Grade, Row, Task
@@ -14,7 +14,7 @@ UNGRADED = Grade(False, None)
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a completion could not be judged."""
+    """Why a completion could not be scored."""
 
     function: str
     """What was called: "grade", or "rewards.<name>"."""
@@ -23,7 +23,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Score:
     """A completion's grade and its unweighted rewards, one per term; where there is a failure, neither means anything."""
 
     grade: Grade
@@ -32,8 +32,8 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A completion to be judged."""
+class ScoringRequest:
+    """A completion that is to be scored."""
 
     text: str
     row: Row
@@ -43,15 +43,21 @@ class Case:
     """Whether rewards are wanted too; an evaluation wants the grade alone."""
 
 
-def judge(task: Task, terms: Sequence[RewardTerm], case: Case) -> Verdict:
+class Scorer(Protocol):
+    """Scores a batch of completions, in their order: in this process, or in worker processes that can be killed."""
+
+    def __call__(self, requests: Sequence[ScoringRequest], /) -> list[Score]: ...
+
+
+def score(task: Task, terms: Sequence[RewardTerm], request: ScoringRequest) -> Score:
     """Grade a completion and reward it; whatever goes wrong is a ``Failure``, never an exception."""
     called = "grade"
     try:
-        grade = task.grade(case.text, case.row)
+        grade = task.grade(request.text, request.row)
         if not isinstance(grade, Grade):
             return failed(terms, called, f"it must return a Grade, it returns {_shown(grade)}")
-        sample, rewards = Sample(case.text, case.row, grade, case.tokens, case.limit), []
-        for term in terms if case.rewarded else ():
+        sample, rewards = Sample(request.text, request.row, grade, request.tokens, request.limit), []
+        for term in terms if request.rewarded else ():
             called = f"rewards.{term.name}"
             value = term(sample)
             if not hasattr(value, "__float__"):
@@ -61,12 +67,12 @@ def judge(task: Task, terms: Sequence[RewardTerm], case: Case) -> Verdict:
                 return failed(terms, called, f"it must return a finite number, it returns {rewards[-1]}")
     except Exception as error:  # whatever the user's own code raises
         return failed(terms, called, f"{type(error).__name__}: {error}", traceback.format_exc())
-    return Verdict(grade, tuple(rewards))
+    return Score(grade, tuple(rewards))
 
 
-def failed(terms: Sequence[RewardTerm], function: str, error: str, trace: str = "") -> Verdict:
-    """The verdict on a completion that could not be judged."""
-    return Verdict(UNGRADED, (float("nan"),) * len(terms), Failure(function, error, trace))
+def failed(terms: Sequence[RewardTerm], function: str, error: str, trace: str = "") -> Score:
+    """The score of a completion that could not be scored."""
+    return Score(UNGRADED, (float("nan"),) * len(terms), Failure(function, error, trace))
 
 
 def _shown(value: Any) -> str:

@@ -4,20 +4,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ratchet.rewards import RewardTerm, Sample
-from ratchet.rewards.scoring import Case, Verdict, judge
+from ratchet.rewards.scoring import Score, Scorer, ScoringRequest, score
 from ratchet.tasks.base import RESERVED_COLUMNS, Task, completion_text
 
 
 class Grader:
-    """Judges a batch once for all reward functions, which TRL calls one after the other with the same list.
+    """Scores a batch once for all reward functions, which TRL calls one after the other with the same list.
 
     Args:
         limit: ``max_completion_length``.
         listeners: are handed every graded batch.
-        judges: judges a batch, elsewhere; without it this process does.
+        scorer: scores a batch, in worker processes perhaps; without it this process does.
 
     Attributes:
-        cases, verdicts: of the latest batch.
+        requests, scores: the latest batch and what it was worth.
     """
 
     def __init__(
@@ -26,34 +26,34 @@ class Grader:
         terms: Sequence[RewardTerm],
         limit: int | None,
         listeners: Sequence[Callable[[list[Sample]], None]] = (),
-        judges: Callable[[Sequence[Case]], list[Verdict]] | None = None,
+        scorer: Scorer | None = None,
     ):
         self.task, self.terms, self.limit, self.listeners = task, terms, limit, listeners
-        self.judges = judges or (lambda cases: [judge(task, terms, case) for case in cases])
-        self.cases: list[Case] = []
-        self.verdicts: list[Verdict] = []
+        self.scorer = scorer or (lambda requests: [score(task, terms, request) for request in requests])
+        self.requests: list[ScoringRequest] = []
+        self.scores: list[Score] = []
         self._completions: Any = None
 
-    def judged(
+    def scored(
         self, completions: Sequence[Any], completion_ids: Sequence[Sequence[int]] | None, columns: dict[str, Any]
-    ) -> list[Verdict]:
-        """The verdicts on a batch; a list seen last time is not judged again."""
+    ) -> list[Score]:
+        """The scores on a batch; a list seen last time is not judged again."""
         if completions is not self._completions:
             rows = self._rows(len(completions), columns)
             ids = completion_ids if completion_ids is not None else [None] * len(completions)
-            self.cases = [
-                Case(completion_text(completion), row, None if tokens is None else len(tokens), self.limit)
+            self.requests = [
+                ScoringRequest(completion_text(completion), row, None if tokens is None else len(tokens), self.limit)
                 for completion, row, tokens in zip(completions, rows, ids, strict=True)
             ]
-            self.verdicts = self.judges(self.cases)
+            self.scores = self.scorer(self.requests)
             self._completions = completions
             samples = [
-                Sample(case.text, case.row, v.grade, case.tokens, case.limit)
-                for case, v in zip(self.cases, self.verdicts, strict=True)
+                Sample(request.text, request.row, v.grade, request.tokens, request.limit)
+                for request, v in zip(self.requests, self.scores, strict=True)
             ]
             for listener in self.listeners:
                 listener(samples)
-        return self.verdicts
+        return self.scores
 
     @staticmethod
     def _rows(count: int, columns: dict[str, Any]) -> list[dict[str, Any]]:
@@ -67,10 +67,10 @@ def reward_functions(grader: Grader) -> list[Callable[..., list[float]]]:
 
 
 def _function(grader: Grader, index: int, name: str) -> Callable[..., list[float]]:
-    def scores(
+    def reward(
         completions: Sequence[Any], completion_ids: Sequence[Sequence[int]] | None = None, **columns: Any
     ) -> list[float]:
-        return [verdict.rewards[index] for verdict in grader.judged(completions, completion_ids, columns)]
+        return [score.rewards[index] for score in grader.scored(completions, completion_ids, columns)]
 
-    scores.__name__ = name
-    return scores
+    reward.__name__ = name
+    return reward

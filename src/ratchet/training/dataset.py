@@ -15,7 +15,7 @@ from ratchet.errors import UserError
 from ratchet.models import PlainText
 from ratchet.recipe import Recipe
 from ratchet.recipe.batches import too_few_rows
-from ratchet.rewards import rehearse
+from ratchet.rewards import validate_task
 from ratchet.tasks import load_split, train_split
 from ratchet.tasks.base import RESERVED_COLUMNS, Row
 from ratchet.training.nodes import first_in
@@ -65,7 +65,7 @@ def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> t
     print(f"preparing the {train_split(task)} rows of {task.name}", flush=True)
     split = load_split(task)
     notes, audited = list(split.notes), ""
-    rehearse(task, recipe.rewards, split.rows)
+    validate_task(task, recipe.rewards, split.rows)
     plain = PlainText(tokenizer)
     if recipe.trainer == "grpo":
         rows = [{**_columns(row), "prompt": plain(task.messages(row))} for row in split.rows]

@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 
 from ratchet.errors import UserError
 from ratchet.recipe.groups import Faults as Settings
-from ratchet.rewards.scoring import Case, Verdict
+from ratchet.rewards.scoring import Score, ScoringRequest
 
 FOLDER = "faults"
 
@@ -54,14 +54,16 @@ class Faults:
 
     # Rewards.
 
-    def rewarded(self, accelerator: Any, step: int, cases: Sequence[Case], verdicts: Sequence[Verdict]) -> None:
+    def rewarded(
+        self, accelerator: Any, step: int, requests: Sequence[ScoringRequest], scores: Sequence[Score]
+    ) -> None:
         """Take a judged batch; every process must call this.
 
         Raises:
             Fault: where a completion could not be judged and the recipe says stop, or too many could not.
         """
-        here = [(case, verdict.failure) for case, verdict in zip(cases, verdicts, strict=True) if verdict.failure]
-        counts = torch.tensor([float(len(cases)), float(len(here))], device=accelerator.device)
+        here = [(request, score.failure) for request, score in zip(requests, scores, strict=True) if score.failure]
+        counts = torch.tensor([float(len(requests)), float(len(here))], device=accelerator.device)
         judged, failing = (int(n) for n in accelerator.reduce(counts).tolist())
         self.judged += judged
         if not failing:
@@ -69,13 +71,13 @@ class Faults:
         entries = [
             {
                 "step": step,
-                "row": case.row,
-                "completion": case.text,
+                "row": request.row,
+                "completion": request.text,
                 "function": f.function,
                 "error": f.error,
                 "traceback": f.traceback,
             }
-            for case, f in here
+            for request, f in here
         ]
         entries = gather_object(entries)
         path = self.folder / "rewards.jsonl"

@@ -19,20 +19,20 @@ from pathlib import Path
 
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe, load_recipe
-from ratchet.rewards.scoring import UNGRADED, Case, Verdict, failed, judge
+from ratchet.rewards.scoring import UNGRADED, Score, ScoringRequest, failed, score
 
 START = 120.0  # seconds that a worker may take to come up
 
 
-def judges(recipe: Recipe) -> "Judges | None":
-    """The worker processes that the recipe asks for; None where the training process judges by itself."""
+def reward_pool(recipe: Recipe) -> "RewardPool | None":
+    """The worker processes that the recipe asks for; None where the training process scores by itself."""
     count = recipe.faults.reward_workers
     if count is None:
         count = 1 if str(recipe.tree.value["task"].plain()).endswith(".py") else 0
-    return Judges(recipe, count) if count else None
+    return RewardPool(recipe, count) if count else None
 
 
-class Judges:
+class RewardPool:
     """A pool of workers for one training process.
 
     Args:
@@ -42,30 +42,30 @@ class Judges:
     def __init__(self, recipe: Recipe, count: int):
         self.recipe, self.timeout = recipe, recipe.faults.reward_timeout
         self.beat: Callable[[], None] = lambda: None
-        """Called whenever a completion was judged, so that slow judging does not look like a hang."""
+        """Called whenever a completion was scored, so that slow scoring does not look like a hang."""
         self._workers = [_Worker(recipe.output_dir / "recipe.yaml") for _ in range(count)]
 
-    def __call__(self, cases: Sequence[Case]) -> list[Verdict]:
-        """Judge a batch: each worker takes the next case when it has done one, and dies when one takes too long."""
-        verdicts: list[Verdict | None] = [None] * len(cases)
-        waiting = list(range(len(cases)))[::-1]
+    def __call__(self, requests: Sequence[ScoringRequest]) -> list[Score]:
+        """Score a batch: each worker takes the next request when it has done one, and dies when one takes too long."""
+        scores: list[Score | None] = [None] * len(requests)
+        waiting = list(range(len(requests)))[::-1]
         busy: dict[_Worker, tuple[int, float]] = {}
         while waiting or busy:
             for worker in self._workers:
                 if worker not in busy and waiting:
                     index = waiting.pop()
-                    if not worker.give(cases[index]):  # it died between two cases: a new one takes this one
+                    if not worker.give(requests[index]):  # it died between two requests: a new one takes this one
                         worker.end()
-                        worker.give(cases[index])
+                        worker.give(requests[index])
                     busy[worker] = (index, time.monotonic() + self.timeout)
             until = min(deadline for _, deadline in busy.values())
             ready = connection.wait([worker.pipe for worker in busy], max(0.0, until - time.monotonic()))
             for worker, (index, deadline) in list(busy.items()):
                 if worker.pipe in ready:
-                    verdicts[index] = worker.take() or self._failed(f"its process died ({worker.end()})")
+                    scores[index] = worker.take() or self._failed(f"its process died ({worker.end()})")
                 elif time.monotonic() >= deadline:
                     worker.end()
-                    verdicts[index] = self._failed(
+                    scores[index] = self._failed(
                         f"no answer within {self.timeout:g} s (faults.reward_timeout); its process was killed"
                     )
                 else:
@@ -73,21 +73,21 @@ class Judges:
                 del busy[worker]
                 self.beat()
                 if (
-                    verdicts[index].failure is not None
+                    scores[index].failure is not None
                     and self.recipe.faults.on_reward_error == "stop"
-                    and cases[index].rewarded
+                    and requests[index].rewarded
                 ):
-                    return self._given_up(verdicts, busy)
-        return verdicts
+                    return self._given_up(scores, busy)
+        return scores
 
-    def _given_up(self, verdicts: list[Verdict | None], busy: Iterable["_Worker"]) -> list[Verdict]:
+    def _given_up(self, scores: list[Score | None], busy: Iterable["_Worker"]) -> list[Score]:
         """The run stops, whatever the others are: they are not waited for."""
         for worker in busy:
             worker.end()
-        nothing = Verdict(UNGRADED, (0.0,) * len(self.recipe.rewards))
-        return [nothing if verdict is None else verdict for verdict in verdicts]
+        nothing = Score(UNGRADED, (0.0,) * len(self.recipe.rewards))
+        return [nothing if score is None else score for score in scores]
 
-    def _failed(self, error: str) -> Verdict:
+    def _failed(self, error: str) -> Score:
         return failed(self.recipe.rewards, "grade or rewards", error)
 
     def close(self) -> None:
@@ -104,12 +104,12 @@ class _Worker:
         self.process: subprocess.Popen | None = None
         self.pipe: connection.Connection | None = None
 
-    def give(self, case: Case) -> bool:
-        """Send a case, to a new process where there is none; False where the process had died."""
+    def give(self, request: ScoringRequest) -> bool:
+        """Send a request, to a new process where there is none; False where the process had died."""
         if self.process is None:
             self._start()
         try:
-            self.pipe.send_bytes(pickle.dumps(case))
+            self.pipe.send_bytes(pickle.dumps(request))
         except OSError:
             return False
         return True
@@ -124,10 +124,10 @@ class _Worker:
         theirs.close()
         if not self.pipe.poll(START) or self.take() != "ready":
             raise UserError(
-                f"the worker process for rewards did not start ({self.end()}); faults: {{reward_workers: 0}} judges without one"
+                f"the worker process for rewards did not start ({self.end()}); faults: {{reward_workers: 0}} scores without one"
             )
 
-    def take(self) -> Verdict | str | None:
+    def take(self) -> Score | str | None:
         """What it sends; None where it died."""
         try:
             return pickle.loads(self.pipe.recv_bytes())
@@ -152,11 +152,11 @@ class _Worker:
 
 
 def work(path: str, handle: int) -> None:
-    """A worker's life: judge what comes, until nothing does."""
+    """A worker's life: score what comes, until nothing does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the training process, which ends this one
     with contextlib.suppress(
         OSError, AttributeError
-    ):  # Linux: die with the training process, also in the middle of a case
+    ):  # Linux: die with the training process, also in the middle of a request
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)
     pipe = connection.Connection(handle)
     os.set_inheritable(handle, False)  # or what the user's code starts would keep it open
@@ -164,10 +164,10 @@ def work(path: str, handle: int) -> None:
     pipe.send_bytes(pickle.dumps("ready"))
     while True:
         try:
-            case = pickle.loads(pipe.recv_bytes())
+            request = pickle.loads(pipe.recv_bytes())
         except EOFError:
             return
-        pipe.send_bytes(pickle.dumps(judge(recipe.task, recipe.rewards, case)))
+        pipe.send_bytes(pickle.dumps(score(recipe.task, recipe.rewards, request)))
 
 
 if __name__ == "__main__":

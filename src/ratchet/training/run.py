@@ -8,7 +8,7 @@ Everything that can be known to be wrong is found before the model is loaded; wh
     *.safetensors   the final model with its tokenizer, README.md (the model card) and trainer_state.json
     result.json     accuracy before and after, with intervals and baselines
     run.json        command, commit, data, versions, hardware
-    diagnostics/    everything that was logged (see ``diagnostics.records``)
+    diagnostics/    everything that was logged (see ``record.records``)
     report.html     the page about the run, and report.md
 """
 
@@ -31,7 +31,7 @@ from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, quiet
 from ratchet.training.faults import Fault, Faults
 from ratchet.training.out_of_memory import advice, is_out_of_memory
-from ratchet.training.watchdog import Heartbeat
+from ratchet.training.watchdog import Watchdog
 
 SCRATCH = "initial_model"  # the folder of a model built from a configuration
 
@@ -50,9 +50,9 @@ class Run:
     model_path: str
     tokenizer: Any
     data: Any
-    """``training.data.Prepared``."""
+    """``training.dataset.Prepared``."""
     alarms: Any
-    """``training.watch.Alarms``."""
+    """``training.callbacks.alarms.AlarmCallback``."""
     start: Start
     """What the run goes on from."""
     faults: Faults
@@ -126,7 +126,7 @@ def _run(recipe: Recipe, make_arguments: Callable, build: BuildTrainer, start: S
         print(plan(prepared), flush=True)
     trainer = build(prepared)
     attach(trainer, prepared, began)
-    heartbeat = trainer.heartbeat = Heartbeat(recipe.faults.hang_timeout, trainer.faults.folder, trainer.accelerator)
+    heartbeat = trainer.heartbeat = Watchdog(recipe.faults.hang_timeout, trainer.faults.folder, trainer.accelerator)
     if trainer.server is not None:
         trainer.server.beat = heartbeat.beat
     if trainer.judges is not None:
@@ -224,7 +224,7 @@ def prepare(recipe: Recipe, arguments: Any, model_arguments: Any, start: Start) 
     """Model folder, tokenizer and data, each checked before the next; the weights are not loaded yet."""
     from ratchet.models import check_template, load_tokenizer, locate
     from ratchet.models.load import position_limit
-    from ratchet.training.callbacks.alarms import Alarms
+    from ratchet.training.callbacks.alarms import AlarmCallback
     from ratchet.training.dataset import prepare as prepare_data
 
     here = recipe.output_dir if _built(recipe, start) else staging(recipe)
@@ -241,7 +241,7 @@ def prepare(recipe: Recipe, arguments: Any, model_arguments: Any, start: Start) 
     if recipe.from_scratch:
         path = str(recipe.output_dir / SCRATCH)
     faults = Faults(recipe.faults, recipe.output_dir)
-    return Run(recipe, arguments, model_arguments, path, tokenizer, data, Alarms(recipe.task), start, faults)
+    return Run(recipe, arguments, model_arguments, path, tokenizer, data, AlarmCallback(recipe.task), start, faults)
 
 
 def _build_from_scratch(recipe: Recipe) -> None:
@@ -306,7 +306,7 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
     from ratchet.hub.uploads import Uploads
     from ratchet.inference.local import generator
     from ratchet.launch.checkpoint_evaluations import evaluations_of
-    from ratchet.training.callbacks.checkpointing import Keeper
+    from ratchet.training.callbacks.checkpointing import CheckpointManager
     from ratchet.training.callbacks.monitoring import observe
     from ratchet.training.callbacks.progress import ProgressLine
     from ratchet.training.callbacks.stopping import Stopping
@@ -317,7 +317,7 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     trainer.faults = prepared.faults
-    trainer.keeper = Keeper(trainer, prepared, began)
+    trainer.keeper = CheckpointManager(trainer, prepared, began)
     if recipe.get("push_to_hub") and trainer.accelerator.is_main_process:
         trainer.uploads = Uploads(recipe)
     trainer.evaluations = evaluations_of(recipe, trainer)

@@ -14,7 +14,7 @@ from ratchet.errors import Stopped
 from ratchet.runtime import duration
 
 
-class Heartbeat:
+class Watchdog:
     """Every pass through the model is a beat. A thread looks whether there was one, and ends the process where there was none.
 
     Args:

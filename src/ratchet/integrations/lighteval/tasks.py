@@ -29,7 +29,7 @@ from transformers import AutoConfig, GenerationConfig
 
 from ratchet.models import PlainText, load_tokenizer, locate
 from ratchet.recipe import load_recipe
-from ratchet.rewards.scoring import Case, judge
+from ratchet.rewards.scoring import ScoringRequest, score
 from ratchet.tasks.base import Row
 
 METRICS = ("accuracy", "answered")
@@ -98,7 +98,7 @@ class Graded(SampleLevelComputation):
             )
         text = TOKENIZER.decode(ids if stop is None else ids[:stop], skip_special_tokens=True)
         model_response.text = [text]
-        grade = judge(TASK, (), Case(text, ROWS[doc.specific["id"]], rewarded=False)).grade
+        grade = score(TASK, (), ScoringRequest(text, ROWS[doc.specific["id"]], rewarded=False)).grade
         return {"accuracy": float(grade.correct), "answered": float(grade.answer is not None)}
 
 

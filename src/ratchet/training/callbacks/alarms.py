@@ -5,17 +5,17 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ratchet.audit.alarms import Watch
+from ratchet.audit.alarms import AlarmMonitor
 from ratchet.record.records import Records
 from ratchet.rewards import Sample
 from ratchet.tasks.base import Task
 
 
-class Alarms(TrainerCallback):
-    """Feeds a ``Watch`` with what is logged; ``saw`` feeds it with graded completions of this process."""
+class AlarmCallback(TrainerCallback):
+    """Feeds an ``AlarmMonitor`` with what is logged; ``saw`` feeds it with graded completions of this process."""
 
     def __init__(self, task: Task):
-        self.task, self.watch = task, Watch(task.answers)
+        self.task, self.watch = task, AlarmMonitor(task.answers)
         self.records = Records(None)
 
     def saw(self, samples: Sequence[Sample]) -> None:

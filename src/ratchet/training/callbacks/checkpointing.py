@@ -40,7 +40,7 @@ def reading(folder: Path | str | None) -> Iterator[None]:
         ) from error
 
 
-class Keeper(TrainerCallback):
+class CheckpointManager(TrainerCallback):
     """Of one run.
 
     Args:

@@ -4,7 +4,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ratchet.diagnostics.observer import Observer, Rich
+from ratchet.diagnostics.observer import Artifacts, Observer
 from ratchet.diagnostics.rollouts import RolloutObserver
 from ratchet.files import write_json
 from ratchet.record.records import Records, cut
@@ -38,7 +38,7 @@ def observe(trainer: Any, prepared: Any) -> None:
     if main:
         write_json(recipe.output_dir / "run.json", about(trainer, prepared))
     trackers = Trackers(recipe, recipe.output_dir, prepared.start.checkpoint is not None) if main else None
-    trainer.watching = Watching(trainer, observer, records, recipe.evaluation.after, trackers)
+    trainer.watching = MonitoringCallback(trainer, observer, records, recipe.evaluation.after, trackers)
     trainer.add_callback(trainer.watching)
 
 
@@ -54,7 +54,7 @@ def _fixed_rows(prepared: Any, count: int) -> list[list[int]]:
     return found
 
 
-class Watching(TrainerCallback):
+class MonitoringCallback(TrainerCallback):
     """Tells the observer where a step begins and ends, and writes down what is logged."""
 
     def __init__(
@@ -98,7 +98,7 @@ class Watching(TrainerCallback):
         """Keep every scalar, and what is more than a scalar, on the main process."""
         if not state.is_world_process_zero or not logs:
             return
-        rich = self.observer.take_rich() if self.observer is not None and "loss" in logs else Rich()
+        rich = self.observer.take_rich() if self.observer is not None and "loss" in logs else Artifacts()
         self.records.log(state.global_step, logs)
         keep(self.records, state.global_step, rich)
         if "eval/accuracy" in logs and self.trainer.results:
@@ -123,7 +123,7 @@ class Watching(TrainerCallback):
             self.trackers.close()
 
 
-def keep(records: Records, step: int, rich: Rich) -> None:
+def keep(records: Records, step: int, rich: Artifacts) -> None:
     """Write what is more than a number."""
     records.histograms(step, rich.histograms)
     records.write_all("samples", [{"step": step, **sample} for sample in rich.samples])

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ratchet.diagnostics.observer import Rich
+from ratchet.diagnostics.observer import Artifacts
 from ratchet.files import read_json, write_json
 from ratchet.recipe.limits import tracker_names
 from ratchet.record import catalogue
@@ -65,7 +65,7 @@ class Trackers:
         if known:
             write_json(folder / FILE, known)
 
-    def log(self, step: int, logs: Mapping[str, Any], rich: Rich, figures: Mapping[str, Figure]) -> None:
+    def log(self, step: int, logs: Mapping[str, Any], rich: Artifacts, figures: Mapping[str, Figure]) -> None:
         """Send scalars, and what is more than a scalar, as one row."""
         for name, tracker in [*self.open]:
             self._guarded(name, lambda tracker=tracker: tracker.log(step, logs, rich, figures))
@@ -169,7 +169,7 @@ class Wandb:
         if self.run.url:
             print(f"W&B: {self.run.url}", flush=True)
 
-    def log(self, step: int, logs: Mapping[str, Any], rich: Rich, figures: Mapping[str, Figure]) -> None:
+    def log(self, step: int, logs: Mapping[str, Any], rich: Artifacts, figures: Mapping[str, Figure]) -> None:
         """One row."""
         wandb = self.wandb
         row = _scalars(step, logs)
@@ -182,7 +182,7 @@ class Wandb:
             self._log_tables(rich)
         self.run.log(row)
 
-    def _log_tables(self, rich: Rich) -> None:
+    def _log_tables(self, rich: Artifacts) -> None:
         """Samples and confusion; online each table asks the server, and where that fails no further one is tried."""
         tables = _tables(rich, self.wandb.Table)
         try:
@@ -226,7 +226,7 @@ class Trackio:
         }
         self.run = _within(PATIENCE, lambda: trackio.init(**given), "it did not open")
 
-    def log(self, step: int, logs: Mapping[str, Any], rich: Rich, figures: Mapping[str, Figure]) -> None:
+    def log(self, step: int, logs: Mapping[str, Any], rich: Artifacts, figures: Mapping[str, Figure]) -> None:
         """One row; figures stay in the report."""
         trackio = self.trackio
         row = {**_scalars(step, logs), **_tables(rich, trackio.Table)}
@@ -255,7 +255,7 @@ class TensorBoard:
         self.writer = SummaryWriter(log_dir=folder)
         self.writer.add_text("recipe", f"```yaml\n{settings.recipe.as_yaml()}\n```")
 
-    def log(self, step: int, logs: Mapping[str, Any], rich: Rich, figures: Mapping[str, Figure]) -> None:
+    def log(self, step: int, logs: Mapping[str, Any], rich: Artifacts, figures: Mapping[str, Figure]) -> None:
         """Scalars, histograms, and samples as a table of text."""
         for name, value in named(logs).items():
             if isinstance(value, (int, float)):
@@ -298,7 +298,7 @@ def _scalars(step: int, logs: Mapping[str, Any]) -> dict[str, Any]:
     return {**named({name: value for name, value in logs.items() if name not in ONCE}), "train/global_step": step}
 
 
-def _tables(rich: Rich, make: Callable[..., Any]) -> dict[str, Any]:
+def _tables(rich: Artifacts, make: Callable[..., Any]) -> dict[str, Any]:
     """Samples and confusion as a tracker's own tables."""
     found = {}
     if rich.samples:
@@ -308,7 +308,7 @@ def _tables(rich: Rich, make: Callable[..., Any]) -> dict[str, Any]:
     return found
 
 
-def _sample_rows(rich: Rich) -> list[list[Any]]:
+def _sample_rows(rich: Artifacts) -> list[list[Any]]:
     return [
         [
             sample.get(column) if not isinstance(sample.get(column), (list, tuple)) else str(sample[column])
@@ -318,7 +318,7 @@ def _sample_rows(rich: Rich) -> list[list[Any]]:
     ]
 
 
-def _confusion_rows(rich: Rich) -> list[list[Any]]:
+def _confusion_rows(rich: Artifacts) -> list[list[Any]]:
     return [
         [gold, answer, count] for gold, row in sorted(rich.confusion.items()) for answer, count in sorted(row.items())
     ]

@@ -48,12 +48,12 @@ class Reward:
     def __call__(self, completions: Any, completion_ids: Any = None, **columns: Any) -> list[float | None]:
         """TRL sums rewards without weights, so the weight is in them; None leaves a completion out."""
         recipe, grader = _grader(self.recipe)
-        verdicts = grader.judged(completions, completion_ids, columns)
-        failed = next((verdict.failure for verdict in verdicts if verdict.failure), None)
+        scores = grader.scored(completions, completion_ids, columns)
+        failed = next((score.failure for score in scores if score.failure), None)
         if failed is not None and recipe.faults.on_reward_error == "stop":
             raise RuntimeError(f"a reward or the grader failed (faults.on_reward_error): {failed}")
         weight = recipe.rewards[self.index].weight
-        found = [weight * verdict.rewards[self.index] if verdict.failure is None else math.nan for verdict in verdicts]
+        found = [weight * score.rewards[self.index] if score.failure is None else math.nan for score in scores]
         return [None if math.isnan(value) else value for value in found]
 
 

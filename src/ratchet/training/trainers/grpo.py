@@ -8,7 +8,7 @@ from ratchet.checkpoints.resume import LATEST
 from ratchet.recipe import Recipe
 from ratchet.rewards.trl_adapter import Grader, reward_functions
 from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
-from ratchet.training.reward_workers import judges
+from ratchet.training.reward_workers import reward_pool
 from ratchet.training.run import Run, run
 from ratchet.training.vllm_server import Server, wait_until_ready
 
@@ -30,10 +30,10 @@ def build(prepared: Run) -> Any:
         return build_asynchronous(prepared, model_settings(prepared), trainer_extras(prepared))
     arguments.model_init_kwargs = model_settings(prepared)
     arguments.reward_weights = [term.weight for term in recipe.rewards]
-    workers, served = judges(recipe), recipe.served
+    workers, served = reward_pool(recipe), recipe.served
     if served and PartialState().is_main_process:
         wait_until_ready(recipe)
-    grader = Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length"), judges=workers)
+    grader = Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length"), scorer=workers)
     trainer = RecipeGRPOTrainer(
         model=prepared.model_path,
         args=arguments,

@@ -16,13 +16,13 @@ from ratchet.evaluation.evaluate import Result
 from ratchet.hub.uploads import Uploads
 from ratchet.launch.checkpoint_evaluations import Evaluations
 from ratchet.rewards.trl_adapter import Grader
-from ratchet.training.callbacks.checkpointing import Keeper, reading
+from ratchet.training.callbacks.checkpointing import CheckpointManager, reading
 from ratchet.training.callbacks.curriculum import Stages, staged_sampler
 from ratchet.training.callbacks.stopping import Stopping
 from ratchet.training.faults import Faults
-from ratchet.training.reward_workers import Judges
+from ratchet.training.reward_workers import RewardPool
 from ratchet.training.samplers import epoch_sampler
-from ratchet.training.watchdog import Heartbeat
+from ratchet.training.watchdog import Watchdog
 
 
 class Evaluating:
@@ -116,11 +116,11 @@ class Kept:
         heartbeat: notices when nothing happens any more.
     """
 
-    keeper: Keeper | None = None
+    keeper: CheckpointManager | None = None
     stopping: Stopping | None = None
     uploads: Uploads | None = None
     evaluations: Evaluations | None = None
-    heartbeat: Heartbeat | None = None
+    heartbeat: Watchdog | None = None
     sampler: Any = None
 
     def init_hf_repo(self, token: str | None = None, private: bool | None = None) -> None:
@@ -223,7 +223,7 @@ class Guarded:
     """
 
     faults: Faults | None = None
-    judges: Judges | None = None
+    judges: RewardPool | None = None
     server: Any = None
 
     @property
@@ -306,7 +306,7 @@ class RecipeGRPOTrainer(Evaluating, Kept, Guarded, Observed, GRPOTrainer):
         with self.timed("reward"):
             rewards = super()._calculate_rewards(*args, **kwargs)
         if self.faults is not None:
-            self.faults.rewarded(self.accelerator, self.state.global_step, self.grader.cases, self.grader.verdicts)
+            self.faults.rewarded(self.accelerator, self.state.global_step, self.grader.requests, self.grader.scores)
         return rewards
 
     def _seen(self, inputs: Any) -> Any:

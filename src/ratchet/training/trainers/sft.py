@@ -9,7 +9,7 @@ from ratchet.errors import UserError
 from ratchet.models import PlainText
 from ratchet.recipe import Recipe
 from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
-from ratchet.training.reward_workers import judges
+from ratchet.training.reward_workers import reward_pool
 from ratchet.training.run import Run, run
 
 
@@ -33,7 +33,7 @@ def build(prepared: Run) -> Any:
         processing_class=prepared.tokenizer,
         **trainer_extras(prepared),
     )
-    trainer.judges = judges(recipe)  # for evaluations
+    trainer.judges = reward_pool(recipe)  # for evaluations
     _check_targets(trainer.train_dataset)
     return trainer
 
