@@ -10,7 +10,7 @@ from ratchet.files import size_text
 from ratchet.plan.memory import GIB, Job, weights
 from ratchet.plan.placement import Placement
 from ratchet.recipe import Recipe
-from ratchet.recipe.batches import problems, too_few_rows
+from ratchet.recipe.batches import too_few_rows
 from ratchet.recipe.conflicts import launcher_conflicts
 from ratchet.recipe.limits import tracker_names
 
@@ -29,7 +29,7 @@ def launcher_environment(placement: Placement) -> dict[str, str]:
 
 def errors(recipe: Recipe, placement: Placement, rows: int | None) -> Iterator[str]:
     """What would stop the run."""
-    yield from problems(recipe.trainer, recipe.get, recipe.processes)
+    yield from recipe.method.batch_problems(recipe.get, recipe.processes)
     yield from launcher_conflicts(recipe, launcher_environment(placement))
     if rows is not None and (few := too_few_rows(recipe.batches, rows)):
         yield few

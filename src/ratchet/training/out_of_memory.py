@@ -33,7 +33,7 @@ def _knobs(recipe: Recipe) -> Iterator[str]:
         yield f"per_device_train_batch_size: {half} with gradient_accumulation_steps: {steps * -(-size // half)} (now {size} and {steps}): the same step, in smaller parts"
     if not recipe.values.get("activation_checkpointing", not get("use_cpu")):
         yield "activation_checkpointing: true (now false): less memory for about a third more time"
-    if recipe.trainer == "grpo":
+    if recipe.method.samples:
         yield f"max_completion_length below {get('max_completion_length')}, or num_generations below {get('num_generations')}"
         if get("use_vllm") and get("vllm_mode") == "colocate":
             yield f"vllm_gpu_memory_utilization below {get('vllm_gpu_memory_utilization')}, or vllm_enable_sleep_mode: true: vLLM shares this GPU"

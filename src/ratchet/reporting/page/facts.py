@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from ratchet.evaluation.statistics import Share, mcnemar
+from ratchet.recipe.method import recorded_method
 from ratchet.record.catalogue import PHASES
 from ratchet.record.run_data import SHARE, RunData, fits
 from ratchet.runtime import duration
@@ -152,9 +153,9 @@ def _time(run: RunData, found: Facts) -> None:
 def _audit(run: RunData, found: Facts) -> None:
     audit = run.audit
     if not audit:
-        found.audit_head = (
-            "There was none: supervised fine-tuning has no reward." if run.recipe.get("trainer") == "sft" else ""
-        )
+        method = recorded_method(run.recipe)
+        if method is not None and not method.rewarded:
+            found.audit_head = f"There was none: {method.title} has no reward."
         return
     if audit.get("mode") == "off":
         found.audit_head = "Switched off by the recipe (audit: off): nobody looked whether the reward can be cheated."
@@ -209,9 +210,10 @@ def _counted(names: list[str]) -> list[str]:
 
 
 def _commands(run: RunData, found: Facts) -> None:
-    folder, trainer = shlex.quote(str(run.folder)), run.recipe.get("trainer", "grpo")
-    if not run.recipe:
+    method = recorded_method(run.recipe)
+    if method is None:
         return
+    folder, trainer = shlex.quote(str(run.folder)), method.script
     launch = run.about.get("launcher", "python")
     saved = run.checkpoints()
     if saved and run.status != "finished":

@@ -28,7 +28,7 @@ def observe(trainer: Any, prepared: Any) -> None:
     observer = None
     if recipe.diagnostics.mode == "on":
         rows = _fixed_rows(prepared, recipe.diagnostics.rows * trainer.accelerator.num_processes)
-        if recipe.trainer == "grpo":
+        if recipe.method.samples:
             observer = RolloutObserver(recipe.diagnostics, rows, recipe.task)
             trainer.listeners.append(observer.graded)
         else:

@@ -60,7 +60,7 @@ class Reward:
 @lru_cache(maxsize=1)
 def _grader(path: str) -> tuple[Recipe, Grader]:
     recipe = load_recipe(path, environ={}, to_train=False)
-    return recipe, Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length"))
+    return recipe, Grader(recipe.task, recipe.rewards, recipe.completion_limit)
 
 
 def build(prepared: Any, settings: dict[str, Any], extras: dict[str, Any]) -> Any:

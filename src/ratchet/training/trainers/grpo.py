@@ -33,7 +33,7 @@ def build(prepared: Run) -> Any:
     workers, served = reward_pool(recipe), recipe.served
     if served and PartialState().is_main_process:
         wait_until_ready(recipe)
-    grader = Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length"), scorer=workers)
+    grader = Grader(recipe.task, recipe.rewards, recipe.completion_limit, scorer=workers)
     trainer = RecipeGRPOTrainer(
         model=prepared.model_path,
         args=arguments,
