@@ -9,13 +9,13 @@ import re
 import resource
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 from ratchet.diagnostics import attention
 from ratchet.diagnostics.accumulator import Gathered, MetricAccumulator
+from ratchet.diagnostics.artifacts import Artifacts
 from ratchet.diagnostics.clock import Clock
 from ratchet.diagnostics.initial_model import plain
 from ratchet.recipe.groups import Diagnostics
@@ -23,17 +23,6 @@ from ratchet.record.catalogue import PHASES
 
 _LAYER = re.compile(r"\.(?:layers|h|blocks|block)\.(\d+)\.")
 KEPT_DIMENSIONS = 256  # of a hidden state, for the embedding trajectory
-
-
-@dataclass
-class Artifacts:
-    """What is more than a number: histograms by name, and lines for the record's files."""
-
-    histograms: dict[str, list[float]] = field(default_factory=dict)
-    samples: list[dict[str, Any]] = field(default_factory=list)
-    confusion: dict[str, dict[str, int]] = field(default_factory=dict)
-    maps: list[dict[str, Any]] = field(default_factory=list)
-    embeddings: list[list[float]] = field(default_factory=list)
 
 
 class Observer:

@@ -24,7 +24,7 @@ def make_arguments(recipe: Recipe) -> tuple[Any, Any]:
     values["disable_tqdm"] = True
     values["report_to"] = (
         _installed(wanted(recipe.get("report_to"))[1]) or "none"
-    )  # the others are opened by ``diagnostics.trackers``
+    )  # the others are opened by ``training.trackers``
     values["eval_on_start"] = recipe.evaluation.before
     if recipe.asynchronous is not None:
         from ratchet.training.trainers.async_grpo import arguments_of

@@ -4,7 +4,8 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from ratchet.diagnostics.observer import Artifacts, Observer
+from ratchet.diagnostics.artifacts import Artifacts
+from ratchet.diagnostics.observer import Observer
 from ratchet.diagnostics.rollouts import RolloutObserver
 from ratchet.files import write_json
 from ratchet.record.records import Records, cut
