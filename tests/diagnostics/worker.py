@@ -4,7 +4,8 @@
 
 JSON holds further settings of GRPOConfig.
 
-Completions are given to TRL instead of sampled, so that any model, also one with random weights, "answers" with a letter.
+Completions are given to TRL instead of sampled, so that any model, also one with random weights, "answers" with a
+letter.
 """
 
 import json
@@ -67,11 +68,12 @@ PROMPTS, GROUP, STEPS = 4, 4, 3
 
 
 def completions(tokenizer, rank, step, cut=False):
-    """Token ids that this process is given at a step: other processes and steps have others. All end but, with ``cut``, one kind."""
-    texts = [
-        ANSWERS[(i * 3 + rank * 1 + step) % len(ANSWERS)]
-        for i in range(PROMPTS * GROUP // PartialState().num_processes)
-    ]
+    """Token ids that this process is given at a step: other processes and steps have others.
+
+    All end but, with ``cut``, one kind.
+    """
+    count = PROMPTS * GROUP // PartialState().num_processes
+    texts = [ANSWERS[(i * 3 + rank * 1 + step) % len(ANSWERS)] for i in range(count)]
     ends = [[] if cut and text == "no idea" else [tokenizer.eos_token_id] for text in texts]
     return [
         tokenizer(text, add_special_tokens=False)["input_ids"] + end for text, end in zip(texts, ends, strict=True)
@@ -113,10 +115,27 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
     rows = [{**row, "prompt": task.messages(row)} for row in task.load("train").rows]
     grader = Grader(task, [RewardTerm(correctness)], 32)
     arguments = GRPOConfig(
-        output_dir=str(folder / "out"), use_cpu=True, bf16=False, activation_checkpointing=False, per_device_train_batch_size=PROMPTS * GROUP // state.num_processes // 2,
-        gradient_accumulation_steps=2, num_generations=GROUP, max_completion_length=32, max_steps=STEPS, learning_rate=1e-2, logging_steps=1, temperature=0.7, report_to="none",
-        save_strategy="no", max_grad_norm=0.01, ddp_find_unused_parameters=False, disable_tqdm=True, loss_type="dapo", seed=0, **settings,
-    )  # fmt: skip
+        output_dir=str(folder / "out"),
+        use_cpu=True,
+        bf16=False,
+        activation_checkpointing=False,
+        per_device_train_batch_size=PROMPTS * GROUP // state.num_processes // 2,
+        gradient_accumulation_steps=2,
+        num_generations=GROUP,
+        max_completion_length=32,
+        max_steps=STEPS,
+        learning_rate=1e-2,
+        logging_steps=1,
+        temperature=0.7,
+        report_to="none",
+        save_strategy="no",
+        max_grad_norm=0.01,
+        ddp_find_unused_parameters=False,
+        disable_tqdm=True,
+        loss_type="dapo",
+        seed=0,
+        **settings,
+    )
 
     def given(prompts, trainer):
         ids = [
@@ -145,11 +164,9 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
         tokenizer(text * n, add_special_tokens=False)["input_ids"]
         for n, text in ((3, "2 + 3 = 5 "), (5, "Answer: C "), (4, "7 - 4 = 3 "), (6, "A B C "))
     ]
-    observer = trainer.observer = RolloutObserver(
-        Diagnostics(every=1, rows=2, queries=5, heat_maps=[[1, 2]]), probe, task
-    )
+    settings = Diagnostics(every=1, rows=2, queries=5, heat_maps=[[1, 2]])
+    observer = trainer.observer = RolloutObserver(trainer, settings, probe, task)
     grader.listeners = [observer.graded]
-    observer.attach(trainer)
     trainer.add_callback(
         MonitoringCallback(trainer, observer, Records(folder if state.is_main_process else None), False)
     )

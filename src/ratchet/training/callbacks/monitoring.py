@@ -15,6 +15,7 @@ from ratchet.reporting.figures.plotly import Figure
 from ratchet.runtime import attempt
 from ratchet.training.provenance import about
 from ratchet.training.trackers.registry import Trackers
+from ratchet.training.vllm_server import time_weight_sync
 
 PROBE_TOKENS = 512  # of a fixed row, the last ones
 KEPT = 400  # completions of an evaluation
@@ -30,11 +31,11 @@ def observe(trainer: Any, prepared: Any) -> None:
     if recipe.diagnostics.mode == "on":
         rows = _fixed_rows(prepared, recipe.diagnostics.rows * trainer.accelerator.num_processes)
         if recipe.trainer == "grpo":
-            observer = RolloutObserver(recipe.diagnostics, rows, recipe.task)
+            observer = RolloutObserver(trainer, recipe.diagnostics, rows, recipe.task)
             trainer.listeners.append(observer.graded)
         else:
-            observer = Observer(recipe.diagnostics, rows)
-        observer.attach(trainer)
+            observer = Observer(trainer, recipe.diagnostics, rows)
+        time_weight_sync(trainer, observer.clock)
     trainer.observer = observer
     if main:
         write_json(recipe.output_dir / "run.json", about(trainer, prepared))
@@ -99,9 +100,10 @@ class MonitoringCallback(TrainerCallback):
         """Keep every scalar, and what is more than a scalar, on the main process."""
         if not state.is_world_process_zero or not logs:
             return
-        rich = self.observer.take_rich() if self.observer is not None and "loss" in logs else Artifacts()
+        taken = self.observer is not None and "loss" in logs
+        artifacts = self.observer.take_artifacts() if taken else Artifacts()
         self.records.log(state.global_step, logs)
-        keep(self.records, state.global_step, rich)
+        keep(self.records, state.global_step, artifacts)
         if "eval/accuracy" in logs and self.trainer.results:
             result = self.trainer.results[-1][1]
             outcomes = {a.id: a.correct for a in result.answered}
@@ -110,7 +112,7 @@ class MonitoringCallback(TrainerCallback):
                 "evaluations", step=state.global_step, **result.as_dict(), outcomes=outcomes, answered=answered
             )
         if self.trackers is not None:
-            self.trackers.log(state.global_step, logs, rich, self._figures(logs))
+            self.trackers.log(state.global_step, logs, artifacts, self._figures(logs))
 
     def _figures(self, logs: dict[str, Any]) -> dict[str, Figure]:
         """At an evaluation, every figure of the run so far, where the recipe wants trackers to have them."""
@@ -124,12 +126,12 @@ class MonitoringCallback(TrainerCallback):
             self.trackers.close()
 
 
-def keep(records: Records, step: int, rich: Artifacts) -> None:
+def keep(records: Records, step: int, artifacts: Artifacts) -> None:
     """Write what is more than a number."""
-    records.histograms(step, rich.histograms)
-    records.write_all("samples", [{"step": step, **sample} for sample in rich.samples])
-    if rich.confusion:
-        records.write("confusion", step=step, counts=rich.confusion)
-    records.write_all("attention", [{"step": step, **heat_map} for heat_map in rich.maps])
-    if rich.embeddings:
-        records.write("embeddings", step=step, vectors=rich.embeddings)
+    records.histograms(step, artifacts.histograms)
+    records.write_all("samples", [{"step": step, **sample} for sample in artifacts.samples])
+    if artifacts.confusion:
+        records.write("confusion", step=step, counts=artifacts.confusion)
+    records.write_all("attention", [{"step": step, **heat_map} for heat_map in artifacts.maps])
+    if artifacts.embeddings:
+        records.write("embeddings", step=step, vectors=artifacts.embeddings)
