@@ -4,7 +4,8 @@
 
 JSON holds further settings of GRPOConfig.
 
-Completions are given to TRL instead of sampled, so that any model, also one with random weights, "answers" with a letter.
+Completions are given to TRL instead of sampled, so that any model, also one with random weights, "answers" with a
+letter.
 """
 
 import json
@@ -68,11 +69,12 @@ PROMPTS, GROUP, STEPS = 4, 4, 3
 
 
 def completions(tokenizer, rank, step, cut=False):
-    """Token ids that this process is given at a step: other processes and steps have others. All end but, with ``cut``, one kind."""
-    texts = [
-        ANSWERS[(i * 3 + rank * 1 + step) % len(ANSWERS)]
-        for i in range(PROMPTS * GROUP // PartialState().num_processes)
-    ]
+    """Token ids that this process is given at a step: other processes and steps have others.
+
+    All end but, with ``cut``, one kind.
+    """
+    count = PROMPTS * GROUP // PartialState().num_processes
+    texts = [ANSWERS[(i * 3 + rank * 1 + step) % len(ANSWERS)] for i in range(count)]
     ends = [[] if cut and text == "no idea" else [tokenizer.eos_token_id] for text in texts]
     return [
         tokenizer(text, add_special_tokens=False)["input_ids"] + end for text, end in zip(texts, ends, strict=True)
@@ -88,8 +90,7 @@ class Watched(Services):
 
     def bind(self, trainer):
         settings = Diagnostics(every=1, rows=2, queries=5, heat_maps=[[1, 2]])
-        self.observer = RolloutObserver(settings, self.probe, self.task)
-        self.observer.attach(trainer)
+        self.observer = RolloutObserver(trainer, settings, self.probe, self.task)
         self.grader.listeners = [self.observer.graded]
         trainer.add_callback(MonitoringCallback(trainer, self.observer, self.records, self.evaluations))
 
@@ -133,10 +134,27 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
     rows = [{**row, "prompt": task.messages(row)} for row in task.load("train").rows]
     grader = Grader(task, [RewardTerm(correctness)], 32)
     arguments = GRPOConfig(
-        output_dir=str(folder / "out"), use_cpu=True, bf16=False, activation_checkpointing=False, per_device_train_batch_size=PROMPTS * GROUP // state.num_processes // 2,
-        gradient_accumulation_steps=2, num_generations=GROUP, max_completion_length=32, max_steps=STEPS, learning_rate=1e-2, logging_steps=1, temperature=0.7, report_to="none",
-        save_strategy="no", max_grad_norm=0.01, ddp_find_unused_parameters=False, disable_tqdm=True, loss_type="dapo", seed=0, **settings,
-    )  # fmt: skip
+        output_dir=str(folder / "out"),
+        use_cpu=True,
+        bf16=False,
+        activation_checkpointing=False,
+        per_device_train_batch_size=PROMPTS * GROUP // state.num_processes // 2,
+        gradient_accumulation_steps=2,
+        num_generations=GROUP,
+        max_completion_length=32,
+        max_steps=STEPS,
+        learning_rate=1e-2,
+        logging_steps=1,
+        temperature=0.7,
+        report_to="none",
+        save_strategy="no",
+        max_grad_norm=0.01,
+        ddp_find_unused_parameters=False,
+        disable_tqdm=True,
+        loss_type="dapo",
+        seed=0,
+        **settings,
+    )
 
     def given(prompts, trainer):
         ids = [

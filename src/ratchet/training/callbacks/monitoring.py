@@ -4,7 +4,8 @@ from typing import Any
 
 from transformers import Trainer, TrainerCallback
 
-from ratchet.diagnostics.observer import Artifacts, Observer
+from ratchet.diagnostics.artifacts import Artifacts
+from ratchet.diagnostics.observer import Observer
 from ratchet.diagnostics.rollouts import RolloutObserver
 from ratchet.record.records import Records, cut
 from ratchet.record.run_data import load
@@ -14,6 +15,7 @@ from ratchet.runtime import attempt
 from ratchet.training.exact_state import EvaluationHistory
 from ratchet.training.prepare import Run
 from ratchet.training.trackers.registry import Trackers
+from ratchet.training.vllm_server import time_weight_sync
 
 PROBE_TOKENS = 512  # of a fixed row, the last ones
 KEPT = 400  # completions of an evaluation
@@ -26,10 +28,10 @@ def observer_of(trainer: Trainer, run: Run) -> Observer | None:
         return None
     rows = _fixed_rows(run, recipe.diagnostics.rows * trainer.accelerator.num_processes)
     if recipe.method.samples:
-        observer = RolloutObserver(recipe.diagnostics, rows, recipe.task)
+        observer = RolloutObserver(trainer, recipe.diagnostics, rows, recipe.task)
     else:
-        observer = Observer(recipe.diagnostics, rows)
-    observer.attach(trainer)
+        observer = Observer(trainer, recipe.diagnostics, rows)
+    time_weight_sync(trainer, observer.clock)
     return observer
 
 
@@ -95,9 +97,10 @@ class MonitoringCallback(TrainerCallback):
         """Keep every scalar, and what is more than a scalar, on the main process."""
         if not state.is_world_process_zero or not logs:
             return
-        rich = self.observer.take_rich() if self.observer is not None and "loss" in logs else Artifacts()
+        taken = self.observer is not None and "loss" in logs
+        artifacts = self.observer.take_artifacts() if taken else Artifacts()
         self.records.log(state.global_step, logs)
-        keep(self.records, state.global_step, rich)
+        keep(self.records, state.global_step, artifacts)
         if "eval/accuracy" in logs and self.evaluations:
             result = self.evaluations[-1][1]
             outcomes = {a.id: a.correct for a in result.answered}
@@ -106,7 +109,7 @@ class MonitoringCallback(TrainerCallback):
                 "evaluations", step=state.global_step, **result.as_dict(), outcomes=outcomes, answered=answered
             )
         if self.trackers is not None:
-            self.trackers.log(state.global_step, logs, rich, self._figures(logs))
+            self.trackers.log(state.global_step, logs, artifacts, self._figures(logs))
 
     def _figures(self, logs: dict[str, Any]) -> dict[str, Figure]:
         """At an evaluation, every figure of the run so far, where the recipe wants trackers to have them."""
@@ -120,12 +123,12 @@ class MonitoringCallback(TrainerCallback):
             self.trackers.close()
 
 
-def keep(records: Records, step: int, rich: Artifacts) -> None:
+def keep(records: Records, step: int, artifacts: Artifacts) -> None:
     """Write what is more than a number."""
-    records.histograms(step, rich.histograms)
-    records.write_all("samples", [{"step": step, **sample} for sample in rich.samples])
-    if rich.confusion:
-        records.write("confusion", step=step, counts=rich.confusion)
-    records.write_all("attention", [{"step": step, **heat_map} for heat_map in rich.maps])
-    if rich.embeddings:
-        records.write("embeddings", step=step, vectors=rich.embeddings)
+    records.histograms(step, artifacts.histograms)
+    records.write_all("samples", [{"step": step, **sample} for sample in artifacts.samples])
+    if artifacts.confusion:
+        records.write("confusion", step=step, counts=artifacts.confusion)
+    records.write_all("attention", [{"step": step, **heat_map} for heat_map in artifacts.maps])
+    if artifacts.embeddings:
+        records.write("embeddings", step=step, vectors=artifacts.embeddings)
