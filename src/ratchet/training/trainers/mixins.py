@@ -55,7 +55,8 @@ class Evaluating:
         self.results.append((self.state.global_step, result))
         if result.failures:
             self.accelerator.print(
-                f"warning: the grader failed on {len(result.failures)} of {len(result.answered)} held-out answers, which count as wrong; {result.failures[0]}"
+                f"warning: the grader failed on {len(result.failures)} held-out answers, which count as wrong; "
+                f"{result.failures[0]}"
             )
         figures = result.figures()
         self._log_evaluation({f"eval/{name}": value for name, value in figures.items()})
