@@ -177,8 +177,8 @@ class RecipeTrainer(Saving):
         services.evaluations.append((self.state.global_step, result))
         if result.failures:
             self.accelerator.print(
-                f"warning: the grader failed on {len(result.failures)} of {len(result.answered)} held-out answers, "
-                f"which count as wrong; {result.failures[0]}"
+                f"warning: the grader failed on {len(result.failures)} held-out answers, which count as wrong; "
+                f"{result.failures[0]}"
             )
         return result.figures()
 
