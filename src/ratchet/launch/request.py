@@ -49,7 +49,7 @@ class Launch:
     @property
     def script(self) -> str:
         """That runs the recipe, in the repository."""
-        return f"scripts/{self.recipe.trainer}.py"
+        return f"scripts/{self.recipe.method.script}.py"
 
     def here(self, path: str) -> str:
         """A path of the repository as it is written in this folder, to which a recipe's own paths are relative."""

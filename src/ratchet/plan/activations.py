@@ -26,7 +26,7 @@ SAME_INPUT = ({"q_proj", "k_proj", "v_proj"}, {"gate_proj", "up_proj", "fc1"}, {
 
 def row_tokens(job: Job) -> int:
     """T: tokens of the longest sequence that is trained on."""
-    return job.lengths.row if job.trainer == "sft" else job.lengths.prompt + job.lengths.completion
+    return job.lengths.row if not job.method.samples else job.lengths.prompt + job.lengths.completion
 
 
 def stream(job: Job) -> int:
@@ -119,7 +119,7 @@ def workspace(job: Job) -> float:
 
 def head(job: Job, length: int, backward: bool = True) -> float:
     """Bytes of TRL's fused head: a tile of logits, float32 gradients of hidden states and vocabulary matrix."""
-    shape, every_token = job.shape, job.cpu or job.trainer == "sft"
+    shape, every_token = job.shape, job.cpu or not job.method.samples
     scored = job.batch.sequences * ((length - 1) if every_token else job.lengths.completion)
     tile = min(scored, HEAD_TOKENS)
     size = tile * HEAD_WORDS * job.precision.computed_bytes

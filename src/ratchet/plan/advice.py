@@ -101,14 +101,14 @@ def _more_sharding(job: Job) -> Iterator[Change]:
 
 def _shorter(job: Job) -> Iterator[Change]:
     lengths, sequences = job.lengths, job.batch.sequences
-    if job.trainer == "grpo" and job.rollout.sequences > sequences:
+    if job.method.samples and job.rollout.sequences > sequences:
         rollout = replace(job.rollout, sequences=sequences)
         yield f"generation_batch_size: {sequences * job.sharding.processes}", replace(job, rollout=rollout)
-    if job.trainer == "grpo" and lengths.completion > SHORTEST:
+    if job.method.samples and lengths.completion > SHORTEST:
         half = lengths.completion // 2
         shorter = replace(lengths, completion=half, evaluated=min(lengths.evaluated, half))
         yield f"max_completion_length: {half}", replace(job, lengths=shorter)
-    if job.trainer == "sft" and lengths.row > SHORTEST:
+    if not job.method.samples and lengths.row > SHORTEST:
         half = lengths.row // 2
         yield f"max_length: {half}", replace(job, lengths=replace(lengths, row=half))
 

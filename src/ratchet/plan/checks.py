@@ -80,7 +80,7 @@ def sized_otherwise(placement: Placement, asked: Placement) -> str | None:
 
 
 def _sampler(recipe: Recipe) -> Iterator[str]:
-    if recipe.trainer != "grpo":
+    if not recipe.method.samples:
         return
     for key, harmless in NOT_BIASED.items():
         value = recipe.get(key)

@@ -22,7 +22,7 @@ def disk(recipe: Recipe, job: Job, steps: int | None) -> dict[str, float]:
     if steps:
         logged = steps / max(1.0, float(get("logging_steps") or 1))
         found["logs"] = LOG * logged
-        if recipe.trainer == "grpo":
+        if recipe.method.samples:
             kept_rows = recipe.diagnostics.samples * (recipe.diagnostics.mode == "on")
             kept_rows += recipe.batches.completions_per_step if get("log_completions") else 0
             found["completions"] = logged * kept_rows * ROW / 4

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from ratchet.plan.placement import Placement
 from ratchet.plan.shape import Shape
 from ratchet.plan.sharding import Sharding, sharding_of
-from ratchet.recipe import Recipe
+from ratchet.recipe import Method, Recipe
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Rollout:
 class Job:
     """What decides the memory of a process."""
 
-    trainer: str
+    method: Method
     shape: Shape
     lengths: Lengths
     sharding: Sharding
@@ -141,7 +141,7 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
     evaluates = recipe.evaluation.before or recipe.evaluation.after or get("eval_strategy") != "no"
     reference, initial_copy = _copies(recipe)
     return Job(
-        trainer=recipe.trainer,
+        method=recipe.method,
         shape=shape,
         lengths=lengths,
         sharding=sharding_of(placement),
@@ -151,7 +151,7 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
             sequences=get("per_device_train_batch_size"),
             accumulated=get("gradient_accumulation_steps") > 1,
             checkpointing=bool(recipe.values.get("activation_checkpointing", not get("use_cpu"))),
-            packing=recipe.trainer == "sft" and bool(get("packing")),
+            packing=recipe.method.imitates and bool(get("packing")),
         ),
         rollout=_rollout(recipe, placement.processes),
         optim=str(get("optim")),
@@ -184,7 +184,7 @@ def _adapter(recipe: Recipe) -> Adapter | None:
 
 def _rollout(recipe: Recipe, processes: int) -> Rollout:
     get = recipe.get
-    if recipe.trainer != "grpo":
+    if not recipe.method.samples:
         return Rollout()
     sequences = max(1, recipe.batches.generation_batch // processes)
     if not get("use_vllm"):
@@ -199,7 +199,7 @@ def _rollout(recipe: Recipe, processes: int) -> Rollout:
 
 def _copies(recipe: Recipe) -> tuple[bool, bool]:
     """Whether there is a reference model, and a copy of the initial one; with adapters the frozen base is both."""
-    if recipe.trainer != "grpo" or recipe.get("use_peft"):
+    if not recipe.method.samples or recipe.get("use_peft"):
         return False, False
     if recipe.get("beta"):
         return True, False

@@ -35,26 +35,26 @@ def tokens_of(recipe: Recipe, shape: Shape, prompt: int | None, completion: int 
     """
     per_token = 3.5 if shape.vocabulary >= 30_000 else 3.0 if shape.vocabulary > 5_000 else 2.0
     texts = _texts(recipe.task)
-    limit, answers = recipe.answer_limit, recipe.get("max_completion_length") if recipe.trainer == "grpo" else 0
+    limit, answers = recipe.answer_limit, recipe.completion_limit or 0
     prompts, targets = [len(p) / per_token + 8 for p, _ in texts], [len(t) / per_token for _, t in texts]
     longest, mean = (max(prompts), sum(prompts) / len(prompts)) if texts else (ASSUMED_LONGEST, ASSUMED_MEAN)
     source = (
         f"estimated from {len(texts)} rows at {per_token:g} characters per token"
         if texts
-        else f"assumed (no rows at hand; --{'prompt' if recipe.trainer == 'grpo' else 'row'}_tokens N)"
+        else f"assumed (no rows at hand; --{'prompt' if recipe.method.samples else 'row'}_tokens N)"
     )
     if prompt is not None:
         longest, mean, source = prompt, min(mean, prompt), "as given"
-    if recipe.trainer == "grpo" and (whole := recipe.get("vllm_max_model_length")):
+    if recipe.method.samples and (whole := recipe.get("vllm_max_model_length")):
         longest = min(longest, max(1, whole - answers))
     rows = (
         [p + t for p, t in zip(prompts, targets, strict=True)] or [recipe.get("max_length") or 1024]
-        if recipe.trainer == "sft"
+        if not recipe.method.samples
         else [0]
     )
-    cut = (recipe.get("max_length") or max(rows)) if recipe.trainer == "sft" else 0
-    whole_row = min(row or max(rows), cut) if recipe.trainer == "sft" else 0
-    if recipe.trainer == "sft" and recipe.get("packing"):
+    cut = (recipe.get("max_length") or max(rows)) if not recipe.method.samples else 0
+    whole_row = min(row or max(rows), cut) if not recipe.method.samples else 0
+    if recipe.method.imitates and recipe.get("packing"):
         whole_row = cut
     answered = (
         (SHORT_ANSWERS * answers, float(answers)) if completion is None else (float(completion), float(completion))

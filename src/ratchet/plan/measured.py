@@ -42,9 +42,9 @@ def factors(run: Path, device: Device) -> tuple[dict[str, float], str]:
     job = job_of(recipe, shape, placement, tokens.longest)
     per_process = recipe.batches.completions_per_step / processes
     answers = _median(timed, "completions/mean_length")
-    length = tokens.prompt + answers if recipe.trainer == "grpo" else tokens.row
+    length = tokens.prompt + answers if recipe.method.samples else tokens.row
     found = {"training": _median(timed, "time/training") / ideal_training(job, length, per_process, device)}
-    if recipe.trainer == "grpo":
+    if recipe.method.samples:
         sampled = per_process / recipe.batches.passes
         found["rollout"] = _median(timed, "time/rollout") / ideal_rollout(job, tokens.prompt, answers, sampled, device)
         found["rest"] = sum(

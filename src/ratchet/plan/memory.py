@@ -77,7 +77,7 @@ def memory(job: Job, device_bytes: float = 0.0) -> Memory:
         "forward and backward": {**while_training, **training(job)},
         "optimiser step": {**while_training, **_step(job)},
     }
-    if job.trainer == "grpo":
+    if job.method.samples:
         phases["rollout"] = {**standing, **(vllm or _generated_here(job))}
         if job.reference:
             phases["scoring"] = {**while_training, **scoring(job)}

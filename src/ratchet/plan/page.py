@@ -35,9 +35,9 @@ def _memory(plan: Plan) -> list[str]:
     ]
     longest = plan.tokens.longest
     lengths = (
-        f"rows of {longest.row}"
-        if plan.job.trainer == "sft"
-        else f"prompts of {longest.prompt}, completions of {longest.completion}"
+        f"prompts of {longest.prompt}, completions of {longest.completion}"
+        if plan.job.method.samples
+        else f"rows of {longest.row}"
     )
     lines.append(f"  at the peak ({memory.worst}), with {lengths} tokens, {plan.tokens.source}:")
     lines += [f"    {name:<22} {size_text(value):>11}" for name, value in memory.parts.items()]
@@ -57,11 +57,7 @@ def _memory(plan: Plan) -> list[str]:
 
 def _arithmetic(plan: Plan) -> list[str]:
     sizes, work = plan.recipe.batches, plan.work
-    if plan.recipe.trainer == "grpo":
-        step = f"{sizes.prompts_per_step} prompts x {sizes.num_generations} completions = {sizes.completions_per_step}"
-    else:
-        step = f"{sizes.completions_per_step} rows"
-    lines = ["", f"each step: {step}"]
+    lines = ["", f"each step: {plan.recipe.method.each_step(sizes)}"]
     if work.steps is None:
         lines.append(
             "steps: not known before the rows are (max_steps is not set); name a data source that is here, or set max_steps"

@@ -69,7 +69,7 @@ def work(
     get, sizes = recipe.get, recipe.batches
     steps = sizes.steps(rows, get("num_train_epochs"), get("max_steps")) if rows or get("max_steps") > 0 else None
     per_step = sizes.completions_per_step
-    if recipe.trainer == "grpo":
+    if recipe.method.samples:
         low, high = (tokens.prompt + c for c in tokens.completion)
         fresh = sizes.prompts_per_generation
         lost = rows % fresh if rows else 0
@@ -80,7 +80,7 @@ def work(
     phases = {
         "training": _training(job, Range(low, high), per_step / sizes.processes, device, factors.get("training"))
     }
-    if recipe.trainer == "grpo":
+    if recipe.method.samples:
         each = per_step / sizes.processes / sizes.passes
         phases["rollout"] = _rollout(job, tokens, each, device, factors.get("rollout"))
         phases["rest"] = (
@@ -93,7 +93,7 @@ def work(
     }
     total = None
     if steps is not None:
-        total = _step(phases, recipe.asynchronous is not None).times(steps) + other["start"] + other["evaluation"]
+        total = _step(phases, recipe.method.overlapped).times(steps) + other["start"] + other["evaluation"]
     return Work(
         steps=steps,
         rows=rows,
@@ -117,7 +117,7 @@ def _step(phases: dict[str, Range], at_once: bool) -> Range:
 
 def _passes(job: Job) -> float:
     """Forward passes' worth of operations of one training pass: backward is two, one for frozen weights; recomputing, scoring one each."""
-    scoring = job.reference + (job.trainer == "grpo" and job.rollout.by_vllm)
+    scoring = job.reference + (job.method.samples and job.rollout.by_vllm)
     return 1 + (2 if job.adapter is None else 1) + job.batch.checkpointing + scoring
 
 

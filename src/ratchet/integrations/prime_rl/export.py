@@ -147,7 +147,7 @@ def _refuse(recipe: Recipe) -> None:
     """What has no meaning there, or another one that would spoil the run."""
     get = recipe.get
     wrong = []
-    if recipe.trainer != "grpo":
+    if not recipe.method.rewarded:
         raise UserError(f"{recipe.path}: prime-rl's rl engine takes GRPO recipes, this is {recipe.trainer}")
     if recipe.task.name not in ENVIRONMENTS:
         wrong.append(
