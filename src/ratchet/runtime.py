@@ -15,7 +15,10 @@ import psutil
 
 import ratchet
 from ratchet.errors import UserError, reader_left
+from ratchet.program import NAME, typed
 from ratchet.recipe import Recipe
+
+PROGRAM = (NAME, "__main__.py")  # the file that runs as ``ratchet`` and as ``python -m ratchet``
 
 
 def quiet() -> None:
@@ -81,12 +84,16 @@ def check_device(recipe: Recipe) -> None:
 
 def command_line() -> str:
     """What was typed, from the launcher on."""
-    return f"{launcher()} {shlex.join(sys.argv)}"
+    start = launcher()
+    if Path(sys.argv[0]).name not in PROGRAM:
+        return f"{start} {shlex.join(sys.argv)}"
+    return typed(*sys.argv[1:]) if start == "python" else f"{start} -m {NAME} {shlex.join(sys.argv[1:])}"
 
 
 def launcher() -> str:
     """What stands before the script: "accelerate launch" with its options, as the parent process was called, or "python"."""
     script = Path(sys.argv[0]).name
+    starts = {script, "-m", "--module"} if script in PROGRAM else {script}
     try:
         words = psutil.Process().parent().cmdline()
     except (psutil.Error, AttributeError):
@@ -99,7 +106,7 @@ def launcher() -> str:
         ),
         None,
     )
-    end = next((i for i, word in enumerate(words) if Path(word).name == script), None)
+    end = next((i for i, word in enumerate(words) if i > (start or 0) and Path(word).name in starts), None)
     if start is None or end is None:
         return "python"
     options = words[start + 1 : end]
@@ -142,7 +149,7 @@ def attempt(what: str, draw: Callable[[], Any]) -> Any:
         return draw()
     except Exception as error:  # whatever is wrong with a picture
         print(
-            f"warning: {what} could not be drawn ({type(error).__name__}: {error}); scripts/report.py tries again",
+            f"warning: {what} could not be drawn ({type(error).__name__}: {error}); ratchet report tries again",
             flush=True,
         )
         return None

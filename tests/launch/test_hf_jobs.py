@@ -13,7 +13,8 @@ hub_server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(hub_server)
 
 WORDS = [
-    "scripts/launch.py",
+    "ratchet",
+    "launch",
     "recipes/debug/grpo.yaml",
     "--on",
     "hf-jobs",

@@ -37,7 +37,9 @@ def cluster(tmp_path):
 def _submit(root, cluster, tmp_path, *more, code=0):
     words = [
         sys.executable,
-        str(root / "scripts/launch.py"),
+        "-m",
+        "ratchet",
+        "launch",
         str(root / "recipes/debug/grpo.yaml"),
         "--on",
         "slurm",
@@ -229,7 +231,8 @@ def test_what_sbatch_refuses_is_said(root, cluster, tmp_path):
 
 def test_without_slurm_the_command_says_so(script):
     done = script(
-        "scripts/launch.py",
+        "ratchet",
+        "launch",
         "recipes/debug/grpo.yaml",
         "--on",
         "slurm",

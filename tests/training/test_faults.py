@@ -188,7 +188,7 @@ def test_without_enough_memory_the_knobs_of_this_recipe_are_named(tmp_path, root
     limited = (
         "import resource, sys, psutil; from ratchet.training import run; real = run.attach\n"
         "def attach(*a):\n    real(*a); now = psutil.Process().memory_info().vms; resource.setrlimit(resource.RLIMIT_AS, (now + 2**27,) * 2)\n"
-        "run.attach = attach; from ratchet.commands import grpo; sys.argv = ['grpo.py', *sys.argv[1:]]; grpo()"
+        "run.attach = attach; from ratchet.cli.main import grpo; sys.argv = ['grpo.py', *sys.argv[1:]]; grpo()"
     )
     words = [
         str(root / "recipes/debug/grpo.yaml"),

@@ -1,9 +1,13 @@
-"""Copy a trained tiny model into the package and write down what it can do, with and without working."""
+"""Copy a trained tiny model into the package and write down what it can do, with and without working.
+
+python -m ratchet.evaluation.install_tiny outputs/tiny-3_guess          # the last step of `make tiny`
+"""
 
 import shutil
+import sys
 from pathlib import Path
 
-from ratchet.errors import UserError
+from ratchet.errors import UserError, command
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.evaluation.statistics import wilson
 from ratchet.files import write_json
@@ -53,3 +57,15 @@ def install(folder: Path) -> None:
         print(
             f"{TINY}: {name:<20} {share['accuracy']:.3f} [{share['low']:.3f}, {share['high']:.3f}] (n = {share['n']})"
         )
+
+
+@command
+def main() -> None:
+    """Install the model of the folder that the command line names."""
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        raise UserError("name the folder of a trained tiny model, as in outputs/tiny-3_guess")
+    install(Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

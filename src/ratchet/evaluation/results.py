@@ -62,7 +62,7 @@ def results(folders: Sequence[Path]) -> list[Measured]:
             found[one.model, one.step, one.task, one.split, one.command] = one
     if not found:
         raise UserError(
-            f"nothing below {', '.join(map(str, folders))} was evaluated; scripts/evaluate.py RECIPE --model MODEL does it"
+            f"nothing below {', '.join(map(str, folders))} was evaluated; ratchet evaluate RECIPE --model MODEL does it"
         )
     return sorted(found.values(), key=lambda one: (one.model, one.task, one.split, one.step or 0))
 

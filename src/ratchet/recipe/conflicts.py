@@ -117,7 +117,7 @@ def _asynchronous(recipe: Any) -> Iterator[str]:
     if get("scale_rewards") not in ("group", True):
         yield "asynchronous always divides rewards by their deviation within a group; take scale_rewards out"
     if recipe.evaluation.before or recipe.evaluation.after or get("eval_strategy") != "no":
-        yield "asynchronous cannot evaluate while it trains (its attention generates nothing): evaluation: {before: false, after: false}, eval_strategy: no; scripts/evaluate.py, or publish.evaluate, measures what is saved"
+        yield "asynchronous cannot evaluate while it trains (its attention generates nothing): evaluation: {before: false, after: false}, eval_strategy: no; ratchet evaluate, or publish.evaluate, measures what is saved"
     if recipe.diagnostics.mode == "on":
         yield "asynchronous has TRL's own figures only: diagnostics: off"
     if recipe.curriculum is not None:

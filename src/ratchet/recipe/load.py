@@ -140,6 +140,29 @@ def load_recipe(
     return _Checker(Path(path), tree, environ, to_train).recipe(trainer)
 
 
+def recipe_from_values(
+    values: Mapping[str, Any],
+    origin: str,
+    overrides: Sequence[tuple[str, str]] = (),
+    environ: Mapping[str, str] | None = None,
+    to_train: bool = True,
+) -> Recipe:
+    """A checked recipe without a file.
+
+    Args:
+        values: what would stand in the file.
+        origin: what a finding blames instead of a file and a line, as "--task aquarat".
+
+    Raises:
+        UserError: with every finding in one message.
+    """
+    environ = os.environ if environ is None else environ
+    written = source.parse(yaml.safe_dump({"output_dir": "outputs/recipe", **values}), origin, line_numbers=False)
+    tree = source.merge(source.from_environment(environ), written)
+    tree = source.merge(tree, source.from_command_line(overrides))
+    return _Checker(Path(origin), tree, environ, to_train).recipe(None)
+
+
 class _Checker:
     """Collects findings while it types one merged tree."""
 

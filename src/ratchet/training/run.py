@@ -91,7 +91,7 @@ def run(
             if "probability tensor contains" in str(error):
                 raise UserError(
                     f"the model's probabilities are no finite numbers, so nothing can be sampled: its weights are broken, or learning_rate "
-                    f"{recipe.get('learning_rate')} was too high. Go back with --resume STEP (scripts/checkpoints.py list {folder}), or take another model"
+                    f"{recipe.get('learning_rate')} was too high. Go back with --resume STEP (ratchet checkpoints list {folder}), or take another model"
                 ) from None
             if not is_out_of_memory(error):
                 raise
