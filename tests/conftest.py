@@ -52,7 +52,7 @@ def root() -> Path:
 
 @pytest.fixture
 def script(tmp_path: Path):
-    """Run a script, or "ratchet" with a verb, in an empty folder, with the repository's scripts and recipes by their full paths."""
+    """Run a script, or "ratchet" and a verb, in an empty folder; the repository's recipes get their full paths."""
     return _runner(tmp_path)
 
 
@@ -83,7 +83,7 @@ def demo(tmp_path_factory) -> Demo:
 def finish(
     words: Sequence[str], folder: Path, timeout: int, stdin: str | None = None, **environ: str
 ) -> subprocess.CompletedProcess:
-    """Run a command to its end. One that takes too long is killed with all that it started, which would slow every later test."""
+    """Run a command to its end; one that takes too long is killed with all that it started, or it slows others."""
     # A process that hangs leaves by itself before that, and says where it was.
     env = {
         "RATCHET_FAULTS__HANG_TIMEOUT": str(timeout / 3),

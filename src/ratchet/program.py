@@ -9,15 +9,12 @@ NAME = "ratchet"
 
 
 def typed(*words: str) -> str:
-    """``ratchet VERB ...`` with what has to stand before it here.
-
-    A word with spaces is quoted.
-    """
+    """``ratchet VERB ...`` as it can be typed here; words with spaces are quoted."""
     return f"{program()} {shlex.join(words)}"
 
 
 def program() -> str:
-    """The shortest name that reaches this environment: ``ratchet``, ``.venv/bin/ratchet``, or ``python -m ratchet``."""
+    """The shortest name that reaches this environment: ratchet, .venv/bin/ratchet, or python -m ratchet."""
     environment = Path(sys.executable).parent
     beside = environment / NAME
     on_path = shutil.which(NAME)

@@ -1,4 +1,4 @@
-"""How a process behaves: what was typed, what it prints, how it says a time, and whether it has the device that a recipe wants."""
+"""How a process behaves: what was typed, what it prints, and whether it has the device that a recipe wants."""
 
 import logging
 import os
@@ -43,7 +43,7 @@ def quiet() -> None:
 
 
 class Patient:
-    """Standard output that outlives its reader (``| head``, a lost connection): a run that trains goes on without one."""
+    """Standard output that outlives its reader (``| head``, a lost connection): a run trains on without one."""
 
     def __init__(self, stream: Any):
         self._stream = stream
@@ -91,26 +91,24 @@ def command_line() -> str:
 
 
 def launcher() -> str:
-    """What stands before the script: "accelerate launch" with its options, as the parent process was called, or "python"."""
+    """What stands before the script: "accelerate launch" with its options, as the parent was called, or "python"."""
     script = Path(sys.argv[0]).name
-    starts = {script, "-m", "--module"} if script in PROGRAM else {script}
     try:
         words = psutil.Process().parent().cmdline()
     except (psutil.Error, AttributeError):
         return "python"
-    start = next(
-        (
-            i
-            for i, word in enumerate(words)
-            if Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")
-        ),
-        None,
-    )
-    end = next((i for i, word in enumerate(words) if i > (start or 0) and Path(word).name in starts), None)
+    # A module stands there by its name, not as the file that sys.argv holds.
+    names = PROGRAM if script in PROGRAM else (script,)
+    start = next((i for i, word in enumerate(words) if _is_accelerate(word)), None)
+    end = next((i for i, word in enumerate(words) if i > (start or 0) and Path(word).name in names), None)
     if start is None or end is None:
         return "python"
-    options = words[start + 1 : end]
+    options = [word for word in words[start + 1 : end] if word not in ("-m", "--module")]
     return shlex.join(["accelerate", "launch", *(options[1:] if options[:1] == ["launch"] else options)])
+
+
+def _is_accelerate(word: str) -> bool:
+    return Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")
 
 
 def commit() -> str | None:
@@ -144,7 +142,7 @@ def duration(seconds: float) -> str:
 
 
 def attempt(what: str, draw: Callable[[], Any]) -> Any:
-    """Draw something that is only looked at; if that fails, say so instead of ending a run that has trained. None then."""
+    """Draw something that is only looked at; None where that fails, which must not end a run that has trained."""
     try:
         return draw()
     except Exception as error:  # whatever is wrong with a picture
@@ -156,7 +154,7 @@ def attempt(what: str, draw: Callable[[], Any]) -> Any:
 
 
 def nvidia_smi(*fields: str) -> list[list[str]]:
-    """What the driver says of each GPU, a list of the asked fields (``nvidia-smi --help-query-gpu``); empty where there is none."""
+    """The asked fields of each GPU, as the driver gives them (``nvidia-smi --help-query-gpu``); empty without one."""
     if shutil.which("nvidia-smi") is None:
         return []
     try:

@@ -18,8 +18,8 @@ def offered(tmp_path_factory):
     script.write_text(bash(), encoding="utf-8")
 
     def ask(*words: str) -> set[str]:
-        line = f"COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}; _ratchet; printf '%s\\n' \"${{COMPREPLY[@]}}\""
-        code = f"source {shlex.quote(str(script))}; {line}"
+        asked = f"COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}; _ratchet"
+        code = f"source {shlex.quote(str(script))}; {asked}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
         done = subprocess.run(["bash", "-euc", code], capture_output=True, text=True)
         assert done.returncode == 0 and not done.stderr, done.stderr
         return {word for word in done.stdout.split("\n") if word}

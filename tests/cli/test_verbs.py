@@ -155,3 +155,38 @@ def test_a_command_is_shown_as_it_can_be_typed(tmp_path, monkeypatch):
     assert program.program() == "ratchet"
     monkeypatch.setattr(sys, "executable", "/elsewhere/bin/python")
     assert program.program() == "python -m ratchet"
+
+
+@pytest.mark.parametrize(
+    ("argv", "parent", "shown"),
+    [
+        ("/x/bin/ratchet plan r.yaml", "bash", "python -m ratchet plan r.yaml"),
+        ("/x/ratchet/__main__.py plan r.yaml", "make demo", "python -m ratchet plan r.yaml"),
+        ("scripts/grpo.py r.yaml", "bash", "python scripts/grpo.py r.yaml"),
+        (
+            "/x/scripts/grpo.py r.yaml",
+            "/x/bin/python /x/bin/accelerate launch --config_file c.yaml scripts/grpo.py r.yaml",
+            "accelerate launch --config_file c.yaml /x/scripts/grpo.py r.yaml",
+        ),
+        (
+            "/x/ratchet/__main__.py evaluate r.yaml",
+            "python -m accelerate.commands.launch --config_file c.yaml -m ratchet evaluate r.yaml",
+            "accelerate launch --config_file c.yaml -m ratchet evaluate r.yaml",
+        ),
+    ],
+)
+def test_what_was_typed_is_remembered(monkeypatch, tmp_path, argv, parent, shown):
+    from ratchet import runtime
+
+    class Parent:
+        def parent(self):
+            return self
+
+        def cmdline(self):
+            return parent.split()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(runtime.psutil, "Process", Parent)
+    monkeypatch.setattr(sys, "argv", argv.split())
+    monkeypatch.setattr(sys, "executable", "/elsewhere/bin/python")
+    assert runtime.command_line() == shown

@@ -93,9 +93,8 @@ def _words(root, tmp_path, *more):
         "lambda",
         "--max-price",
         "1",
-        "--max-hours",
-        "1",
     ]
+    words += [] if "--max-hours" in more else ["--max-hours", "1"]
     config = str(root / "accelerate_configs/cpu.yaml")
     return [*words, "--config_file", config, "--output_dir", "outputs/run", *more]
 

@@ -1,4 +1,4 @@
-"""The verbs around a run: what it needs, whether the machine is ready, what its reward is worth, and where it is carried out."""
+"""The verbs around a run: what it needs, whether the machine is ready, what its reward is worth, where it runs."""
 
 import json
 import os

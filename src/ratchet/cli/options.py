@@ -1,8 +1,8 @@
 """One parser for all verbs: positional arguments, typed options, recipe keys, and the nearest name for each mistake.
 
-``--key value`` and ``--key=value`` mean the same, hyphens and underscores too. A verb that takes recipe keys takes every ``--key``
-that is no option of its own as one; a recipe key without a value is true, and of one that is given twice the last counts, so
-that a command can be laid over by what is appended to it.
+``--key value`` and ``--key=value`` mean the same, hyphens and underscores too. A verb that takes recipe keys takes
+every ``--key`` that is no option of its own as one; a recipe key without a value is true, and of one that is given
+twice the last counts, so that a command can be laid over by what is appended to it.
 """
 
 import difflib
@@ -115,7 +115,7 @@ def parse(verb: Verb, words: Sequence[str]) -> Arguments:
     """Understand what stands after the verb.
 
     Raises:
-        UserError: naming what is unknown, missing, too much, twice there or of the wrong type, with the nearest right name.
+        UserError: naming what is unknown, missing, too much, given twice or of the wrong type, and the nearest name.
     """
     found = _Sorted(verb)
     rest = list(words)
@@ -280,7 +280,7 @@ def _name_them(verb: Verb, needed: Sequence[Positional]) -> str:
 
 
 def _known(verb: Verb, name: str) -> bool:
-    """Whether the recipe's loader is to judge a key: it knows groups, tasks' fields, and what became of retired keys."""
+    """Whether the recipe's loader is to judge a key: it knows groups, tasks' fields and retired keys better."""
     if not verb.keys:
         return False
     from ratchet.recipe.limits import NOT_IN_RECIPES, RETIRED

@@ -1,4 +1,4 @@
-"""What the program can do: each verb with its arguments, its options and an example, in the groups of ``ratchet --help``.
+"""What the program can do: each verb with its arguments, options and an example, in the groups of ``ratchet --help``.
 
 Nothing here imports what the verbs do: a mistyped command is answered before anything is loaded.
 """
@@ -107,8 +107,8 @@ VERBS = (
         (Positional("recipe", "RECIPE.yaml", "a recipe", RECIPE.help, optional=True),),
         launch_options.OPTIONS,
         keys=True,
-        details="Keys of accounts are read from the environment or .env, never from the command line. Lambda's --list, "
-        "--status and --stop take no recipe.",
+        details="Keys of accounts are read from the environment or .env, never from the command line. "
+        "Lambda's --list, --status and --stop take no recipe.",
     ),
     Verb(
         "sft",

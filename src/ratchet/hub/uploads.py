@@ -159,6 +159,7 @@ def push_finished(trainer: Any, folder: Path) -> None:
         print(f"pushed to {uploads.name}", flush=True)
         return
     print(
-        f"warning: {', '.join(left)} could not be pushed to {uploads.name}; when the Hub can be reached, type\n  {typed('push', str(folder))}",
+        f"warning: {', '.join(left)} could not be pushed to {uploads.name}; when the Hub can be reached, type\n"
+        f"  {typed('push', str(folder))}",
         flush=True,
     )
