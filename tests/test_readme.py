@@ -64,7 +64,9 @@ SHOWN = [
 COMMANDS = [
     (name, options)
     for text in SHOWN
-    for name, options in re.findall(r"(?:(?<=^    )|(?<=`)|(?<=/))ratchet ([a-z]\w*)([^`|#\n]*)", text, re.MULTILINE)
+    for name, options in re.findall(
+        r"(?:(?<=^    )|(?<=`)|(?<=/)|(?<=-m ))ratchet ([a-z]\w*)([^`|#\n]*)", text, re.MULTILINE
+    )
 ]
 
 

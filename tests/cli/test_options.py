@@ -9,7 +9,11 @@ from ratchet.cli.verbs import verb_of
 from ratchet.errors import UserError
 
 VERB = Verb(
-    *("try", "a group", "try it", "nowhere:function", "try recipes/demo.yaml"),
+    "try",
+    "a group",
+    "try it",
+    "nowhere:function",
+    "try recipes/demo.yaml",
     (Positional("recipe", "RECIPE.yaml", "a recipe"),),
     (
         Option("model", "a name", "MODEL"),
@@ -58,6 +62,8 @@ MISTAKES = [
     ("--plain", "name a recipe, as in: ratchet try recipes/demo.yaml"),
     ("r.yaml --model", "--model needs a value"),
     ("r.yaml --model --plain", "--model needs a value"),
+    ("r.yaml --model=", "--model needs a value"),
+    ("r.yaml s.yaml t.yaml", "s.yaml: there is a recipe already (r.yaml)"),
     ("r.yaml --model a --model b", "--model is given twice"),
     ("r.yaml --plain --plain", "--plain is given twice"),
     ("r.yaml --plain=maybe", "--plain takes no value, not maybe"),

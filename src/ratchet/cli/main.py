@@ -3,12 +3,12 @@
 import difflib
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ratchet
 from ratchet.cli.help import overview, page
-from ratchet.cli.options import NEAR, Verb, parse
+from ratchet.cli.options import NEAR, Arguments, Verb, parse
 from ratchet.cli.verbs import NAMES, verb_of
 from ratchet.errors import UserError, command
 
@@ -59,7 +59,7 @@ def run(words: Sequence[str]) -> int | None:
     return _function(verb)(arguments)
 
 
-def _function(verb: Verb):
+def _function(verb: Verb) -> Callable[[Arguments], int | None]:
     module, _, name = verb.run.partition(":")
     return getattr(importlib.import_module(module), name)
 

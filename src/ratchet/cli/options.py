@@ -147,9 +147,12 @@ class _Sorted:
             self._own(option, value if equals else None, rest)
         elif key == "config" and self._takes_recipe():
             self.positional.append(value if equals else _value(Option("config", "", "RECIPE.yaml"), rest))
+        elif equals:
+            self.overrides.append((key, value))
         else:
-            known = equals or not rest or rest[0].startswith("--")
-            self.overrides.append((key, value if equals else "true" if known else rest.pop(0)))
+            # Two hyphens begin an option; one may begin a negative number, which is a value.
+            alone = not rest or rest[0].startswith("--")
+            self.overrides.append((key, "true" if alone else rest.pop(0)))
 
     def _takes_recipe(self) -> bool:
         return any(positional.name == "recipe" for positional in self.verb.positionals)
@@ -162,6 +165,8 @@ class _Sorted:
                 raise UserError(f"--{option.name} takes no value, not {value}")
             if value != "false":
                 self.given[option.key] = ["true"]
+        elif value == "":
+            raise UserError(_needs(option))
         elif option.many:
             values = [_value(option, rest)] if value is None else [value]
             while rest and not rest[0].startswith("--"):
@@ -177,6 +182,7 @@ class _Sorted:
             UserError: for the first kind of mistake that there is, in the order in which one hides another.
         """
         verb = self.verb
+        # A mistyped option may have taken the recipe for its value, so it is told before the recipe is missed.
         if unknown := [name for name, _ in self.overrides if not _known(verb, name)]:
             raise UserErrors([_unknown(verb, name) for name in unknown])
         values = {option.key: _typed(option, self.given.get(option.key)) for option in verb.options}
@@ -197,20 +203,20 @@ class _Sorted:
             else:
                 values[positional.name] = positional.default
         if left:
-            raise UserError(self._surplus(left[0]))
+            raise UserError(self._surplus(left[0], values))
         needed = [one for one in self.verb.positionals if not one.optional]
         if any(values[one.name] is None for one in needed):
             raise UserError(_name_them(self.verb, needed))
         return values
 
-    def _surplus(self, word: str) -> str:
+    def _surplus(self, word: str, values: Mapping[str, Any]) -> str:
         option = self.verb.option(word)
         if option is not None:
             return f"{word}: did you mean --{option.name}?"
         if not self.verb.positionals:
             return f"{word}: ratchet {self.verb.name} takes options alone, and they begin with --"
         last = self.verb.positionals[-1]
-        return f"{word}: there is {last.wanted} already ({self.positional[-2]}); options begin with --"
+        return f"{word}: there is {last.wanted} already ({values[last.name]}); options begin with --"
 
 
 def _value(option: Option, rest: list[str]) -> str:
@@ -218,7 +224,11 @@ def _value(option: Option, rest: list[str]) -> str:
         return rest.pop(0)
     if option.bare is not None:
         return option.bare
-    raise UserError(option.needs or f"--{option.name} needs a value: --{option.name} {option.metavar}")
+    raise UserError(_needs(option))
+
+
+def _needs(option: Option) -> str:
+    return option.needs or f"--{option.name} needs a value: --{option.name} {option.metavar}"
 
 
 def _typed(option: Option, texts: list[str] | None) -> Any:

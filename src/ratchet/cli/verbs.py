@@ -252,7 +252,10 @@ VERBS = (
         "results",
         (
             Positional(
-                *("folders", "FOLDER ...", "folders", "runs, or folders of runs and evaluations (outputs)"),
+                "folders",
+                "FOLDER ...",
+                "folders",
+                "runs, or folders of runs and evaluations (outputs)",
                 kind=Path,
                 optional=True,
                 many=True,
