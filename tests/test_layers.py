@@ -36,7 +36,7 @@ ARROWS = {
     "integrations": {
         *("errors", "files", "runtime", "tasks", "rewards", "recipe", "models", "evaluation", "plan", "launch"),
     },
-    "reporting": {"errors", "files", "program", "runtime", "record", "evaluation"},
+    "reporting": {"errors", "files", "program", "runtime", "recipe", "record", "evaluation"},
     "torture": {"errors", "checkpoints", "tasks", "training"},
     "cli": {
         *(

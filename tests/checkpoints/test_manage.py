@@ -1,4 +1,4 @@
-"""scripts/checkpoints.py on real folders."""
+"""``ratchet checkpoints`` on real folders."""
 
 import json
 from pathlib import Path

@@ -66,7 +66,7 @@ class Naive:
         return found, found.gather(-1, inputs["completion_ids"].unsqueeze(-1)).squeeze(-1)
 
     def letter(self, ids, mask):
-        """Index of the token that holds the committed letter, and the ids of the five letters in its form; None without one."""
+        """Index of the token that holds the committed letter, and the ids of the five letters in its form."""
         ids = ids[: int(mask.sum())].tolist()
         text = self.tokenizer.decode(ids, skip_special_tokens=True)
         if text not in COMMITTED:

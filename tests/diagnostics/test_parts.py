@@ -1,4 +1,4 @@
-"""Letters, attention and the clock, each by itself."""
+"""Choices, attention and the clock, each by itself."""
 
 import time
 from types import SimpleNamespace
@@ -8,12 +8,13 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from ratchet.diagnostics.attention import entropy, look
-from ratchet.diagnostics.choice_logprobs import Head, Letters, head_of, kl, margins
+from ratchet.diagnostics.choice_logprobs import ChoiceTokens, Head, head_of, kl, margins
 from ratchet.diagnostics.clock import Clock
 from ratchet.diagnostics.loss_slice import direction, loss_slice
 from ratchet.diagnostics.observer import Observer
 from ratchet.models import load_tokenizer, locate
 from ratchet.recipe.groups import Diagnostics
+from ratchet.training.vllm_server import time_weight_sync
 
 
 @pytest.fixture(scope="module")
@@ -27,28 +28,28 @@ def ids(tokenizer, text):
 
 @pytest.mark.parametrize("text", ["Answer: C", "A C or B?\nAnswer: C", "C) 42\nso C\nAnswer: C"])
 def test_the_place_is_that_of_the_committed_letter_among_others(tokenizer, text):
-    letters = Letters(tokenizer, "ABCDE")
-    ((place, family),) = letters.places([ids(tokenizer, text)], [(text, text.rindex("C"))])
+    choices = ChoiceTokens(tokenizer, "ABCDE")
+    ((place, family),) = choices.places([ids(tokenizer, text)], [(text, text.rindex("C"))])
     assert tokenizer.decode(ids(tokenizer, text)[: place + 1]) == text
-    assert letters.families[family][2] == ids(tokenizer, text)[place]
+    assert choices.families[family][2] == ids(tokenizer, text)[place]
 
 
 def test_a_completion_without_a_committed_letter_has_no_place(tokenizer):
-    letters = Letters(tokenizer, "ABCDE")
-    assert letters.places([ids(tokenizer, "A or B"), ids(tokenizer, "C")], [None, ("C", 0)]) == [
+    choices = ChoiceTokens(tokenizer, "ABCDE")
+    assert choices.places([ids(tokenizer, "A or B"), ids(tokenizer, "C")], [None, ("C", 0)]) == [
         (-1, 0),
-        (0, letters.of_token[ids(tokenizer, "C")[0]][0]),
+        (0, choices.of_token[ids(tokenizer, "C")[0]][0]),
     ]
 
 
 def test_a_letter_inside_a_longer_token_has_no_place(tokenizer):
     text = "Answer: C"
     tokens = ids(tokenizer, "no letter here")
-    assert Letters(tokenizer, "ABCDE").places([tokens], [(text, 8)]) == [(-1, 0)]
+    assert ChoiceTokens(tokenizer, "ABCDE").places([tokens], [(text, 8)]) == [(-1, 0)]
 
 
 def test_families_differ_in_the_letter_alone(tokenizer):
-    for family in Letters(tokenizer, "ABCDE").families:
+    for family in ChoiceTokens(tokenizer, "ABCDE").families:
         texts = [tokenizer.convert_ids_to_tokens(token) for token in family]
         assert [text.replace("ABCDE"[i], "?") for i, text in enumerate(texts)] == [texts[0].replace("A", "?")] * 5
 
@@ -187,10 +188,9 @@ def test_the_seconds_of_a_weight_sync_are_counted_apart_from_the_rollout():
     vllm = SimpleNamespace(sync_weights=slow)
     model = torch.nn.Linear(2, 2)
     accelerator = SimpleNamespace(unwrap_model=lambda model, **_: model)
-    observer = Observer(Diagnostics(), [])
-    observer.attach(
-        SimpleNamespace(accelerator=accelerator, model=model, is_deepspeed_enabled=False, vllm_generation=vllm)
-    )
+    trainer = SimpleNamespace(accelerator=accelerator, model=model, is_deepspeed_enabled=False, vllm_generation=vllm)
+    observer = Observer(trainer, Diagnostics(), [])
+    time_weight_sync(trainer, observer.clock)
     start = time.perf_counter()
     with observer.clock.phase("rollout"):
         vllm.sync_weights()

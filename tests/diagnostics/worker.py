@@ -4,7 +4,8 @@
 
 JSON holds further settings of GRPOConfig.
 
-Completions are given to TRL instead of sampled, so that any model, also one with random weights, "answers" with a letter.
+Completions are given to TRL instead of sampled, so that any model, also one with random weights, "answers" with a
+letter.
 """
 
 import json
@@ -27,7 +28,8 @@ from ratchet.rewards.functions import correctness
 from ratchet.rewards.trl_adapter import Grader, reward_functions
 from ratchet.tasks.aquarat.task import AquaRat, Generated
 from ratchet.training.callbacks.monitoring import MonitoringCallback
-from ratchet.training.trainers.mixins import RecipeGRPOTrainer
+from ratchet.training.services import Services
+from ratchet.training.trainers.grpo import RecipeGRPOTrainer
 
 SHAPE = {
     "hidden_size": 32,
@@ -67,19 +69,38 @@ PROMPTS, GROUP, STEPS = 4, 4, 3
 
 
 def completions(tokenizer, rank, step, cut=False):
-    """Token ids that this process is given at a step: other processes and steps have others. All end but, with ``cut``, one kind."""
-    texts = [
-        ANSWERS[(i * 3 + rank * 1 + step) % len(ANSWERS)]
-        for i in range(PROMPTS * GROUP // PartialState().num_processes)
-    ]
+    """Token ids that this process is given at a step: other processes and steps have others.
+
+    All end but, with ``cut``, one kind.
+    """
+    count = PROMPTS * GROUP // PartialState().num_processes
+    texts = [ANSWERS[(i * 3 + rank * 1 + step) % len(ANSWERS)] for i in range(count)]
     ends = [[] if cut and text == "no idea" else [tokenizer.eos_token_id] for text in texts]
     return [
         tokenizer(text, add_special_tokens=False)["input_ids"] + end for text, end in zip(texts, ends, strict=True)
     ]
 
 
+class Watched(Services):
+    """Diagnostics alone, written down in a folder."""
+
+    def __init__(self, records, probe, task, grader):
+        super().__init__()
+        self.records, self.probe, self.task, self.grader = records, probe, task, grader
+
+    def bind(self, trainer):
+        settings = Diagnostics(every=1, rows=2, queries=5, heat_maps=[[1, 2]])
+        self.observer = RolloutObserver(trainer, settings, self.probe, self.task)
+        self.grader.listeners = [self.observer.graded]
+        trainer.add_callback(MonitoringCallback(trainer, self.observer, self.records, self.evaluations))
+
+
 class Keeping(RecipeGRPOTrainer):
     """Keeps every micro-batch with the weights it was computed with, and the gradients before clipping."""
+
+    def __init__(self, *args, **kwargs):
+        self.kept = []
+        super().__init__(*args, **kwargs)
 
     def _compute_loss(self, model, inputs):
         kept = {key: value.clone() for key, value in inputs.items() if isinstance(value, torch.Tensor)}
@@ -113,10 +134,27 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
     rows = [{**row, "prompt": task.messages(row)} for row in task.load("train").rows]
     grader = Grader(task, [RewardTerm(correctness)], 32)
     arguments = GRPOConfig(
-        output_dir=str(folder / "out"), use_cpu=True, bf16=False, activation_checkpointing=False, per_device_train_batch_size=PROMPTS * GROUP // state.num_processes // 2,
-        gradient_accumulation_steps=2, num_generations=GROUP, max_completion_length=32, max_steps=STEPS, learning_rate=1e-2, logging_steps=1, temperature=0.7, report_to="none",
-        save_strategy="no", max_grad_norm=0.01, ddp_find_unused_parameters=False, disable_tqdm=True, loss_type="dapo", seed=0, **settings,
-    )  # fmt: skip
+        output_dir=str(folder / "out"),
+        use_cpu=True,
+        bf16=False,
+        activation_checkpointing=False,
+        per_device_train_batch_size=PROMPTS * GROUP // state.num_processes // 2,
+        gradient_accumulation_steps=2,
+        num_generations=GROUP,
+        max_completion_length=32,
+        max_steps=STEPS,
+        learning_rate=1e-2,
+        logging_steps=1,
+        temperature=0.7,
+        report_to="none",
+        save_strategy="no",
+        max_grad_norm=0.01,
+        ddp_find_unused_parameters=False,
+        disable_tqdm=True,
+        loss_type="dapo",
+        seed=0,
+        **settings,
+    )
 
     def given(prompts, trainer):
         ids = [
@@ -131,6 +169,11 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
             "logprobs": None,
         }
 
+    probe = [
+        tokenizer(text * n, add_special_tokens=False)["input_ids"]
+        for n, text in ((3, "2 + 3 = 5 "), (5, "Answer: C "), (4, "7 - 4 = 3 "), (6, "A B C "))
+    ]
+    services = Watched(Records(folder if state.is_main_process else None), probe, task, grader)
     trainer = Keeping(
         model=str(folder / "model"),
         args=arguments,
@@ -139,23 +182,12 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
         processing_class=tokenizer,
         rollout_func=given,
         peft_config=LoraConfig(r=4, target_modules=["q_proj", "v_proj"]) if lora else None,
-    )
-    trainer.kept, trainer.results = [], []
-    probe = [
-        tokenizer(text * n, add_special_tokens=False)["input_ids"]
-        for n, text in ((3, "2 + 3 = 5 "), (5, "Answer: C "), (4, "7 - 4 = 3 "), (6, "A B C "))
-    ]
-    observer = trainer.observer = RolloutObserver(
-        Diagnostics(every=1, rows=2, queries=5, heat_maps=[[1, 2]]), probe, task
-    )
-    grader.listeners = [observer.graded]
-    observer.attach(trainer)
-    trainer.add_callback(
-        MonitoringCallback(trainer, observer, Records(folder if state.is_main_process else None), False)
+        services=services,
     )
     trainer.train()
     torch.save(
-        {"kept": trainer.kept, "probe": probe, "notes": observer.notes}, folder / f"rank{state.process_index}.pt"
+        {"kept": trainer.kept, "probe": probe, "notes": services.observer.notes},
+        folder / f"rank{state.process_index}.pt",
     )
     if state.is_main_process:
         torch.save(trainer.state.log_history, folder / "log.pt")

@@ -1,4 +1,4 @@
-"""scripts/audit.py and scripts/prepare.py as a person types them, and the gate and the curriculum of a real run."""
+"""``ratchet audit`` and ``ratchet prepare`` as a person types them, and the gate and the curriculum of a real run."""
 
 import json
 

@@ -159,7 +159,7 @@ def test_what_could_not_be_pushed_is_said_and_pushed_later(script, tmp_path, hub
     assert json.loads((tmp_path / "out/result.json").read_text())["steps"] == 4
     assert (
         "warning: step-000002, step-000004, main could not be pushed to me/model" in done.stdout
-        and "scripts/push.py out" in done.stdout
+        and "ratchet push out" in done.stdout
     )
     said = {
         "expired": "does not accept the token",

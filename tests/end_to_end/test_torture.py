@@ -1,4 +1,4 @@
-"""A fast case of every fault, on real training processes; scripts/torture.py takes many more rounds."""
+"""A fast case of every fault, on real training processes; ``ratchet torture`` takes many more rounds."""
 
 import os
 import subprocess

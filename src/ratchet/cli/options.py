@@ -300,10 +300,10 @@ def _known(verb: Verb, name: str) -> bool:
 
 def recipe_keys() -> set[str]:
     """The keys at the top level of any recipe."""
-    from ratchet.recipe import trl_fields
+    from ratchet.recipe import METHODS, trl_fields
     from ratchet.recipe.groups import OWN_FIELDS
 
-    return {*OWN_FIELDS, *trl_fields("sft"), *trl_fields("grpo")}
+    return set(OWN_FIELDS).union(*(trl_fields(method.section) for method in METHODS.values()))
 
 
 def _unknown(verb: Verb, name: str) -> str:

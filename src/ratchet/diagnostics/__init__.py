@@ -1,1 +1,1 @@
-"""What is watched while a model learns. ``catalogue`` defines every figure; ``records`` is where they are kept."""
+"""Probes inside the trainer: what is watched while a model learns. ``record`` defines every figure, and keeps them."""

@@ -11,7 +11,7 @@ from accelerate.utils import gather_object
 
 @dataclass
 class Gathered:
-    """One window over all processes."""
+    """What all processes saw between two logs."""
 
     values: dict[str, list[float]] = field(default_factory=dict)
     """Every value of a figure that has a distribution."""
@@ -20,11 +20,11 @@ class Gathered:
     ranks: list[dict[str, float]] = field(default_factory=list)
     """What each process says of itself: seconds by phase, memory."""
     objects: list[Any] = field(default_factory=list)
-    """Whatever else each process sends."""
+    """Anything else that each process sends."""
 
 
 class MetricAccumulator:
-    """Collects tensors without waiting for the device; they are read when the window is closed."""
+    """Collects tensors without waiting for the device; they are read at the next log."""
 
     def __init__(self) -> None:
         self._clear()
@@ -40,14 +40,15 @@ class MetricAccumulator:
             "sums": {name: list(known) for name, known in self._sums.items()},
         }
 
-    def load_state_dict(self, found: Mapping[str, Any]) -> None:
-        """Go on from there."""
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Resume with what ``state_dict`` copied."""
         self._clear()
-        self._values.update({name: list(parts) for name, parts in found["values"].items()})
-        self._sums.update({name: list(known) for name, known in found["sums"].items()})
+        self._values.update({name: list(parts) for name, parts in state["values"].items()})
+        self._sums.update({name: list(known) for name, known in state["sums"].items()})
 
     def add(self, name: str, values: torch.Tensor, kept: torch.Tensor | None = None) -> None:
         """Take values (n,), all of them or those that the mask ``kept`` (n,) marks."""
+        # Masking here would make the host wait for the device; the mask is applied when the values are read.
         self._values[name].append((values.detach(), kept))
 
     def add_sum(self, name: str, total: torch.Tensor | float, count: torch.Tensor | float) -> None:
@@ -56,24 +57,25 @@ class MetricAccumulator:
         known[0], known[1] = known[0] + total, known[1] + count
 
     def close(self, rank: Mapping[str, float], extra: Any, processes: int) -> Gathered:
-        """Gather over processes, every one of which must call this, and begin anew."""
-        payload = (
-            {name: [v for part in parts for v in _listed(*part)] for name, parts in self._values.items()},
-            {name: (float(total), float(count)) for name, (total, count) in self._sums.items()},
-            dict(rank),
-            extra,
-        )
+        """Gather over processes, every one of which must call this, and start again from nothing."""
+        values = {name: [v for part in parts for v in _listed(*part)] for name, parts in self._values.items()}
+        sums = {name: (float(total), float(count)) for name, (total, count) in self._sums.items()}
+        own = (values, sums, dict(rank), extra)
         self._clear()
-        found = Gathered()
-        for values, sums, own, more in gather_object([payload]) if processes > 1 else [payload]:
-            for name, part in values.items():
-                found.values.setdefault(name, []).extend(part)
-            for name, (total, count) in sums.items():
-                known = found.sums.get(name, (0.0, 0.0))
-                found.sums[name] = (known[0] + total, known[1] + count)
-            found.ranks.append(own)
-            found.objects.append(more)
-        return found
+        gathered = Gathered()
+        for payload in gather_object([own]) if processes > 1 else [own]:
+            _merge(gathered, *payload)
+        return gathered
+
+
+def _merge(gathered: Gathered, values: dict[str, list[float]], sums: dict, rank: dict[str, float], extra: Any) -> None:
+    for name, part in values.items():
+        gathered.values.setdefault(name, []).extend(part)
+    for name, (total, count) in sums.items():
+        known = gathered.sums.get(name, (0.0, 0.0))
+        gathered.sums[name] = (known[0] + total, known[1] + count)
+    gathered.ranks.append(rank)
+    gathered.objects.append(extra)
 
 
 def _listed(values: torch.Tensor, kept: torch.Tensor | None) -> list[float]:

@@ -1,7 +1,8 @@
-"""Where attention goes: entropy by layer, heat maps, and the last hidden state, from one forward pass of a few fixed rows.
+"""Where attention goes: entropy by layer, heat maps, and the last hidden state, from one pass of a few fixed rows.
 
-The pass uses an attention function of its own, registered with transformers: it computes the weights of the last queries
-and leaves the output to PyTorch's ``scaled_dot_product_attention``, so nothing but a few rows of weights is kept.
+The pass uses an attention function of its own, registered with transformers: it computes the weights of the last
+queries and leaves the output to PyTorch's ``scaled_dot_product_attention``, so nothing but a few rows of weights is
+kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,10 @@ class Seen:
 
 
 class _Probe:
-    """What the registered function writes to while a pass is under way."""
+    """What the registered function writes to while a pass is under way.
+
+    transformers calls the function by its registered name and hands it no state of ours, so the state is global.
+    """
 
     seen: Seen | None = None
     queries = 1
@@ -46,25 +50,30 @@ def _attention(module, query, key, value, attention_mask, dropout=0.0, scaling=N
     """(batch, heads, queries, dim) as transformers passes them; see ``AttentionInterface``."""
     if getattr(module, "sinks", None) is not None or kwargs.get("s_aux") is not None:
         raise CannotProbe("its attention has sinks, which take a share that no key gets")
-    seen = _Probe.seen
-    if seen is not None:
-        weights = _weights(module, query, key, attention_mask, scaling, kwargs.get("softcap"), _Probe.queries)
-        seen.entropy[module.layer_idx] = entropy(weights).mean()
-        for layer, head in _Probe.wanted:
-            if layer == module.layer_idx and head < query.shape[1]:
-                rows = _weights(
-                    module, query[:1], key[:1], attention_mask[:1], scaling, kwargs.get("softcap"), MAP_SIZE
-                )
-                seen.maps[layer, head] = rows[0, head].float().cpu()
-    if kwargs.get("softcap") is not None:
-        weights = _weights(module, query, key, attention_mask, scaling, kwargs["softcap"], query.shape[2])
+    soft_cap = kwargs.get("softcap")
+    if _Probe.seen is not None:
+        _record(_Probe.seen, module, query, key, attention_mask, scaling, soft_cap)
+    if soft_cap is not None:  # PyTorch's function knows no soft-cap (Gemma 2)
+        weights = _weights(module, query, key, attention_mask, scaling, soft_cap, query.shape[2])
         return (weights @ _repeated(value, query)).transpose(1, 2).contiguous(), None
     return sdpa_attention_forward(
         module, query, key, value, attention_mask, dropout=0.0, scaling=scaling, is_causal=False
     )
 
 
+def _record(seen: Seen, module, query, key, mask, scaling, soft_cap) -> None:
+    """Note a layer's entropy, and the weights of the heads that are wanted as heat maps."""
+    layer = module.layer_idx
+    seen.entropy[layer] = entropy(_weights(module, query, key, mask, scaling, soft_cap, _Probe.queries)).mean()
+    heads = [head for wanted, head in _Probe.wanted if wanted == layer and head < query.shape[1]]
+    if heads:
+        rows = _weights(module, query[:1], key[:1], mask[:1], scaling, soft_cap, MAP_SIZE)
+        for head in heads:
+            seen.maps[layer, head] = rows[0, head].float().cpu()
+
+
 def _repeated(states: torch.Tensor, query: torch.Tensor) -> torch.Tensor:
+    """Keys or values with as many heads as the queries have (grouped-query attention)."""
     return states.repeat_interleave(query.shape[1] // states.shape[1], dim=1)
 
 
@@ -76,12 +85,11 @@ def _weights(
     scaling: float | None,
     soft_cap: float | None,
     last: int,
-):
+) -> torch.Tensor:
     """Attention weights of the last queries: (batch, heads, last, keys)."""
     query = query[:, :, -last:]
-    scores = (
-        query @ _repeated(key, query).transpose(2, 3) * (scaling if scaling is not None else query.shape[-1] ** -0.5)
-    )
+    scale = scaling if scaling is not None else query.shape[-1] ** -0.5
+    scores = query @ _repeated(key, query).transpose(2, 3) * scale
     if soft_cap is not None:
         scores = soft_cap * torch.tanh(scores / soft_cap)
     scores = scores + mask[:, :, -last:, : key.shape[2]]
@@ -132,10 +140,10 @@ def look(model: Any, inputs: dict[str, torch.Tensor], queries: int, wanted: Sequ
     try:
         with _switched(model):
             model.eval()
+            # Rows are padded on the left; a row's first token has position 0 all the same.
             positions = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-            model(
-                **inputs, position_ids=positions, use_cache=False, logits_to_keep=1
-            )  # the whole model: under FSDP it is the root
+            # The whole model, not its base: under FSDP only the root gathers all weights.
+            model(**inputs, position_ids=positions, use_cache=False, logits_to_keep=1)
     finally:
         _Probe.seen = None
         hook.remove()

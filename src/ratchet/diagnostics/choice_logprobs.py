@@ -1,8 +1,10 @@
-"""What the model thinks of the five letters, read off the forward pass that training makes anyway.
+"""What the model thinks of the choices (A to E), read off the forward pass that training makes anyway.
 
-TRL's training step computes no logits (a fused head turns hidden states into log-probabilities at once). But the hidden
-state before the committed letter is there, and five rows of the output head are enough: logits over the letters are
-``h @ W[letters].T + b``, with the model's own scale and soft-cap (no sampling temperature).
+TRL's training step computes no logits (a fused head turns hidden states into log-probabilities at once). But the
+hidden state before the committed letter is there, and five rows of the output head are enough: logits over the choices
+are ``h @ W[choices].T + b``, with the model's own scale and soft-cap (no sampling temperature).
+
+The logged names (``rl/letter_*``) speak of letters, as the tasks do whose choices are single letters.
 """
 
 from collections.abc import Sequence
@@ -11,63 +13,73 @@ from typing import Any
 
 import torch
 
+# Marks of byte-level and sentencepiece tokenizers for a space or a line break, which count as letters to ``isalnum``.
+_SPACE_MARKS = "Ġ▁Ċ"
 
-class Letters:
-    """The tokens that are one letter, in families that differ in the letter alone ("A" ... "E", " A" ... " E").
+
+class ChoiceTokens:
+    """The tokens that are one choice, in families that differ in the choice alone ("A" ... "E", " A" ... " E").
 
     Args:
         tokenizer: of the model.
-        letters: of the task, in order ("A", ..., "E").
+        choices: of the task, single letters in order ("A", ..., "E").
+
+    Attributes:
+        families: token ids, one list for each family, in the order of ``choices``.
+        of_token: token id -> index of its family, index of its choice.
     """
 
-    def __init__(self, tokenizer: Any, letters: Sequence[str]):
-        self.tokenizer, self.letters = tokenizer, tuple(letters)
-        special = set(tokenizer.all_special_ids)
-        families: dict[tuple[str, str], dict[str, int]] = {}
-        for text, token in tokenizer.get_vocab().items():
-            core = [
-                c for c in text if c.isalnum() and c not in "Ġ▁Ċ"
-            ]  # byte-level and sentencepiece marks of a space or line break
-            if len(core) == 1 and core[0] in self.letters and token not in special:
-                before, _, after = text.partition(core[0])
-                families.setdefault((before, after), {})[core[0]] = token
-        self.families = [
-            [found[letter] for letter in self.letters]
-            for _, found in sorted(families.items())
-            if all(letter in found for letter in self.letters)
-        ]
+    def __init__(self, tokenizer: Any, choices: Sequence[str]):
+        self.tokenizer, self.choices = tokenizer, tuple(choices)
+        self.families = self._families()
         self.of_token = {token: (f, i) for f, family in enumerate(self.families) for i, token in enumerate(family)}
+
+    def _families(self) -> list[list[int]]:
+        special = set(self.tokenizer.all_special_ids)
+        by_context: dict[tuple[str, str], dict[str, int]] = {}
+        for text, token in self.tokenizer.get_vocab().items():
+            core = [c for c in text if c.isalnum() and c not in _SPACE_MARKS]
+            if len(core) == 1 and core[0] in self.choices and token not in special:
+                before, _, after = text.partition(core[0])
+                by_context.setdefault((before, after), {})[core[0]] = token
+        # A family that lacks a choice is left out: its logits could not be compared.
+        complete = [tokens for _, tokens in sorted(by_context.items()) if tokens.keys() == set(self.choices)]
+        return [[tokens[choice] for choice in self.choices] for tokens in complete]
 
     def places(
         self, completion_ids: Sequence[Sequence[int]], spans: Sequence[tuple[str, int] | None]
     ) -> list[tuple[int, int]]:
-        """Where the committed letter of each completion stands among its tokens, and the letter's family; (-1, 0) where nowhere.
+        """Where each completion's committed choice stands among its tokens, and its family; (-1, 0) where nowhere.
 
         Args:
             completion_ids: of each completion, without padding.
-            spans: of each completion, its text and the index of the letter in it; None where no letter is committed.
+            spans: of each completion, its text and the index of the choice in it; None where none is committed.
         """
-        candidates = [
-            [
-                i
-                for i, token in enumerate(ids)
-                if token in self.of_token and self.letters[self.of_token[token][1]] == span[0][span[1]].upper()
-            ]
-            if span
-            else []
-            for ids, span in zip(completion_ids, spans, strict=True)
-        ]
-        found = [(-1, 0)] * len(candidates)
+        pairs = zip(completion_ids, spans, strict=True)
+        candidates = [self._candidates(ids, span) if span else [] for ids, span in pairs]
+        places = [(-1, 0)] * len(candidates)
+        # A token's place in the text is known only by decoding what stands before it. The committed choice is usually
+        # the last candidate, so all rows try theirs from the end, in one batch for each turn.
         turn = 1
-        while open_ := [row for row, places in enumerate(candidates) if len(places) >= turn and found[row][0] < 0]:
+        while open_ := [row for row, found in enumerate(candidates) if len(found) >= turn and places[row][0] < 0]:
             prefixes = [completion_ids[row][: candidates[row][-turn] + end] for row in open_ for end in (0, 1)]
             lengths = [len(text) for text in self.tokenizer.batch_decode(prefixes, skip_special_tokens=True)]
             for i, row in enumerate(open_):
                 place = candidates[row][-turn]
                 if lengths[2 * i] <= spans[row][1] < lengths[2 * i + 1]:
-                    found[row] = (place, self.of_token[completion_ids[row][place]][0])
+                    places[row] = (place, self.of_token[completion_ids[row][place]][0])
             turn += 1
-        return found
+        return places
+
+    def _candidates(self, ids: Sequence[int], span: tuple[str, int]) -> list[int]:
+        """Places of the tokens that are the committed choice."""
+        text, at = span
+        wanted = text[at].upper()
+        return [i for i, token in enumerate(ids) if self._choice(token) == wanted]
+
+    def _choice(self, token: int) -> str | None:
+        known = self.of_token.get(token)
+        return None if known is None else self.choices[known[1]]
 
 
 @dataclass(frozen=True)
@@ -83,38 +95,39 @@ class Head:
     def logits(self, hidden: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
         """Logits of some tokens: (n, hidden) and (n, k) token ids to (n, k), in float32."""
         rows = self.weight[tokens].to(torch.float32)
-        found = torch.einsum("nh,nkh->nk", hidden.to(torch.float32), rows)
+        logits = torch.einsum("nh,nkh->nk", hidden.to(torch.float32), rows)
         if self.bias is not None:
-            found = found + self.bias[tokens].to(torch.float32)
-        found = found * self.scale
-        return found if self.soft_cap is None else self.soft_cap * torch.tanh(found / self.soft_cap)
+            logits = logits + self.bias[tokens].to(torch.float32)
+        logits = logits * self.scale
+        return logits if self.soft_cap is None else self.soft_cap * torch.tanh(logits / self.soft_cap)
 
 
 def head_of(model: Any) -> Head:
-    """The head of a causal language model that is not wrapped. Scale and soft-cap are read as TRL's fused head reads them."""
+    """The head of a causal language model that is not wrapped; scale and soft-cap as TRL's fused head reads them."""
     config, output = model.config.get_text_config(), model.get_output_embeddings()
-    scale = next(
-        (
-            value
-            for key in ("logit_scale", "output_multiplier", "lm_head_multiplier")
-            if (value := getattr(config, key, None)) is not None
-        ),
-        None,
-    )
-    if scale is None and getattr(config, "logits_scaling", None) is not None:
-        scale = config.logits_scaling if config.model_type == "hyperclovax" else 1 / config.logits_scaling
-    return Head(
-        output.weight, output.bias, 1.0 if scale is None else scale, getattr(config, "final_logit_softcapping", None)
-    )
+    soft_cap = getattr(config, "final_logit_softcapping", None)
+    return Head(output.weight, output.bias, _logit_scale(config), soft_cap)
+
+
+def _logit_scale(config: Any) -> float:
+    for key in ("logit_scale", "output_multiplier", "lm_head_multiplier"):
+        scale = getattr(config, key, None)
+        if scale is not None:
+            return scale
+    scaling = getattr(config, "logits_scaling", None)
+    if scaling is None:
+        return 1.0
+    # The same key means opposite things: Granite divides its logits by it, HyperCLOVA X multiplies.
+    return scaling if config.model_type == "hyperclovax" else 1 / scaling
 
 
 def margins(logits: torch.Tensor) -> torch.Tensor:
-    """Best letter's logit minus the second best's: (n, letters) to (n,)."""
+    """Best choice's logit minus the second best's: (n, choices) to (n,)."""
     best = logits.topk(2, dim=-1).values
     return best[:, 0] - best[:, 1]
 
 
 def kl(logits: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
-    """KL(policy || initial) over the letters, in nats: sum of p (log p - log q); (n, letters) twice to (n,)."""
+    """KL(policy || initial) over the choices, in nats: sum of p (log p - log q); (n, choices) twice to (n,)."""
     p, q = torch.log_softmax(logits, -1), torch.log_softmax(initial, -1)
     return (p.exp() * (p - q)).sum(-1)

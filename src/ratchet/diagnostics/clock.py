@@ -33,7 +33,7 @@ class Clock:
         self._open.append(name)
 
     def end(self, name: str) -> None:
-        """Close a phase, and whatever an exception left open within it."""
+        """Close a phase, and those that an exception left open within it."""
         self._charge()
         if name in self._open:
             del self._open[self._open.index(name) :]
@@ -47,5 +47,5 @@ class Clock:
     def take(self) -> dict[str, float]:
         """The seconds so far, which are then forgotten."""
         self._charge()
-        found, self.seconds = dict(self.seconds), Counter()
-        return found
+        taken, self.seconds = dict(self.seconds), Counter()
+        return taken

@@ -1,7 +1,7 @@
 """The model as it was when training began, to measure how far the policy has moved.
 
-With LoRA it is the model with the adapter switched off. With full training it is TRL's reference model where there is one
-that never changes, else a frozen copy that waits in main memory between uses.
+With LoRA it is the model with the adapter switched off. With full training it is TRL's reference model where there is
+one that never changes, else a frozen copy that waits in main memory between uses.
 """
 
 import copy
@@ -10,21 +10,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from accelerate.utils import is_deepspeed_available
+
+from ratchet.diagnostics.observed_trainer import ObservedRolloutTrainer
 
 
 class Unavailable(Exception):
     """A figure that cannot be had here; the message says why."""
 
 
-def plain(model: Any, accelerator: Any) -> Any:
+def plain(model: Any, accelerator: Accelerator) -> Any:
     """The causal language model itself, without what accelerate, DeepSpeed and peft wrap around it."""
     model = accelerator.unwrap_model(model, keep_torch_compile=False)
     return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 class InitialModel:
-    """How to reach the initial model.
+    """Keeps the initial model, or knows where it is kept already.
 
     Args:
         trainer: a GRPO trainer before its first step.
@@ -36,17 +39,19 @@ class InitialModel:
         Unavailable: where weights are split over processes and no reference model is kept.
     """
 
-    def __init__(self, trainer: Any):
+    def __init__(self, trainer: ObservedRolloutTrainer):
         self.accelerator = trainer.accelerator
         self.trainer, self.copy = trainer, None
         self.adapter = hasattr(trainer.model, "peft_config")
+        # With sync_ref_model TRL moves its reference model after the policy: it is the initial one no more.
         self.reference = trainer.ref_model if not trainer.args.sync_ref_model else None
         if self.adapter or self.reference is not None:
             self.plain = plain(trainer.model if self.adapter else self.reference, self.accelerator)
             return
         if is_split(self.accelerator):
             raise Unavailable(
-                "the weights are split over processes, and a frozen copy cannot be kept (beta above 0 keeps a reference model, LoRA needs none)"
+                "the weights are split over processes, and a frozen copy cannot be kept "
+                "(beta above 0 keeps a reference model, LoRA needs none)"
             )
         self.copy = copy.deepcopy(trainer.model).requires_grad_(False).eval().to("cpu")
         self.plain = self.copy
@@ -68,7 +73,7 @@ class InitialModel:
                     self.copy.to("cpu")
 
 
-def is_split(accelerator: Any) -> bool:
+def is_split(accelerator: Accelerator) -> bool:
     """Whether no process holds the whole model: ZeRO-3, or FSDP."""
     if str(accelerator.distributed_type).endswith("FSDP"):
         return True

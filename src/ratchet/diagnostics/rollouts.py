@@ -1,66 +1,95 @@
-"""What GRPO adds: rewards and advantages of sampled completions, letters, and the distance from the initial model."""
+"""What GRPO adds: rewards and advantages of sampled completions, choices, and the distance from the initial model."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from ratchet.diagnostics import choice_logprobs as letters
+from ratchet.diagnostics import choice_logprobs
 from ratchet.diagnostics.accumulator import Gathered
+from ratchet.diagnostics.choice_logprobs import ChoiceTokens
 from ratchet.diagnostics.initial_model import InitialModel, Unavailable, is_split
+from ratchet.diagnostics.observed_trainer import ObservedRolloutTrainer
 from ratchet.diagnostics.observer import Observer
 from ratchet.recipe.groups import Diagnostics
 from ratchet.rewards import Sample
 from ratchet.tasks.base import Task
 
 NO_ANSWER = "none"
+# Figures of which the whole distribution is kept.
+HISTOGRAMS = (
+    "rl/letter_margin",
+    "rl/kl_letter",
+    "rl/kl_sequence",
+    "rollout/reward",
+    "rollout/length",
+    "advantages/value",
+)
 
 
 class RolloutObserver(Observer):
-    """Watches GRPO.
+    """What is watched in a run that samples completions.
 
     Args:
         task: whose possible answers are single letters, or not.
+
+    Attributes:
+        choices: tokens of the task's choices; None where these are not watched.
+        initial: the model before training; None where the distance from it is not watched.
     """
 
-    def __init__(self, settings: Diagnostics, rows: Sequence[Sequence[int]], task: Task):
-        super().__init__(settings, rows)
+    trainer: ObservedRolloutTrainer
+
+    def __init__(
+        self, trainer: ObservedRolloutTrainer, settings: Diagnostics, rows: Sequence[Sequence[int]], task: Task
+    ):
+        super().__init__(trainer, settings, rows)
         self.task = task
-        self.letters: letters.Letters | None = None
-        self.initial: InitialModel | None = None
         self._graded: list[Sample] = []
         self._scored: tuple[torch.Tensor, torch.Tensor | None] | None = None
         self._hidden: torch.Tensor | None = None
         self._keep_hidden = False
         self._counts: dict[str, dict[str, int]] = {}
         self._kept: list[dict[str, Any]] = []
+        self.choices = self._find_choices()
+        self.initial = self._set_initial_model_aside()
 
-    def attach(self, trainer: Any) -> None:
-        """Also find the letters' tokens, hook the hidden state, and set the initial model aside."""
-        super().attach(trainer)
-        split = is_split(self.accelerator)
-        if self.settings.letters and self.task.answers and all(len(answer) == 1 for answer in self.task.answers):
-            found = letters.Letters(trainer.processing_class, self.task.answers)
-            if split:
-                self.leave_out("rl/letter_* and rl/kl_letter_*: the output head is split over processes")
-            elif self.model.base_model is self.model:
-                self.leave_out("rl/letter_* and rl/kl_letter_*: this model does not show its last hidden state")
-            elif not found.families:
-                self.leave_out("rl/letter_* and rl/kl_letter_*: the tokenizer has no token for each of the letters")
-            else:
-                self.letters = found
-                self._hook(self.model)
+    def _find_choices(self) -> ChoiceTokens | None:
+        """The choices' tokens, with the hidden state before them hooked."""
+        answers = self.task.answers
+        if not self.settings.letters or not answers or any(len(answer) != 1 for answer in answers):
+            return None
+        tokens = ChoiceTokens(self.trainer.processing_class, answers)
+        why = self._why_no_choices(tokens)
+        if why is not None:
+            self.leave_out(f"rl/letter_* and rl/kl_letter_*: {why}")
+            return None
+        self._hook(self.model)
+        return tokens
+
+    def _why_no_choices(self, tokens: ChoiceTokens) -> str | None:
+        if is_split(self.accelerator):
+            return "the output head is split over processes"
+        if self.model.base_model is self.model:
+            return "this model does not show its last hidden state"
+        if not tokens.families:
+            return "the tokenizer has no token for each of the letters"
+        return None
+
+    def _set_initial_model_aside(self) -> InitialModel | None:
         if not self.settings.kl:
-            return
+            return None
         try:
-            self.initial = InitialModel(trainer)
+            initial = InitialModel(self.trainer)
         except Unavailable as why:
             self.leave_out(f"rl/kl_*: {why}")
-            return
-        if self.letters and not self.initial.adapter:
-            self._hook(self.initial.plain)
+            return None
+        # With an adapter it is the same module as the policy, and hooked already.
+        if self.choices and not initial.adapter:
+            self._hook(initial.plain)
+        return initial
 
     def _hook(self, model: Any) -> None:
         def keep(module: Any, given: Any, output: Any) -> None:
@@ -76,33 +105,34 @@ class RolloutObserver(Observer):
         self._graded = list(samples)
 
     def rolled_out(self, output: dict[str, Any]) -> None:
-        """Take what was generated and scored; adds ``letter_at`` and ``letter_family`` (B,) to the batch."""
-        samples = self._graded
-        logs, names = self.trainer._logs, self.trainer.reward_func_names
-        parts = [
-            dict(zip(names, values, strict=True))
-            for values in zip(*(logs["rewards"][name] for name in names), strict=True)
-        ]
+        """Take what was generated and scored; adds ``choice_at`` and ``choice_family`` (B,) to the batch."""
+        samples, logs, names = self._graded, self.trainer._logs, self.trainer.reward_func_names
+        advantages = [*logs["advantages"]]
+        columns = zip(*(logs["rewards"][name] for name in names), strict=True)
+        parts = [dict(zip(names, values, strict=True)) for values in columns]
         weights = dict(zip(names, self.trainer.reward_weights.tolist(), strict=True))
-        rewards = [sum(weights[name] * value for name, value in part.items() if value == value) for part in parts]
+        rewards = [_weighted(part, weights) for part in parts]
         if self.accelerator.is_main_process:  # these two are known of all processes
-            self.window.add("rollout/reward", torch.tensor(rewards))
-            self.window.add("advantages/value", torch.tensor([*logs["advantages"]]))
+            self.metrics.add("rollout/reward", torch.tensor(rewards))
+            self.metrics.add("advantages/value", torch.tensor(advantages))
         groups = torch.tensor(rewards).view(-1, self.trainer.num_generations)
-        self.window.add_sum(
-            "advantages/frac_zero_spread", float((groups.max(1).values == groups.min(1).values).sum()), len(groups)
-        )
-        self.window.add_sum("rl/acc", float(sum(s.grade.correct for s in samples)), len(samples))
-        self.window.add(
-            "rollout/length", torch.tensor([sample.tokens for sample in samples])
-        )  # the mask may hide truncated ones
-        for sample in samples if self.task.answers else ():
+        flat = (groups.max(1).values == groups.min(1).values).sum()
+        self.metrics.add_sum("advantages/frac_zero_spread", float(flat), len(groups))
+        self.metrics.add_sum("rl/acc", float(sum(s.grade.correct for s in samples)), len(samples))
+        # The grader's count, not the mask's: the mask may hide truncated completions.
+        self.metrics.add("rollout/length", torch.tensor([sample.tokens for sample in samples]))
+        self._count_answers(samples)
+        self._keep_samples(samples, rewards, parts, advantages)
+        if self.choices:
+            self._place_choices(samples, output)
+
+    def _count_answers(self, samples: Sequence[Sample]) -> None:
+        if not self.task.answers:
+            return
+        for sample in samples:
             row = self._counts.setdefault(self.task.gold(sample.row), {})
             answer = sample.grade.answer or NO_ANSWER
             row[answer] = row.get(answer, 0) + 1
-        self._keep_samples(samples, rewards, parts, [*logs["advantages"]])
-        if self.letters:
-            self._place_letters(samples, output)
 
     def _keep_samples(
         self,
@@ -113,44 +143,40 @@ class RolloutObserver(Observer):
     ) -> None:
         if not self.accelerator.is_main_process:
             return
+        # Rewards and advantages are those of all processes, this one's first: the shortest list ends it.
+        shown = zip(samples[: self.settings.samples], rewards, parts, advantages, strict=False)
         self._kept = [
-            {
-                "id": sample.row.get("id"),
-                "prompt": self.task.messages(sample.row)[-1]["content"],
-                "completion": sample.completion,
-                "gold": self.task.gold(sample.row),
-                "answer": sample.grade.answer,
-                "span": sample.grade.span,
-                "correct": sample.grade.correct,
-                "components": {name: float(value) for name, value in sample.grade.components.items()},
-                "reward": reward,
-                "rewards": part,
-                "advantage": advantage,
-            }
-            for sample, reward, part, advantage in zip(
-                samples[: self.settings.samples], rewards, parts, advantages, strict=False
-            )
+            {**self._described(sample), "reward": reward, "rewards": part, "advantage": advantage}
+            for sample, reward, part, advantage in shown
         ]
 
-    def _place_letters(self, samples: Sequence[Sample], output: dict[str, Any]) -> None:
-        tokens = [row[: sample.tokens] for row, sample in zip(output["completion_ids"].tolist(), samples, strict=True)]
-        spans = [self._letter_span(sample) for sample in samples]
-        places = self.letters.places(tokens, spans)
-        device = output["completion_ids"].device
-        output["letter_at"] = torch.tensor([place for place, _ in places], device=device)
-        output["letter_family"] = torch.tensor([family for _, family in places], device=device)
-        self.window.add_sum("rl/letter_found_frac", float(sum(place >= 0 for place, _ in places)), len(places))
+    def _described(self, sample: Sample) -> dict[str, Any]:
+        grade = sample.grade
+        return {
+            "id": sample.row.get("id"),
+            "prompt": self.task.messages(sample.row)[-1]["content"],
+            "completion": sample.completion,
+            "gold": self.task.gold(sample.row),
+            "answer": grade.answer,
+            "span": grade.span,
+            "correct": grade.correct,
+            "components": {name: float(value) for name, value in grade.components.items()},
+        }
 
-    def _letter_span(self, sample: Sample) -> tuple[str, int] | None:
-        span = sample.grade.span
-        return (sample.completion, span[0]) if span and span[1] - span[0] == 1 else None
+    def _place_choices(self, samples: Sequence[Sample], output: dict[str, Any]) -> None:
+        ids = output["completion_ids"]
+        tokens = [row[: sample.tokens] for row, sample in zip(ids.tolist(), samples, strict=True)]
+        places = self.choices.places(tokens, [_choice_span(sample) for sample in samples])
+        output["choice_at"] = torch.tensor([place for place, _ in places], device=ids.device)
+        output["choice_family"] = torch.tensor([family for _, family in places], device=ids.device)
+        self.metrics.add_sum("rl/letter_found_frac", float(sum(place >= 0 for place, _ in places)), len(places))
 
     # Micro-batches.
 
     @contextmanager
-    def watching(self):
+    def watching(self) -> Iterator[None]:
         """While a loss is computed: keep the hidden states."""
-        self._keep_hidden, self._hidden, self._scored = self.letters is not None, None, None
+        self._keep_hidden, self._hidden, self._scored = self.choices is not None, None, None
         try:
             yield
         finally:
@@ -165,36 +191,48 @@ class RolloutObserver(Observer):
 
         Args:
             fresh: whether these completions are seen for the first time, so that ``num_iterations`` counts none twice.
-            on_policy: whether the policy that wrote them is still the one that is trained: the distance needs its samples.
+            on_policy: whether the policy that wrote them is still the one that is trained: the distance needs its
+                samples.
         """
         if self._scored is None:
             return
         logps, entropies = self._scored
-        mask = (
-            inputs["completion_mask"] if "tool_mask" not in inputs else inputs["completion_mask"] * inputs["tool_mask"]
-        )
-        self.window.add_sum("tokens/mean_logprob", (logps * mask).sum(), mask.sum())
+        mask = inputs["completion_mask"]
+        if "tool_mask" in inputs:
+            mask = mask * inputs["tool_mask"]
+        self.metrics.add_sum("tokens/mean_logprob", (logps * mask).sum(), mask.sum())
         if entropies is not None:
-            self.window.add_sum("tokens/mean_entropy", (entropies * mask).sum(), mask.sum())
-        logits = None
-        if self.letters and self._hidden is not None and "letter_at" in inputs:
-            logits = self._letter_logits(self.model, inputs)
-            found = (inputs["letter_at"] >= 0) & fresh
-            self.window.add("rl/letter_margin", letters.margins(logits), found)
-            self.window.add("rl/letter_pred", logits.argmax(-1), found)
+            self.metrics.add_sum("tokens/mean_entropy", (entropies * mask).sum(), mask.sum())
+        logits = self._watch_choices(inputs, fresh)
         self._hidden = None
-        if self.initial is None or not on_policy:
-            return
-        if self.initial.reference is not None and "ref_per_token_logps" in inputs and not self.pending:
-            self._sequence_kl(logps, inputs["ref_per_token_logps"], mask)
-        elif self.pending:
+        if self.initial is not None and on_policy:
+            self._watch_distance(inputs, logps, mask, logits)
+
+    def _watch_choices(self, inputs: dict[str, Any], fresh: bool) -> torch.Tensor | None:
+        """Logits of the choices (B, choices) in this micro-batch; None where they are not watched."""
+        if not self.choices or self._hidden is None or "choice_at" not in inputs:
+            return None
+        logits = self._choice_logits(self.model, inputs)
+        counted = (inputs["choice_at"] >= 0) & fresh
+        self.metrics.add("rl/letter_margin", choice_logprobs.margins(logits), counted)
+        self.metrics.add("rl/letter_pred", logits.argmax(-1), counted)
+        return logits
+
+    def _watch_distance(
+        self, inputs: dict[str, Any], logps: torch.Tensor, mask: torch.Tensor, logits: torch.Tensor | None
+    ) -> None:
+        if self.pending:
             self.pending = False
             with self.clock.phase("diagnostics"):
                 self._compare(inputs, logps, mask, logits)
+        elif self.initial.reference is not None and "ref_per_token_logps" in inputs:
+            # Training computes a reference model's log-probabilities anyway: a distance between probes for free.
+            self._sequence_kl(logps, inputs["ref_per_token_logps"], mask)
 
     def _sequence_kl(self, logps: torch.Tensor, initial: torch.Tensor, mask: torch.Tensor) -> None:
+        """Mean over tokens of log p - log q, which on the policy's own samples estimates KL(policy || initial)."""
         lengths = mask.sum(1)  # 0 where a truncated completion is masked
-        self.window.add("rl/kl_sequence", ((logps - initial) * mask).sum(1) / lengths.clamp(min=1), lengths > 0)
+        self.metrics.add("rl/kl_sequence", ((logps - initial) * mask).sum(1) / lengths.clamp(min=1), lengths > 0)
 
     def _compare(
         self, inputs: dict[str, Any], logps: torch.Tensor, mask: torch.Tensor, logits: torch.Tensor | None
@@ -211,81 +249,99 @@ class RolloutObserver(Observer):
             )
             self._sequence_kl(logps[:rows], initial, mask[:rows])
             if logits is not None:
-                before = self._letter_logits(self.initial.plain, part)
-                self.window.add("rl/kl_letter", letters.kl(logits[:rows], before), part["letter_at"] >= 0)
+                before = self._choice_logits(self.initial.plain, part)
+                distance = choice_logprobs.kl(logits[:rows], before)
+                self.metrics.add("rl/kl_letter", distance, part["choice_at"] >= 0)
         self._hidden, self._keep_hidden = None, False
 
-    def _letter_logits(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """Logits of the five letters at the position before the committed one: (B, letters); rows without one hold anything."""
-        at = inputs["letter_at"].clamp(min=0) + inputs["prompt_ids"].shape[1] - 1
+    def _choice_logits(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """Logits of the choices where one is committed: (B, choices); rows without one hold anything."""
+        # The state at one position predicts the token at the next.
+        at = inputs["choice_at"].clamp(min=0) + inputs["prompt_ids"].shape[1] - 1
         hidden = self._hidden[torch.arange(len(at), device=at.device), at]
-        families = torch.tensor(self.letters.families, device=at.device)
+        families = torch.tensor(self.choices.families, device=at.device)
         with torch.no_grad():
-            return letters.head_of(model).logits(hidden, families[inputs["letter_family"]])
+            return choice_logprobs.head_of(model).logits(hidden, families[inputs["choice_family"]])
 
-    # Going on from a checkpoint.
+    # Checkpoints.
 
     def state_dict(self) -> dict[str, Any]:
         """Also the counts, and the completions kept."""
         return {**super().state_dict(), "counts": copy.deepcopy(self._counts), "kept": list(self._kept)}
 
-    def load_state_dict(self, found: Mapping[str, Any]) -> None:
-        """Go on from there."""
-        super().load_state_dict(found)
-        self._counts, self._kept = copy.deepcopy(dict(found["counts"])), list(found["kept"])
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Resume with what ``state_dict`` copied."""
+        super().load_state_dict(state)
+        self._counts, self._kept = copy.deepcopy(dict(state["counts"])), list(state["kept"])
 
-    # The end of a window.
+    # The next log.
 
-    def extra(self) -> Any:
+    def extra(self) -> dict[str, dict[str, int]]:
         """This process's counts of committed against gold answers."""
-        found, self._counts = self._counts, {}
-        return found
+        counts, self._counts = self._counts, {}
+        return counts
 
-    def summarise(self, gathered: Gathered, found: dict[str, float]) -> None:
+    def summarise(self, gathered: Gathered, figures: dict[str, float]) -> None:
         """Means, spreads and counts over all processes."""
+        values = gathered.values
         for name in ("rl/letter_margin", "rl/kl_letter", "rl/kl_sequence"):
-            _mean_and_std(found, f"{name}_", gathered.values.get(name, []))
-        predicted = gathered.values.get("rl/letter_pred", [])
-        if predicted or "rl/letter_found_frac" in found:
-            found |= {
-                f"rl/letter_pred_counts/{letter}": float(predicted.count(i))
-                for i, letter in enumerate(self.letters.letters)
-            }
-        rewards = gathered.values.get("rollout/reward", [])
-        if rewards:
-            mean = sum(rewards) / len(rewards)
-            found |= {
-                "rl/mean_reward": mean,
-                "rollout/mean_reward": mean,
-                "rollout/max_reward": max(rewards),
-                "rollout/min_reward": min(rewards),
-            }
-        lengths = gathered.values.get("rollout/length", [])
-        if lengths:
-            found |= {name: sum(lengths) / len(lengths) for name in ("rl/avg_completion_len", "rollout/mean_length")}
-        _mean_and_std(found, "advantages/", gathered.values.get("advantages/value", []))
-        found["rl/group_size"] = float(self.trainer.num_generations)
-        if "tokens/mean_entropy" in found:
-            found["policy/entropy"] = found["tokens/mean_entropy"]
-        for name in (
-            "rl/letter_margin",
-            "rl/kl_letter",
-            "rl/kl_sequence",
-            "rollout/reward",
-            "rollout/length",
-            "advantages/value",
-        ):
-            if gathered.values.get(name):
-                self.rich.histograms[name] = gathered.values[name]
-        self.rich.samples, self._kept = self._kept, []
+            figures |= _mean_and_std(f"{name}_", values.get(name, []))
+        predicted = values.get("rl/letter_pred", [])
+        if predicted or "rl/letter_found_frac" in figures:
+            for i, choice in enumerate(self.choices.choices):
+                figures[f"rl/letter_pred_counts/{choice}"] = float(predicted.count(i))
+        figures |= _rewards(values.get("rollout/reward", []))
+        figures |= _lengths(values.get("rollout/length", []))
+        figures |= _mean_and_std("advantages/", values.get("advantages/value", []))
+        figures["rl/group_size"] = float(self.trainer.num_generations)
+        if "tokens/mean_entropy" in figures:
+            figures["policy/entropy"] = figures["tokens/mean_entropy"]
+        self.artifacts.histograms |= {name: values[name] for name in HISTOGRAMS if values.get(name)}
+        self.artifacts.samples, self._kept = self._kept, []
         for counts in gathered.objects:
-            for gold, row in counts.items():
-                for answer, count in row.items():
-                    known = self.rich.confusion.setdefault(gold, {})
-                    known[answer] = known.get(answer, 0) + count
+            _add_counts(self.artifacts.confusion, counts)
 
 
-def _mean_and_std(found: dict[str, float], key: str, values: Sequence[float]) -> None:
-    if values:
-        mean = sum(values) / len(values)
-        found |= {f"{key}mean": mean, f"{key}std": (sum((v - mean) ** 2 for v in values) / len(values)) ** 0.5}
+def _weighted(part: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """A completion's reward; a reward function that gave NaN does not count, as in TRL."""
+    return sum(weights[name] * value for name, value in part.items() if value == value)
+
+
+def _choice_span(sample: Sample) -> tuple[str, int] | None:
+    """A completion's text and where its committed choice stands; None where the answer is not one letter."""
+    span = sample.grade.span
+    return (sample.completion, span[0]) if span and span[1] - span[0] == 1 else None
+
+
+def _mean_and_std(key: str, values: Sequence[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    mean = sum(values) / len(values)
+    variance = sum((v - mean) ** 2 for v in values) / len(values)
+    return {f"{key}mean": mean, f"{key}std": variance**0.5}
+
+
+def _rewards(rewards: Sequence[float]) -> dict[str, float]:
+    if not rewards:
+        return {}
+    mean = sum(rewards) / len(rewards)
+    return {
+        "rl/mean_reward": mean,
+        "rollout/mean_reward": mean,
+        "rollout/max_reward": max(rewards),
+        "rollout/min_reward": min(rewards),
+    }
+
+
+def _lengths(lengths: Sequence[float]) -> dict[str, float]:
+    if not lengths:
+        return {}
+    mean = sum(lengths) / len(lengths)
+    return {"rl/avg_completion_len": mean, "rollout/mean_length": mean}
+
+
+def _add_counts(confusion: dict[str, dict[str, int]], counts: Mapping[str, Mapping[str, int]]) -> None:
+    for gold, row in counts.items():
+        known = confusion.setdefault(gold, {})
+        for answer, count in row.items():
+            known[answer] = known.get(answer, 0) + count

@@ -7,11 +7,13 @@ client call is wrapped, so that a failing call is remembered on the main process
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 from accelerate.utils import broadcast_object_list
 
+from ratchet.diagnostics.clock import Clock
 from ratchet.errors import Stopped, UserError
 from ratchet.recipe import Recipe
 from ratchet.training.faults import Fault
@@ -71,6 +73,42 @@ def _unhealthy(url: str) -> str | None:
     return None if status == 200 else f"/health answers {status}"
 
 
+class WeightSync:
+    """Stands in for TRL's ``vllm_generation.sync_weights``, and is all that replaces it.
+
+    Several parts want something of that method: ``Server`` retries it, diagnostics time it. Here each has its place,
+    so that it does not matter which of them came first.
+
+    Attributes:
+        send: gives the weights to vLLM; TRL's own method at first.
+        phases: surround every call, the retries with it.
+    """
+
+    def __init__(self, generation: Any):
+        self.send: Callable[[], None] = generation.sync_weights
+        self.phases: list[Callable[[], AbstractContextManager]] = []
+
+    def __call__(self) -> None:
+        with ExitStack() as stack:
+            for phase in self.phases:
+                stack.enter_context(phase())
+            self.send()
+
+
+def weight_sync(generation: Any) -> WeightSync:
+    """What synchronises the weights of a ``vllm_generation``, in the trainer's process or on a server."""
+    if not isinstance(generation.sync_weights, WeightSync):
+        generation.sync_weights = WeightSync(generation)
+    return generation.sync_weights
+
+
+def time_weight_sync(trainer: Any, clock: Clock) -> None:
+    """Charge the seconds of a weight synchronisation to a phase of their own, where the trainer samples with vLLM."""
+    generation = getattr(trainer, "vllm_generation", None)
+    if generation is not None:
+        weight_sync(generation).phases.append(lambda: clock.phase("weight_sync"))
+
+
 class Server:
     """Stands between a GRPO trainer and its vLLM server.
 
@@ -85,8 +123,9 @@ class Server:
         self.version: str | None = None
         """The name that the server's weights were given; None where the server knows no names (vLLM before 0.27)."""
         self._synced = 0
-        self._generate, self._sync = self.generation.generate, self.generation.sync_weights
-        self.generation.generate, self.generation.sync_weights = self.generate, self.sync_weights
+        self._generate, self.generation.generate = self.generation.generate, self.generate
+        sync = weight_sync(self.generation)
+        self._sync, sync.send = sync.send, self.sync_weights
         if self.accelerator.is_main_process:
             self.client = self.generation.vllm_client
             self._limit_requests()

@@ -7,6 +7,7 @@ from typing import Any
 
 from ratchet.evaluation.statistics import Share, mcnemar
 from ratchet.program import program
+from ratchet.recipe.method import recorded_method
 from ratchet.record.catalogue import PHASES
 from ratchet.record.run_data import SHARE, RunData, fits
 from ratchet.runtime import duration
@@ -153,9 +154,9 @@ def _time(run: RunData, found: Facts) -> None:
 def _audit(run: RunData, found: Facts) -> None:
     audit = run.audit
     if not audit:
-        found.audit_head = (
-            "There was none: supervised fine-tuning has no reward." if run.recipe.get("trainer") == "sft" else ""
-        )
+        method = recorded_method(run.recipe)
+        if method is not None and not method.rewarded:
+            found.audit_head = f"There was none: {method.title} has no reward."
         return
     if audit.get("mode") == "off":
         found.audit_head = "Switched off by the recipe (audit: off): nobody looked whether the reward can be cheated."
@@ -210,9 +211,10 @@ def _counted(names: list[str]) -> list[str]:
 
 
 def _commands(run: RunData, found: Facts) -> None:
-    folder, trainer = shlex.quote(str(run.folder)), run.recipe.get("trainer", "grpo")
-    if not run.recipe:
+    method = recorded_method(run.recipe)
+    if method is None:
         return
+    folder, trainer = shlex.quote(str(run.folder)), method.script
     launch, start = run.about.get("launcher", "python"), program()
     train = f"{start} {trainer}" if launch == "python" else f"{launch} scripts/{trainer}.py"
     saved = run.checkpoints()
