@@ -2,7 +2,7 @@
 # make dakota    the same with a word of Dakota: a model from random weights learns to spell numbers, then to spell them well
 # make test      install into .venv and run the default tests
 # make test-apart  the tests of what lives in environments of its own: lighteval, verifiers packages (some minutes more)
-# make evaluate MODEL=outputs/demo [TASK=aquarat]   measure a model with lighteval, beside scripts/evaluate.py
+# make evaluate MODEL=outputs/demo [TASK=aquarat]   measure a model with lighteval, beside ratchet evaluate
 # make quality   ruff, as CI runs it        make style   let ruff mend what it can
 # make tiny      train the embedded tiny model again from nothing
 
@@ -30,7 +30,7 @@ test-apart: $(VENV)/installed-dev
 
 evaluate: $(VENV)/installed
 	@test -n "$(MODEL)" || { echo "name a model, as in: make evaluate MODEL=outputs/demo"; exit 2; }
-	$(BIN)/python scripts/lighteval.py "$(MODEL)" $(if $(TASK),--task "$(TASK)")
+	$(BIN)/ratchet lighteval "$(MODEL)" $(if $(TASK),--task "$(TASK)")
 
 quality: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -44,7 +44,7 @@ tiny: $(VENV)/installed
 	$(LAUNCH) scripts/sft.py recipes/tiny/1_lookup.yaml
 	$(LAUNCH) scripts/sft.py recipes/tiny/2_solve.yaml
 	$(LAUNCH) scripts/sft.py recipes/tiny/3_guess.yaml
-	$(BIN)/python scripts/install_tiny.py outputs/tiny-3_guess
+	$(BIN)/python -m ratchet.evaluation.install_tiny outputs/tiny-3_guess
 
 schema: $(VENV)/installed
 	$(BIN)/python -m ratchet.recipe.make_schema

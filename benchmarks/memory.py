@@ -1,4 +1,4 @@
-"""Whether the memory that ``scripts/plan.py`` predicts is the memory that training takes: both, and their ratio, for runs of many kinds.
+"""Whether the memory that ``ratchet plan`` predicts is the memory that training takes: both, and their ratio, for runs of many kinds.
 
 python benchmarks/memory.py                    # on this CPU, two processes where a kind needs them; some minutes
 python benchmarks/memory.py --device cuda      # on one GPU, with larger models from a configuration; writes the figures to --json FILE

@@ -68,7 +68,7 @@ def main() -> None:
     root = Path(__file__).resolve().parents[1]
     sys.argv = [str(root / f"scripts/{trainer}.py"), *sys.argv[3:]]
     watch()
-    from ratchet import commands
+    from ratchet.cli import main as commands
 
     watched = (
         None

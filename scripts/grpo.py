@@ -5,7 +5,7 @@ python scripts/grpo.py recipes/demo.yaml --learning_rate 1e-4        # one proce
 python scripts/grpo.py recipes/demo.yaml --show-config               # every value and where it comes from
 """
 
-from ratchet.commands import grpo
+from ratchet.cli.main import grpo
 
 if __name__ == "__main__":
     grpo()

@@ -4,7 +4,7 @@ accelerate launch --config_file accelerate_configs/zero2.yaml scripts/sft.py rec
 python scripts/sft.py recipes/debug/sft.yaml                         # one process needs no launcher
 """
 
-from ratchet.commands import sft
+from ratchet.cli.main import sft
 
 if __name__ == "__main__":
     sft()

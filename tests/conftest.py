@@ -1,4 +1,4 @@
-"""What several tests share: the real data where it is there, and the scripts as a person starts them."""
+"""What several tests share: the real data where it is there, and the program and scripts as a person starts them."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from filelock import FileLock
 
 sys.path.insert(0, str(Path(__file__).parent))
-from warm import SCRIPTS, Warm  # noqa: E402
+from warm import Warm, warm  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
@@ -52,7 +52,7 @@ def root() -> Path:
 
 @pytest.fixture
 def script(tmp_path: Path):
-    """Run a command in an empty folder, with the repository's scripts and recipes by their full paths."""
+    """Run a script, or "ratchet" and a verb, in an empty folder; the repository's recipes get their full paths."""
     return _runner(tmp_path)
 
 
@@ -83,7 +83,7 @@ def demo(tmp_path_factory) -> Demo:
 def finish(
     words: Sequence[str], folder: Path, timeout: int, stdin: str | None = None, **environ: str
 ) -> subprocess.CompletedProcess:
-    """Run a command to its end. One that takes too long is killed with all that it started, which would slow every later test."""
+    """Run a command to its end; one that takes too long is killed with all that it started, or it slows others."""
     # A process that hangs leaves by itself before that, and says where it was.
     env = {
         "RATCHET_FAULTS__HANG_TIMEOUT": str(timeout / 3),
@@ -141,7 +141,10 @@ def _runner(tmp_path: Path):
         **environ: str,
     ):
         paths = [str(ROOT / word) if word.startswith(("scripts/", "recipes/", "src/")) else word for word in words]
-        if launch is None and Path(words[0]).name in SCRIPTS and set(environ) <= {"OMP_NUM_THREADS"}:
+        light = warm(words)
+        if words[0] == "ratchet":  # the program, of this source and not the installed one
+            paths = ["-m", *paths]
+        if launch is None and light and set(environ) <= {"OMP_NUM_THREADS"}:
             return _warm(paths, tmp_path, code, timeout)
         start = [sys.executable]
         if launch:

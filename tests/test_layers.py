@@ -16,17 +16,17 @@ ARROWS = {
     "tasks": {"errors", "files"},
     "rewards": {"errors", "tasks"},
     "recipe": {"errors", "tasks", "rewards"},
-    "runtime": {"errors", "recipe"},
+    "program": set(),
+    "runtime": {"errors", "program", "recipe"},
     "checkpoints": {"errors", "files", "recipe"},
-    "audit": {"errors", "files", "tasks", "rewards", "recipe"},
+    "audit": {"errors", "files", "program", "tasks", "rewards", "recipe"},
     "models": {"errors"},
     "record": {"errors", "files"},
     "inference": {"errors", "tasks", "rewards", "recipe", "models"},
     "evaluation": {
         *("errors", "files", "checkpoints", "tasks", "rewards", "recipe", "runtime", "models", "record", "inference"),
-        "hub",
     },
-    "hub": {"errors", "files", "tasks", "recipe", "checkpoints", "evaluation"},
+    "hub": {"errors", "files", "program", "tasks", "recipe", "checkpoints", "evaluation"},
     "diagnostics": {
         *("errors", "files", "tasks", "rewards", "recipe", "runtime", "models", "record", "evaluation"),
     },
@@ -36,11 +36,27 @@ ARROWS = {
     "integrations": {
         *("errors", "files", "runtime", "tasks", "rewards", "recipe", "models", "evaluation", "plan", "launch"),
     },
-    "reporting": {"errors", "files", "runtime", "recipe", "record", "evaluation"},
+    "reporting": {"errors", "files", "program", "runtime", "recipe", "record", "evaluation"},
     "torture": {"errors", "checkpoints", "tasks", "training"},
+    "cli": {
+        *(
+            "errors",
+            "files",
+            "program",
+            "recipe",
+            "runtime",
+            "inference",
+            "evaluation",
+            "hub",
+            "audit",
+            "plan",
+            "doctor",
+        ),
+        *("launch", "checkpoints", "reporting", "diagnostics", "integrations", "training", "torture"),
+    },
     "training": {
         *("errors", "files", "audit", "tasks", "rewards", "recipe", "runtime", "models", "record", "inference"),
-        *("evaluation", "hub", "diagnostics", "reporting", "checkpoints", "launch"),
+        *("evaluation", "hub", "diagnostics", "reporting", "checkpoints", "launch", "program"),
     },
 }
 

@@ -56,25 +56,31 @@ def test_every_file_that_the_pages_name_is_there():
     assert [name for name in named if not (ROOT / name).is_file()] == []
 
 
-def test_every_option_of_a_launch_or_a_plan_that_is_shown_is_one():
-    from ratchet.launch.places import OPTIONS
-    from ratchet.operations import PLANNING
-    from ratchet.recipe import trl_fields
+SHOWN = [
+    README,
+    *PAGES.values(),
+    *((ROOT / name).read_text(encoding="utf-8") for name in ("CONTRIBUTING.md", "Makefile")),
+]
+COMMANDS = [
+    (name, options)
+    for text in SHOWN
+    for name, options in re.findall(
+        r"(?:(?<=^    )|(?<=`)|(?<=/)|(?<=-m ))ratchet ([a-z]\w*)([^`|#\n]*)", text, re.MULTILINE
+    )
+]
 
-    known = {"launch": {*OPTIONS}, "plan": {*PLANNING, "json"}}
-    shown = [
-        (name, line)
-        for text in (README, *PAGES.values())
-        for name in known
-        for line in text.splitlines()
-        if f"scripts/{name}.py" in line
-    ]
-    assert len(shown) > 20
-    for name, line in shown:
-        for command in re.findall(rf"scripts/{name}\.py([^`|]*)", line):
-            for option in re.findall(r"--([a-z][\w-]*)", command):
-                key = option.replace("-", "_")
-                assert key in known[name] or key in trl_fields("grpo"), f"--{option} in: {line}"
+
+def test_every_verb_and_option_that_is_shown_is_one():
+    from ratchet.cli.options import recipe_keys
+    from ratchet.cli.verbs import NAMES, verb_of
+
+    assert len(COMMANDS) > 60
+    assert {name for name, _ in COMMANDS} == set(NAMES) - {"sft"}
+    for name, options in COMMANDS:
+        for option in re.findall(r"--([a-z][\w-]*)", options):
+            verb = verb_of(name)
+            key = option.replace("-", "_")
+            assert verb.option(option) or (verb.keys and key in recipe_keys()), f"ratchet {name}{options}"
 
 
 def test_every_alarm_that_the_pages_name_is_raised_somewhere():

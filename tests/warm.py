@@ -1,4 +1,4 @@
-"""Scripts that load torch and trl, forked from one process that has, which saves some seconds for each start.
+"""Programs that load torch and trl, forked from one process that has, which saves some seconds for each start.
 
 What the environment decides while these are imported is left to a fresh interpreter, and so is every launcher.
 """
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from multiprocessing import get_context
 from pathlib import Path
 
-SCRIPTS = ("grpo.py", "sft.py", "evaluate.py")
+SCRIPTS = ("grpo.py", "sft.py")
+VERBS = ("grpo", "sft", "evaluate")  # of the program; the others are light, or start others
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
@@ -29,6 +30,11 @@ _LOADED = [
     "trl.trainer.sft_trainer",
     "ratchet.torture.processes",
 ]
+
+
+def warm(words: Sequence[str]) -> bool:
+    """Whether words start a program of those."""
+    return Path(words[0]).name in SCRIPTS or (words[0] == "ratchet" and words[1:2] and words[1] in VERBS)
 
 
 class Warm:

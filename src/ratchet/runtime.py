@@ -1,4 +1,4 @@
-"""How a process behaves: what was typed, what it prints, how it says a time, and whether it has the device that a recipe wants."""
+"""How a process behaves: what was typed, what it prints, and whether it has the device that a recipe wants."""
 
 import logging
 import os
@@ -15,7 +15,10 @@ import psutil
 
 import ratchet
 from ratchet.errors import UserError, reader_left
+from ratchet.program import NAME, typed
 from ratchet.recipe import Recipe
+
+PROGRAM = (NAME, "__main__.py")  # the file that runs as ``ratchet`` and as ``python -m ratchet``
 
 
 def quiet() -> None:
@@ -40,7 +43,7 @@ def quiet() -> None:
 
 
 class Patient:
-    """Standard output that outlives its reader (``| head``, a lost connection): a run that trains goes on without one."""
+    """Standard output that outlives its reader (``| head``, a lost connection): a run trains on without one."""
 
     def __init__(self, stream: Any):
         self._stream = stream
@@ -81,29 +84,31 @@ def check_device(recipe: Recipe) -> None:
 
 def command_line() -> str:
     """What was typed, from the launcher on."""
-    return f"{launcher()} {shlex.join(sys.argv)}"
+    start = launcher()
+    if Path(sys.argv[0]).name not in PROGRAM:
+        return f"{start} {shlex.join(sys.argv)}"
+    return typed(*sys.argv[1:]) if start == "python" else f"{start} -m {NAME} {shlex.join(sys.argv[1:])}"
 
 
 def launcher() -> str:
-    """What stands before the script: "accelerate launch" with its options, as the parent process was called, or "python"."""
+    """What stands before the script: "accelerate launch" with its options, as the parent was called, or "python"."""
     script = Path(sys.argv[0]).name
     try:
         words = psutil.Process().parent().cmdline()
     except (psutil.Error, AttributeError):
         return "python"
-    start = next(
-        (
-            i
-            for i, word in enumerate(words)
-            if Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")
-        ),
-        None,
-    )
-    end = next((i for i, word in enumerate(words) if Path(word).name == script), None)
+    # A module stands there by its name, not as the file that sys.argv holds.
+    names = PROGRAM if script in PROGRAM else (script,)
+    start = next((i for i, word in enumerate(words) if _is_accelerate(word)), None)
+    end = next((i for i, word in enumerate(words) if i > (start or 0) and Path(word).name in names), None)
     if start is None or end is None:
         return "python"
-    options = words[start + 1 : end]
+    options = [word for word in words[start + 1 : end] if word not in ("-m", "--module")]
     return shlex.join(["accelerate", "launch", *(options[1:] if options[:1] == ["launch"] else options)])
+
+
+def _is_accelerate(word: str) -> bool:
+    return Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")
 
 
 def commit() -> str | None:
@@ -137,19 +142,19 @@ def duration(seconds: float) -> str:
 
 
 def attempt(what: str, draw: Callable[[], Any]) -> Any:
-    """Draw something that is only looked at; if that fails, say so instead of ending a run that has trained. None then."""
+    """Draw something that is only looked at; None where that fails, which must not end a run that has trained."""
     try:
         return draw()
     except Exception as error:  # whatever is wrong with a picture
         print(
-            f"warning: {what} could not be drawn ({type(error).__name__}: {error}); scripts/report.py tries again",
+            f"warning: {what} could not be drawn ({type(error).__name__}: {error}); ratchet report tries again",
             flush=True,
         )
         return None
 
 
 def nvidia_smi(*fields: str) -> list[list[str]]:
-    """What the driver says of each GPU, a list of the asked fields (``nvidia-smi --help-query-gpu``); empty where there is none."""
+    """The asked fields of each GPU, as the driver gives them (``nvidia-smi --help-query-gpu``); empty without one."""
     if shutil.which("nvidia-smi") is None:
         return []
     try:

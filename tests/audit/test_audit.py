@@ -348,7 +348,7 @@ def test_what_the_user_chose_is_recorded(debug, tmp_path, mode, says):
 
 def test_a_failing_reward_stops_with_the_table_and_what_to_do(debug, tmp_path):
     recipe = debug(("rewards.answer_format.weight", "0.99"))
-    with pytest.raises(UserError, match=r"(?s)policy +reward.*ignorance-pays.*scripts/audit.py .*--audit warn"):
+    with pytest.raises(UserError, match=r"(?s)policy +reward.*ignorance-pays.*ratchet audit .*--audit warn"):
         gate(recipe, load_split(recipe.task).rows, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""scripts/checkpoints.py on real folders."""
+"""``ratchet checkpoints`` on real folders."""
 
 import json
 from pathlib import Path
@@ -27,15 +27,15 @@ def left(run: Path) -> list[int]:
 
 
 def test_list_shows_each_with_its_size_and_marks_the_best(script, run):
-    lines = script("scripts/checkpoints.py", "list", str(run)).stdout.splitlines()
+    lines = script("ratchet", "checkpoints", "list", str(run)).stdout.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ["10", "20", "30", "40"]
     assert lines[2].endswith("1.0 MiB  the best") and lines[3].endswith("1.0 MiB")
 
 
 def test_verify_names_what_is_torn_and_fails(script, run):
-    assert "a run would go on from checkpoint-40" in script("scripts/checkpoints.py", "verify", str(run)).stdout
+    assert "a run would go on from checkpoint-40" in script("ratchet", "checkpoints", "verify", str(run)).stdout
     (run / "checkpoint-40/model.safetensors").write_bytes(b"x" * 2**20)
-    said = script("scripts/checkpoints.py", "verify", str(run), code=1).stdout
+    said = script("ratchet", "checkpoints", "verify", str(run), code=1).stdout
     assert (
         "checkpoint-40: not whole: model.safetensors is not what was saved" in said
         and "a run would go on from checkpoint-30" in said
@@ -43,14 +43,14 @@ def test_verify_names_what_is_torn_and_fails(script, run):
 
 
 def test_prune_keeps_the_newest_the_best_and_the_interval(script, run):
-    said = script("scripts/checkpoints.py", "prune", str(run), "--keep-every", "30").stdout
+    said = script("ratchet", "checkpoints", "prune", str(run), "--keep-every", "30").stdout
     assert "deleted checkpoint-10 (1.0 MiB); 3 left" in said
     assert left(run) == [20, 30, 40]
 
 
 def test_prune_never_deletes_the_newest_whole_one(script, run):
     (run / "checkpoint-40/model.safetensors").unlink()
-    script("scripts/checkpoints.py", "prune", str(run), "--keep", "1")
+    script("ratchet", "checkpoints", "prune", str(run), "--keep", "1")
     assert Checkpoint(run / "checkpoint-30", 30).fault() is None and left(run) == [20, 30, 40]
 
 
@@ -63,5 +63,5 @@ def test_prune_never_deletes_the_newest_whole_one(script, run):
     ],
 )
 def test_a_folder_without_checkpoints_is_said(script, words, says):
-    done = script("scripts/checkpoints.py", *words, code=2)
+    done = script("ratchet", "checkpoints", *words, code=2)
     assert says in done.stderr and "Traceback" not in done.stderr

@@ -11,7 +11,7 @@ from ratchet.doctor import machine, network
 
 
 def test_this_machine_is_looked_at_and_every_fault_has_a_remedy(script, tmp_path):
-    done = script("scripts/doctor.py", "--json", "findings.json")
+    done = script("ratchet", "doctor", "--json", "findings.json")
     found = json.loads((tmp_path / "findings.json").read_text())
     assert {"python", "packages", "memory", "ranks (gloo)", "Hub"} <= {one["what"] for one in found}
     assert all(one["remedy"] for one in found if one["state"] in ("warning", "error"))
@@ -104,7 +104,7 @@ def test_a_vllm_server_is_looked_at(vllm, change, state, said):
 def test_no_server_is_an_error_with_the_command_that_starts_one():
     (found,) = network.vllm_server("http://127.0.0.1:9")
     assert found.state == "error"
-    assert "scripts/launch.py" in found.remedy
+    assert "ratchet launch" in found.remedy
 
 
 def test_a_port_that_is_taken_is_a_warning():

@@ -12,7 +12,7 @@ def main() -> None:
     from accelerate.state import DistributedType, PartialState
 
     import ratchet.runtime
-    from ratchet import commands
+    from ratchet.cli import main as commands
 
     PartialState._prepare_backend = lambda self, cpu=False, sagemaker_dp=False, backend=None: (
         "gloo",

@@ -1,4 +1,4 @@
-"""scripts/audit.py and scripts/prepare.py as a person types them, and the gate and the curriculum of a real run."""
+"""``ratchet audit`` and ``ratchet prepare`` as a person types them, and the gate and the curriculum of a real run."""
 
 import json
 
@@ -7,7 +7,8 @@ CHEAP = ("--rewards.answer_format.weight", "0.99")  # a letter in the right form
 
 def test_a_sound_recipe_passes_with_a_table_json_and_a_page(script, tmp_path):
     done = script(
-        "scripts/audit.py",
+        "ratchet",
+        "audit",
         "recipes/debug/grpo.yaml",
         "--rows",
         "50",
@@ -22,13 +23,13 @@ def test_a_sound_recipe_passes_with_a_table_json_and_a_page(script, tmp_path):
 
 
 def test_json_alone_can_be_piped(script):
-    assert json.loads(script("scripts/audit.py", "recipes/debug/grpo.yaml", "--rows", "20", "--json", "-").stdout)[
+    assert json.loads(script("ratchet", "audit", "recipes/debug/grpo.yaml", "--rows", "20", "--json", "-").stdout)[
         "passed"
     ]
 
 
 def test_a_failing_recipe_exits_with_one(script):
-    done = script("scripts/audit.py", "recipes/debug/grpo.yaml", *CHEAP, code=1)
+    done = script("ratchet", "audit", "recipes/debug/grpo.yaml", *CHEAP, code=1)
     assert "FAILS    ignorance-pays: a policy that knows nothing" in done.stdout and "always A: " in done.stdout
 
 
@@ -48,14 +49,14 @@ def test_wrong_input_is_a_sentence(script, tmp_path):
         (("--audit.accept", "[hack-pays]"), "audit.accept must be a mapping"),
         (("--audit.accept.no-such-thing", "x"), "there is no finding no-such-thing"),
     ):
-        done = script("scripts/audit.py", "recipes/debug/grpo.yaml", *words, code=2)
+        done = script("ratchet", "audit", "recipes/debug/grpo.yaml", *words, code=2)
         assert says in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_reward_of_somebody_else_is_audited(script, tmp_path):
     (tmp_path / "mine.py").write_text("def constant(completions, **columns):\n    return [1.0 for _ in completions]\n")
     done = script(
-        "scripts/audit.py", "recipes/debug/grpo.yaml", "--rows", "20", "--reward", "mine.py:constant", code=1
+        "ratchet", "audit", "recipes/debug/grpo.yaml", "--rows", "20", "--reward", "mine.py:constant", code=1
     )
     assert "constant is 1 for every completion" in done.stdout
 
@@ -86,12 +87,13 @@ def test_a_run_that_is_warned_goes_on_and_its_card_says_so(script, tmp_path):
 
 def test_preparing_dakota_rows(script, tmp_path, dakota_folder):
     done = script(
-        "scripts/prepare.py", "recipes/dakota.yaml", "--data.source", str(dakota_folder), "--output", "data/dakota"
+        "ratchet", "prepare", "recipes/dakota.yaml", "--data.source", str(dakota_folder), "--output", "data/dakota"
     )
     assert "placeholder in the place of an answer" in done.stdout
     assert (tmp_path / "data/dakota/manifest.json").is_file()
     again = script(
-        "scripts/prepare.py",
+        "ratchet",
+        "prepare",
         "recipes/dakota.yaml",
         "--data.source",
         str(dakota_folder),
@@ -100,7 +102,7 @@ def test_preparing_dakota_rows(script, tmp_path, dakota_folder):
         code=2,
     )
     assert "is there already" in again.stderr
-    audited = script("scripts/audit.py", "recipes/dakota.yaml", "--rows", "60")
+    audited = script("ratchet", "audit", "recipes/dakota.yaml", "--rows", "60")
     assert "verdict: passed" in audited.stdout
 
 
@@ -125,7 +127,7 @@ def test_the_card_of_a_dakota_model_says_whose_language_it_is(script, tmp_path):
 
 
 def test_data_that_was_not_prepared_says_how(script):
-    done = script("scripts/audit.py", "recipes/dakota.yaml", code=2)
+    done = script("ratchet", "audit", "recipes/dakota.yaml", code=2)
     assert "data.source: the folder data/dakota does not exist" in done.stderr and "grammar_tasks" in done.stderr
 
 
@@ -185,7 +187,7 @@ def test_a_finding_can_be_accepted_on_the_command_line(script):
     reason = ("--audit.accept.ignorance-pays", "a test")
     assert (
         "accepted ignorance-pays"
-        in script("scripts/audit.py", "recipes/debug/grpo.yaml", *CHEAP, *reason, "--rows", "40").stdout
+        in script("ratchet", "audit", "recipes/debug/grpo.yaml", *CHEAP, *reason, "--rows", "40").stdout
     )
 
 
@@ -210,7 +212,7 @@ def test_an_output_folder_that_is_a_file_is_refused(script, tmp_path):
     assert (
         "out is a file" in script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--output_dir", "out", code=2).stderr
     )
-    assert "cannot be made" in script("scripts/prepare.py", "recipes/dakota.yaml", "--output", "out", code=2).stderr
+    assert "cannot be made" in script("ratchet", "prepare", "recipes/dakota.yaml", "--output", "out", code=2).stderr
 
 
 def test_a_curriculum_of_one_stage_is_refused(script):

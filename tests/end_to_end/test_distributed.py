@@ -27,7 +27,7 @@ def check_saved(folder: Path, adapter: bool, script) -> None:
     result = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     assert result["steps"] == 2
     assert (folder / ("adapter_model.safetensors" if adapter else "model.safetensors")).is_file()
-    loaded = script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--use_cpu", "true", "--bf16", "false")
+    loaded = script("ratchet", "evaluate", "out/recipe.yaml", "--model", "out", "--use_cpu", "true", "--bf16", "false")
     assert "accuracy" in loaded.stdout
 
 
@@ -113,7 +113,8 @@ def test_fsdp2_goes_on_from_a_checkpoint_exactly(script, tmp_path):
 
 def test_an_evaluation_gives_the_same_numbers_on_one_process_and_on_two(script, tmp_path):
     words = (
-        "scripts/evaluate.py",
+        "ratchet",
+        "evaluate",
         "recipes/debug/grpo.yaml",
         "--evaluation.samples",
         "4",

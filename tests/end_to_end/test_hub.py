@@ -159,7 +159,7 @@ def test_what_could_not_be_pushed_is_said_and_pushed_later(script, tmp_path, hub
     assert json.loads((tmp_path / "out/result.json").read_text())["steps"] == 4
     assert (
         "warning: step-000002, step-000004, main could not be pushed to me/model" in done.stdout
-        and "scripts/push.py out" in done.stdout
+        and "ratchet push out" in done.stdout
     )
     said = {
         "expired": "does not accept the token",
@@ -169,7 +169,7 @@ def test_what_could_not_be_pushed_is_said_and_pushed_later(script, tmp_path, hub
     assert said.get(fault, "could not be pushed") in done.stdout and "Traceback" not in done.stderr
     if fault != "unreachable":
         hub.faults.clear()
-        later = script("scripts/push.py", "out", **hub.environ())
+        later = script("ratchet", "push", "out", **hub.environ())
         assert "pushed to me/model" in later.stdout and set(hub.branches["me/model"]) == {
             "main",
             "step-000002",
@@ -180,9 +180,9 @@ def test_what_could_not_be_pushed_is_said_and_pushed_later(script, tmp_path, hub
 def test_a_dry_run_prints_what_would_be_pushed_and_that_alone_is_pushed(pushed, script, tmp_path):
     run = shutil.copytree(pushed[0], tmp_path / "run")
     hub = hub_server.Hub()
-    dry = script("scripts/push.py", "run", "--repo", "me/other", "--dry-run", **hub.environ())
+    dry = script("ratchet", "push", "run", "--repo", "me/other", "--dry-run", **hub.environ())
     assert hub.requests == [] and not (run / "_pushing").exists()
-    script("scripts/push.py", "run", "--repo", "me/other", **hub.environ())
+    script("ratchet", "push", "run", "--repo", "me/other", **hub.environ())
     blocks = [block.splitlines() for block in re.split(r"\n(?! )", dry.stdout.strip())[1:]]
     told = {head.split(":")[0]: {line.split()[-1] for line in lines} for head, *lines in blocks}
     assert 'model="me/other"' in hub.files("me/other")["README.md"].decode()
@@ -199,7 +199,7 @@ def test_a_dry_run_prints_what_would_be_pushed_and_that_alone_is_pushed(pushed, 
 )
 def test_a_repository_that_cannot_be_ours_is_said(pushed, script, tmp_path, hub, name, said):
     shutil.copytree(pushed[0], tmp_path / "run")
-    done = script("scripts/push.py", "run", "--repo", name, code=2, **hub.environ())
+    done = script("ratchet", "push", "run", "--repo", name, code=2, **hub.environ())
     assert said in done.stderr and "Traceback" not in done.stderr
 
 
@@ -207,7 +207,7 @@ def test_a_secret_is_not_published(pushed, script, tmp_path, hub):
     run = shutil.copytree(pushed[0], tmp_path / "run")
     with (run / "README.md").open("a") as card:
         card.write("\nuse hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345\n")
-    done = script("scripts/push.py", "run", code=2, **hub.environ())
+    done = script("ratchet", "push", "run", code=2, **hub.environ())
     assert "run/README.md:" in done.stderr and "looks like a secret" in done.stderr and hub.requests == []
 
 
@@ -215,12 +215,12 @@ def test_a_card_that_the_hub_refuses_is_said(pushed, script, tmp_path, hub):
     run = shutil.copytree(pushed[0], tmp_path / "run")
     card = (run / "README.md").read_text()
     (run / "README.md").write_text(card.replace("library_name: transformers", "library_name: [1]"))
-    done = script("scripts/push.py", "run", code=2, **hub.environ())
+    done = script("ratchet", "push", "run", code=2, **hub.environ())
     assert '"library_name" must be a string' in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_folder_that_is_no_run_is_said(script, tmp_path):
-    assert "it has no recipe.yaml" in script("scripts/push.py", str(tmp_path), code=2).stderr
+    assert "it has no recipe.yaml" in script("ratchet", "push", str(tmp_path), code=2).stderr
 
 
 def test_a_hub_without_a_checkpoint_is_said(script, hub):
@@ -256,9 +256,9 @@ def test_saved_checkpoints_are_evaluated_beside_and_their_cards_hold_it(script, 
             and found["step"] == step
         )
     assert not (tmp_path / "out/_evaluating").exists()
-    table = script("scripts/results.py", "out", "--json", "all.json").stdout
+    table = script("ratchet", "results", "out", "--json", "all.json").stdout
     listed = {(one["step"], one["split"]) for one in json.loads((tmp_path / "all.json").read_text())}
-    assert listed == {(2, "test"), (4, "test"), (4, "validation")} and "ratchet-evaluate" in table
+    assert listed == {(2, "test"), (4, "test"), (4, "validation")} and "ratchet evaluate" in table
 
 
 def test_saved_checkpoints_are_evaluated_by_slurm(script, tmp_path, hub):
@@ -296,7 +296,7 @@ def test_without_slurm_the_command_is_told_and_training_goes_on(script, tmp_path
     )
     assert (
         "warning: step 2 could not be evaluated: there is no sbatch here" in done.stdout
-        and "ratchet-evaluate" in done.stdout
+        and "ratchet evaluate" in done.stdout
     )
     assert json.loads((tmp_path / "out/result.json").read_text())["steps"] == 4
 
@@ -330,7 +330,8 @@ def test_an_evaluation_is_published_by_hand(pushed, script, tmp_path):
     run, hub, _ = pushed
     shutil.copytree(run, tmp_path / "out")
     words = (
-        "scripts/evaluate.py",
+        "ratchet",
+        "evaluate",
         "out/recipe.yaml",
         "--model",
         "out",
@@ -354,5 +355,5 @@ def test_an_evaluation_is_published_by_hand(pushed, script, tmp_path):
 
 
 def test_nothing_evaluated_is_said(script, tmp_path):
-    assert "nothing below" in script("scripts/results.py", str(tmp_path), code=2).stderr
-    assert "there is no folder outputs" in script("scripts/results.py", code=2).stderr
+    assert "nothing below" in script("ratchet", "results", str(tmp_path), code=2).stderr
+    assert "there is no folder outputs" in script("ratchet", "results", code=2).stderr

@@ -42,7 +42,7 @@ def test_real_rows_get_the_same_completions_and_verdicts_both_ways(script, tmp_p
         "--use_cpu",
         "true",
     )
-    done = script("scripts/lighteval.py", "model", "--task", "aquarat", *few, "--max_completion_length", "40")
+    done = script("ratchet", "lighteval", "model", "--task", "aquarat", *few, "--max_completion_length", "40")
     assert done.stdout.count("| 16 of 16 | 16 of 16 |") == 1 and "| aquarat_letters |" in done.stdout
     assert "agieval:aqua-rat, whose rows are on the Hub, is left out: the Hub cannot be reached" in done.stdout
     result, rows = found(tmp_path, "aquarat-validation")
@@ -53,7 +53,8 @@ def test_real_rows_get_the_same_completions_and_verdicts_both_ways(script, tmp_p
 
 def test_new_weights_at_an_old_path_get_a_new_result(script, tmp_path, model):
     words = (
-        "scripts/lighteval.py",
+        "ratchet",
+        "lighteval",
         "model",
         "--data.generated.validation",
         "24",
@@ -80,7 +81,7 @@ def test_every_kind_of_dakota_is_a_task_of_its_own(script, tmp_path, model):
         "trainer: grpo\ntask: dakota\nmodel_name_or_path: model\nuse_cpu: true\nbf16: false\ndata: {source: generated, instruction: ''}\n"
         "rewards: {correctness: {weight: 1.0}}\nmax_completion_length: 24\nevaluation: {max_rows: 40, split: test}\n"
     )
-    done = script("scripts/lighteval.py", "r.yaml")
+    done = script("ratchet", "lighteval", "r.yaml")
     result, _ = found(tmp_path, "dakota-test")
     assert len(result["tasks"]) > 1 and all(name.startswith("dakota_") for name in result["tasks"])
     assert sum(task["n"] for task in result["tasks"].values()) == result["ratchet"]["n"] == 40
@@ -91,19 +92,19 @@ def test_every_kind_of_dakota_is_a_task_of_its_own(script, tmp_path, model):
 def test_the_exit_status_of_lighteval_is_passed_on(script, tmp_path, model):
     data = (model / "model.safetensors").read_bytes()
     (model / "model.safetensors").write_bytes(data[: len(data) // 2])
-    done = script("scripts/lighteval.py", "model", "--data.generated.validation", "4", "--use_cpu", "true", code=1)
+    done = script("ratchet", "lighteval", "model", "--data.generated.validation", "4", "--use_cpu", "true", code=1)
     assert (
         "lighteval failed (exit status 1); nothing was written" in done.stdout and not (tmp_path / "outputs").exists()
     )
 
 
 def test_an_unknown_task_is_said(script):
-    done = script("scripts/lighteval.py", "ratchet-tiny", "--tasks", "aquarate", code=2)
+    done = script("ratchet", "lighteval", "ratchet-tiny", "--tasks", "aquarate", code=2)
     assert "there is no task aquarate; there are aquarat, aquarat_letters, agieval:aqua-rat" in done.stderr
 
 
 def test_a_folder_of_something_else_is_not_made_an_environment(script, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/one.jpg").write_text("")
-    done = script("scripts/lighteval.py", "ratchet-tiny", code=2, **{FOLDER: str(tmp_path / "photos")})
+    done = script("ratchet", "lighteval", "ratchet-tiny", code=2, **{FOLDER: str(tmp_path / "photos")})
     assert "is no Python environment, and not empty" in done.stderr and (tmp_path / "photos/one.jpg").exists()

@@ -2,12 +2,14 @@
 
 import json
 import random
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
+from ratchet.cli.verbs import verb_of
 from ratchet.errors import UserError
 from ratchet.record.records import Records
 from ratchet.record.run_data import load
@@ -169,7 +171,9 @@ def test_the_commands_that_the_report_names_can_be_typed(run, root):
         for word in words.split():
             if word.startswith("scripts/"):
                 assert (root / word).is_file(), word
-    assert any("evaluate.py" in words for _, words in gather(load(run)).commands)
+        for name in re.findall(r"\bratchet (\w+)", words):
+            assert verb_of(name), words
+    assert any("ratchet evaluate" in words for _, words in gather(load(run)).commands)
 
 
 def test_a_price_gives_a_cost(run, tmp_path):
@@ -306,12 +310,12 @@ def test_several_runs_are_compared_on_one_page(run, tmp_path):
 
 def test_the_script_draws_compares_and_measures_a_slice(script, demo, tmp_path):
     shutil.copytree(demo.folder, tmp_path / "outputs/demo")
-    done = script("scripts/report.py", "outputs/demo", "--loss-slice", "--output", "elsewhere/page.html")
+    done = script("ratchet", "report", "outputs/demo", "--loss-slice", "--output", "elsewhere/page.html")
     assert "written to elsewhere/page.html" in done.stdout and (tmp_path / "elsewhere/page.md").is_file()
     found = json.loads((tmp_path / "outputs/demo/diagnostics/loss_slice.json").read_text())
     assert found["step"] == 80 and min(map(min, found["losses"])) == pytest.approx(found["losses"][5][5], abs=0.5)
     assert "loss_slice" in figures(load(tmp_path / "outputs/demo"))
-    done = script("scripts/report.py", "outputs/demo", "--compare", "outputs/demo")
+    done = script("ratchet", "report", "outputs/demo", "--compare", "outputs/demo")
     assert "comparison.html" in done.stdout
 
 
@@ -320,7 +324,7 @@ def test_the_script_draws_compares_and_measures_a_slice(script, demo, tmp_path):
 )
 def test_wrong_input_ends_in_a_sentence(script, demo, tmp_path, words):
     shutil.copytree(demo.folder, tmp_path / "outputs/demo", ignore=shutil.ignore_patterns("data", "*.safetensors"))
-    done = script("scripts/report.py", *words, code=2)
+    done = script("ratchet", "report", *words, code=2)
     assert done.stderr.startswith("error: ") and "Traceback" not in done.stderr
 
 

@@ -29,7 +29,7 @@ def server():
 
 
 def ask(script, server, *more: str, **options):
-    return script("scripts/evaluate.py", "recipes/demo.yaml", "--server", server.url, *ROWS, *more, **options)
+    return script("ratchet", "evaluate", "recipes/demo.yaml", "--server", server.url, *ROWS, *more, **options)
 
 
 def test_a_server_is_judged_by_the_grader_that_judges_everything(script, tmp_path, server):
@@ -81,7 +81,9 @@ def test_an_interrupted_evaluation_keeps_every_answer_once(tmp_path, server, roo
     answer, server.answer = server.answer, lambda messages: time.sleep(0.2) or answer(messages)
     words = [
         sys.executable,
-        str(root / "scripts/evaluate.py"),
+        "-m",
+        "ratchet",
+        "evaluate",
         str(root / "recipes/demo.yaml"),
         "--server",
         server.url,
@@ -102,7 +104,9 @@ def test_an_interrupted_evaluation_keeps_every_answer_once(tmp_path, server, roo
 def test_a_reader_that_leaves_loses_no_result(tmp_path, server, root):
     words = [
         sys.executable,
-        str(root / "scripts/evaluate.py"),
+        "-m",
+        "ratchet",
+        "evaluate",
         str(root / "recipes/demo.yaml"),
         "--server",
         server.url,
@@ -163,7 +167,7 @@ def test_a_server_that_is_not_there_is_said(script, server):
     ],
 )
 def test_a_mistyped_command_is_said(script, words, said):
-    assert said in script("scripts/evaluate.py", "recipes/demo.yaml", *words, code=2).stderr
+    assert said in script("ratchet", "evaluate", "recipes/demo.yaml", *words, code=2).stderr
 
 
 def test_which_of_several_models_is_asked_for(script):
@@ -202,7 +206,8 @@ def test_a_real_server_gives_what_the_model_gives_here(script, tmp_path, root):
             time.sleep(0.2)
         rows = ("--data.generated.validation", "12")
         script(
-            "scripts/evaluate.py",
+            "ratchet",
+            "evaluate",
             "recipes/demo.yaml",
             *rows,
             "--server",
@@ -213,7 +218,7 @@ def test_a_real_server_gives_what_the_model_gives_here(script, tmp_path, root):
             "there.json",
         )
         script(
-            "scripts/evaluate.py", "recipes/demo.yaml", *rows, "--output", "here.json", "--completions", "here.jsonl"
+            "ratchet", "evaluate", "recipes/demo.yaml", *rows, "--output", "here.json", "--completions", "here.jsonl"
         )
     finally:
         serving.kill()

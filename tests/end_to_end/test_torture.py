@@ -1,4 +1,4 @@
-"""A fast case of every fault, on real training processes; scripts/torture.py takes many more rounds."""
+"""A fast case of every fault, on real training processes; ``ratchet torture`` takes many more rounds."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ def test_no_fault_changes_a_number_or_loses_a_run(script, tmp_path, processes):
         if int(processes) in fault.processes and (not fault.small_disk or os.geteuid() == 0 and mounts(tmp_path))
     ]
     done = script(
-        "scripts/torture.py", "runs", "--kills", "2", "--rounds", "1", "--processes", processes, "--faults", *names
+        "ratchet", "torture", "runs", "--kills", "2", "--rounds", "1", "--processes", processes, "--faults", *names
     )
     found = rows(done.stdout)
     assert set(found) == set(names)

@@ -19,7 +19,7 @@ def test_the_demo_teaches_the_tiny_model_to_work_problems_out(demo):
     assert {"majority", "chance", "seconds"} <= set(found)
     assert "accuracy before" in demo.stdout
     assert demo.stdout.count("  after  right") + demo.stdout.count("  after  wrong") == 3
-    assert "evaluate.py" in demo.stdout
+    assert "ratchet evaluate" in demo.stdout
 
 
 def test_sft_lowers_the_loss_and_leaves_a_model_and_a_recipe_that_run(script, tmp_path):
@@ -74,7 +74,7 @@ def test_a_checkpoint_can_be_evaluated_and_compared(script, tmp_path):
         "out",
     )
     assert (tmp_path / "out/checkpoint-1/model.safetensors").is_file()
-    words = ("scripts/evaluate.py", "out/recipe.yaml", "--model", "out/checkpoint-1", "--compare", "ratchet-tiny")
+    words = ("ratchet", "evaluate", "out/recipe.yaml", "--model", "out/checkpoint-1", "--compare", "ratchet-tiny")
     done = script(*words, "--split", "test", "--evaluation.max_rows", "30", "--data.generated.test", "60")
     assert "McNemar p =" in done.stdout
     paired = json.loads((tmp_path / "out/checkpoint-1/evaluation-aquarat-test.json").read_text())["compared_with"][
@@ -109,7 +109,7 @@ def test_show_config_runs_nothing(script, tmp_path):
 
 def test_an_accuracy_measured_by_training_is_that_of_the_evaluation_script(script, tmp_path):
     script("scripts/grpo.py", "recipes/debug/grpo.yaml", "--max_steps", "3", "--output_dir", "out")
-    script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--output", "evaluation.json")
+    script("ratchet", "evaluate", "out/recipe.yaml", "--model", "out", "--output", "evaluation.json")
     assert (
         json.loads((tmp_path / "evaluation.json").read_text())["accuracy"]
         == result(tmp_path / "out")["after"]["accuracy"]
@@ -152,7 +152,7 @@ def test_the_best_model_that_is_loaded_at_the_end_is_the_one_measured(script, tm
         "off",
     )
     script("scripts/grpo.py", "recipes/demo.yaml", *every, *best, *small, "--output_dir", "out")
-    script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--output", "again.json")
+    script("ratchet", "evaluate", "out/recipe.yaml", "--model", "out", "--output", "again.json")
     log = [json.loads(line) for line in (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()]
     measured = [entry["eval/accuracy"] for entry in log if "eval/accuracy" in entry]
     assert (
@@ -196,13 +196,13 @@ def test_a_model_with_the_tokenizer_of_another_is_refused(script, demo, tmp_path
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     tokenizer["added_tokens"] += [{**token, **flags} for token in more]
     (tmp_path / "out/tokenizer.json").write_text(json.dumps(tokenizer))
-    done = script("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", code=2)
+    done = script("ratchet", "evaluate", "out/recipe.yaml", "--model", "out", code=2)
     assert "they do not belong together" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_another_evaluation_does_not_take_the_place_of_an_earlier_one(script, demo, tmp_path):
     shutil.copytree(demo.folder, tmp_path / "out", ignore=shutil.ignore_patterns("checkpoint-*", "diagnostics"))
-    words = ("scripts/evaluate.py", "out/recipe.yaml", "--model", "out", "--data.generated.validation", "20")
+    words = ("ratchet", "evaluate", "out/recipe.yaml", "--model", "out", "--data.generated.validation", "20")
     script(*words)
     done = script(*words, "--evaluation.max_rows", "5")
     assert "kept the earlier evaluation-aquarat-validation.json as evaluation-aquarat-validation-1.json" in done.stdout
@@ -210,5 +210,5 @@ def test_another_evaluation_does_not_take_the_place_of_an_earlier_one(script, de
         json.loads((tmp_path / f"out/evaluation-aquarat-validation{end}.json").read_text())["n"] for end in ("", "-1")
     ]
     assert found == [5, 20]
-    listed = script("scripts/results.py", "out").stdout
+    listed = script("ratchet", "results", "out").stdout
     assert "(n = 5)" in listed and "(n = 20)" in listed

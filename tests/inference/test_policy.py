@@ -50,7 +50,7 @@ def test_a_model_without_a_recipe_wants_a_task(demo, tmp_path):
 
 
 def talk(script, demo, *words: str, said: str, code: int = 0):
-    return script("scripts/chat.py", *words, code=code, stdin=said)
+    return script("ratchet", "chat", *words, code=code, stdin=said)
 
 
 def test_a_question_is_answered_at_the_terminal(script, demo):

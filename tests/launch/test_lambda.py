@@ -85,15 +85,16 @@ def _environ(tmp_path, cloud, **more):
 def _words(root, tmp_path, *more):
     words = [
         sys.executable,
-        str(root / "scripts/launch.py"),
+        "-m",
+        "ratchet",
+        "launch",
         str(root / "recipes/debug/grpo.yaml"),
         "--on",
         "lambda",
         "--max-price",
         "1",
-        "--max-hours",
-        "1",
     ]
+    words += [] if "--max-hours" in more else ["--max-hours", "1"]
     config = str(root / "accelerate_configs/cpu.yaml")
     return [*words, "--config_file", config, "--output_dir", "outputs/run", *more]
 
@@ -311,7 +312,7 @@ def test_a_wrong_key_is_a_sentence(root, tmp_path, cloud, instance):
 def test_the_limits_are_required(root, tmp_path, cloud, instance, script):
     for missing in ("price", "hours"):
         limits = [f"--max-{name}" for name in ("price", "hours") if name != missing]
-        done = script("scripts/launch.py", "recipes/demo.yaml", "--on", "lambda", limits[0], "1", code=2)
+        done = script("ratchet", "launch", "recipes/demo.yaml", "--on", "lambda", limits[0], "1", code=2)
         assert f"--max-{missing} is required" in done.stderr
 
 
@@ -340,7 +341,7 @@ def test_list_status_and_stop(root, tmp_path, cloud, instance):
 
     def ask(*words, code=0):
         done = subprocess.run(
-            [sys.executable, str(root / "scripts/launch.py"), "--on", "lambda", *words],
+            [sys.executable, "-m", "ratchet", "launch", "--on", "lambda", *words],
             cwd=tmp_path,
             env=environ,
             capture_output=True,

@@ -115,7 +115,7 @@ def test_the_server_splits_the_model_so_that_its_heads_divide(root, gpus, parall
 
 
 def test_a_recipe_is_launched_here(script, tmp_path):
-    done = script("scripts/launch.py", "recipes/debug/grpo.yaml", "--on", "local", *QUICK, "--max_steps", "2")
+    done = script("ratchet", "launch", "recipes/debug/grpo.yaml", "--on", "local", *QUICK, "--max_steps", "2")
     assert "step     2/2" in done.stdout
     assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 2
 
@@ -133,7 +133,9 @@ def _left(folder: Path) -> list[psutil.Process]:
 def test_a_signal_lets_the_trainer_save_and_leaves_nothing(root, tmp_path, config):
     words = [
         sys.executable,
-        str(root / "scripts/launch.py"),
+        "-m",
+        "ratchet",
+        "launch",
         str(root / "recipes/debug/grpo.yaml"),
         "--on",
         "local",
@@ -249,6 +251,6 @@ WRONG = [
 
 @pytest.mark.parametrize(("words", "said"), WRONG)
 def test_the_command_says_what_is_wrong(script, words, said):
-    done = script("scripts/launch.py", *words, code=2, LAMBDA_API_KEY="")
+    done = script("ratchet", "launch", *words, code=2, LAMBDA_API_KEY="")
     assert said in done.stderr
     assert "Traceback" not in done.stderr

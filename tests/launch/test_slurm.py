@@ -34,10 +34,12 @@ def cluster(tmp_path):
     return Cluster(tmp_path / "slurm")
 
 
-def _submit(root, cluster, tmp_path, *more, code=0):
+def _submit(root, cluster, tmp_path, *more, code=0, config="cpu2"):
     words = [
         sys.executable,
-        str(root / "scripts/launch.py"),
+        "-m",
+        "ratchet",
+        "launch",
         str(root / "recipes/debug/grpo.yaml"),
         "--on",
         "slurm",
@@ -45,7 +47,7 @@ def _submit(root, cluster, tmp_path, *more, code=0):
     ]
     words += [
         "--config_file",
-        str(root / "accelerate_configs/cpu2.yaml"),
+        str(root / f"accelerate_configs/{config}.yaml"),
         "--output_dir",
         str(tmp_path / "run"),
         *more,
@@ -185,8 +187,7 @@ def test_an_array_gives_every_seed_its_own_folder(root, cluster, tmp_path):
         "2",
         "--num_processes",
         "1",
-        "--config_file",
-        str(root / "accelerate_configs/cpu.yaml"),
+        config="cpu",
     )
     assert cluster.run(1, array=3)[0] == 0
     assert "seed: 3" in (tmp_path / "run-seed3/recipe.yaml").read_text()
@@ -202,8 +203,7 @@ def test_an_evaluation_waits_for_the_run(root, cluster, tmp_path):
         "2",
         "--num_processes",
         "1",
-        "--config_file",
-        str(root / "accelerate_configs/cpu.yaml"),
+        config="cpu",
     )
     assert "job 2 evaluates" in done.stdout
     assert "--dependency=afterok:1" in cluster.options(2)
@@ -229,7 +229,8 @@ def test_what_sbatch_refuses_is_said(root, cluster, tmp_path):
 
 def test_without_slurm_the_command_says_so(script):
     done = script(
-        "scripts/launch.py",
+        "ratchet",
+        "launch",
         "recipes/debug/grpo.yaml",
         "--on",
         "slurm",

@@ -277,10 +277,10 @@ def test_a_wrong_file_ends_in_a_sentence(tmp_path, what, text, said):
 
 
 def test_the_command_prints_a_page_and_json(script):
-    done = script("scripts/plan.py", "recipes/aquarat/grpo_lora_1gpu.yaml", "--gpu", "a10", "--json", "plan.json")
+    done = script("ratchet", "plan", "recipes/aquarat/grpo_lora_1gpu.yaml", "--gpu", "a10", "--json", "plan.json")
     for word in ("memory per GPU", "each step", "time:", "USD", "disk:", "largest per_device_train_batch_size"):
         assert word in done.stdout
-    again = script("scripts/plan.py", "recipes/aquarat/grpo_lora_1gpu.yaml", "--gpu", "a10", "--json", "-")
+    again = script("ratchet", "plan", "recipes/aquarat/grpo_lora_1gpu.yaml", "--gpu", "a10", "--json", "-")
     found = json.loads(again.stdout)
     assert found["memory"]["fits"]
     assert found["memory"]["available"] == DEVICES["a10"].memory_gib * GIB
@@ -302,6 +302,6 @@ def test_the_command_prints_a_page_and_json(script):
     ],
 )
 def test_the_command_says_what_is_wrong(script, words, code, said):
-    done = script("scripts/plan.py", *words, code=code)
+    done = script("ratchet", "plan", *words, code=code)
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr

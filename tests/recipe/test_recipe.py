@@ -201,7 +201,7 @@ def test_a_wrong_recipe_fails_before_torch_and_trl_are_imported(tmp_path):
     code = f"""
 import sys
 sys.argv = ["grpo.py", {str(path)!r}]
-from ratchet.commands import grpo
+from ratchet.cli.main import grpo
 try:
     grpo()
 except SystemExit as stop:

@@ -189,7 +189,7 @@ def test_without_enough_memory_the_knobs_of_this_recipe_are_named(tmp_path, root
         "import resource, sys, psutil; from ratchet.training.trainers import registry; real = registry.build_trainer\n"
         "def build(*a):\n    found = real(*a); now = psutil.Process().memory_info().vms\n"
         "    resource.setrlimit(resource.RLIMIT_AS, (now + 2**27,) * 2); return found\n"
-        "registry.build_trainer = build; from ratchet.commands import grpo\n"
+        "registry.build_trainer = build; from ratchet.cli.main import grpo\n"
         "sys.argv = ['grpo.py', *sys.argv[1:]]; grpo()"
     )
     words = [

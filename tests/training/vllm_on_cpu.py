@@ -294,7 +294,7 @@ def install():
 
 
 if __name__ == "__main__":
-    from ratchet.commands import grpo
+    from ratchet.cli.main import grpo
     from ratchet.recipe import load
 
     install()

@@ -1,4 +1,4 @@
-"""The audit of a recipe: in full for ``scripts/audit.py``, and on a sample, remembered, at the start of a run."""
+"""The audit of a recipe: in full for ``ratchet audit``, and on a sample, remembered, at the start of a run."""
 
 import contextlib
 import hashlib
@@ -14,6 +14,7 @@ from ratchet.audit import ForeignReward, RecipeRewards, Report, audit, load_func
 from ratchet.audit.policies import prompt_text
 from ratchet.errors import UserError
 from ratchet.files import read_json, write_json
+from ratchet.program import program
 from ratchet.recipe import Recipe
 from ratchet.rewards import REWARDS, RewardTerm
 from ratchet.tasks.base import Row
@@ -22,7 +23,7 @@ from ratchet.tasks.loading import capped
 FILE = "audit.json"
 ADVICE = (
     "The audit stops this run: with these findings a model can be paid without learning the task. Look closer with\n"
-    "    python scripts/audit.py {recipe} --html audit.html\n"
+    "    {program} audit {recipe} --html audit.html\n"
     "then mend the reward or the data, write the reason for an exception under audit.accept, or take the risk with --audit warn"
 )
 
@@ -68,7 +69,8 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
     write_json(folder / FILE, {"mode": mode, **{key: value for key, value in known.items() if key != "text"}})
     failing = [finding["name"] for finding in known["findings"] if finding["fails"]]
     if failing and mode == "stop":
-        raise UserError(f"{known['text']}\n\n{ADVICE.format(recipe=recipe.path)}")
+        advice = ADVICE.format(recipe=recipe.path, program=program())
+        raise UserError(f"{known['text']}\n\n{advice}")
     if failing:
         print(f"{known['text']}\n")
     names = ", ".join(dict.fromkeys(failing))

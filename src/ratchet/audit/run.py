@@ -1,4 +1,4 @@
-"""What ``scripts/audit.py`` does with a recipe."""
+"""What ``ratchet audit`` does with a recipe."""
 
 import json
 import sys

@@ -88,7 +88,7 @@ def gpus() -> Iterator[Finding]:
         yield Finding(
             "note",
             "GPU",
-            "none here (no nvidia-smi); recipes with use_cpu: true run, and scripts/plan.py plans for others",
+            "none here (no nvidia-smi); recipes with use_cpu: true run, and ratchet plan plans for others",
         )
         return
     for name, driver, total, used, state in said:
@@ -174,7 +174,7 @@ def disks(output_dir: Path) -> Iterator[Finding]:
                 "warning",
                 f"disk ({name})",
                 f"{size_text(free)} free at {place}",
-                "scripts/plan.py says what a recipe writes; scripts/checkpoints.py prune RUN_DIR makes room",
+                "ratchet plan says what a recipe writes; ratchet checkpoints prune RUN_DIR makes room",
             )
         else:
             yield Finding("ok", f"disk ({name})", f"{size_text(free)} free at {place}")

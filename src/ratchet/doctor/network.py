@@ -39,7 +39,7 @@ def ranks(processes: int, seconds: float = 120) -> Iterator[Finding]:
             "error",
             "ranks",
             f"{processes} processes cannot work together: {end[:300]}",
-            "NCCL_DEBUG=INFO python scripts/doctor.py shows more",
+            "NCCL_DEBUG=INFO ratchet doctor shows more",
         )
 
 
@@ -48,7 +48,9 @@ def vllm_server(url: str) -> Iterator[Finding]:
     import requests
 
     url = url.rstrip("/").removesuffix("/v1")
-    start = f"start it: scripts/launch.py RECIPE --on local, or see docs/one_node.md; its log says why it is not up ({url})"
+    start = (
+        f"start it: ratchet launch RECIPE --on local, or see docs/one_node.md; its log says why it is not up ({url})"
+    )
     try:
         health = requests.get(f"{url}/health", timeout=10)
     except (requests.RequestException, ValueError) as error:
@@ -90,7 +92,7 @@ def vllm_server(url: str) -> Iterator[Finding]:
             "warning",
             "vLLM",
             "takes no weights (no /weight_info): TRL cannot train with it",
-            "start it with VLLM_SERVER_DEV_MODE=1 and --weight-transfer-config, as scripts/launch.py does",
+            "start it with VLLM_SERVER_DEV_MODE=1 and --weight-transfer-config, as ratchet launch does",
         )
 
 

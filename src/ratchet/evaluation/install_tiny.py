@@ -1,9 +1,13 @@
-"""Copy a trained tiny model into the package, and write down how well it answers with and without working it out."""
+"""Copy a trained tiny model into the package, and write down how well it answers with and without working it out.
+
+python -m ratchet.evaluation.install_tiny outputs/tiny-3_guess          # the last step of `make tiny`
+"""
 
 import shutil
+import sys
 from pathlib import Path
 
-from ratchet.errors import UserError
+from ratchet.errors import UserError, command
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.evaluation.statistics import Share, wilson
 from ratchet.files import write_json
@@ -59,3 +63,15 @@ def _measure(recipe: Recipe, generate: Generator) -> dict[str, Share]:
         shares[name] = wilson(sum(right), len(right))
         shares[f"{name}, worked out"] = wilson(sum(both), sum(worked))
     return shares
+
+
+@command
+def main() -> None:
+    """Install the model of the folder that the command line names."""
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        raise UserError("name the folder of a trained tiny model, as in outputs/tiny-3_guess")
+    install(Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -58,7 +58,7 @@ def results(folders: Sequence[Path]) -> list[Measured]:
     if not latest:
         raise UserError(
             f"nothing below {', '.join(map(str, folders))} was evaluated; "
-            "scripts/evaluate.py RECIPE --model MODEL does it"
+            "ratchet evaluate RECIPE --model MODEL does it"
         )
     return sorted(latest.values(), key=lambda one: (one.model, one.task, one.split, one.step or 0))
 

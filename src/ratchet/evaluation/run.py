@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from ratchet.checkpoints.store import step_of
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
 from ratchet.files import keep_earlier, read_json, write_json
-from ratchet.hub import results
 from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
@@ -27,15 +27,17 @@ def run(
     output: Path | None,
     completions: Path | None,
     server: Server | None = None,
-    publish: str | None = None,
-) -> Result:
+    add_to_card: Callable[[Path, Mapping[str, Any]], Path | None] | None = None,
+) -> dict[str, Any] | None:
     """Measure the recipe's model, print a table and write JSON to ``output``, beside the model or below ``ELSEWHERE``.
+
+    Returns what was written; None on all processes but the first.
 
     Args:
         compare: another model that is measured on the same rows.
         completions: where every answer is written; a server's go beside the JSON by default.
         server: answers instead of a model here.
-        publish: "owner/model@revision" on the Hub, whose card is to hold the result.
+        add_to_card: adds the result to the card in a local model's folder, and returns the card where there is one.
     """
     own: list[Path] = []
     if server is not None:
@@ -49,7 +51,7 @@ def run(
         ready(recipe)
         other = measure(recipe, compare)
     if not _main():
-        return result
+        return None
     found, said = record(result), [result.table()]
     if other:
         paired = result.compare(other)
@@ -69,12 +71,10 @@ def run(
     write_json(target, found)  # all is written before anything is said, to a reader who may have left
     target.with_suffix(PARTIAL).unlink(missing_ok=True)
     said.append(f"\nwritten to {target}")
-    if server is None and (card := results.beside(Path(locate(result.model)), found)):
+    if server is None and add_to_card and (card := add_to_card(Path(locate(result.model)), found)):
         said.append(f"and to {card}")
     print("\n".join(said))
-    if publish:
-        print(results.publish(publish, _file(recipe), found))
-    return result
+    return found
 
 
 def record(result: Result) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def _measure_here(recipe: Recipe, output: Path | None) -> tuple[Result, Path]:
     result, folder = measure(recipe, name), Path(locate(name))
     # The embedded model's name is not its folder: nothing is written into the installed package.
     is_here = folder.is_dir() and name == str(folder)
-    beside = folder / _file(recipe) if is_here else _elsewhere(recipe, name)
+    beside = folder / file_name(recipe) if is_here else _elsewhere(recipe, name)
     return result, output or beside
 
 
@@ -128,12 +128,13 @@ def _main() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _file(recipe: Recipe) -> str:
+def file_name(recipe: Recipe) -> str:
+    """The JSON file of an evaluation, beside the model and in its repository on the Hub."""
     return f"evaluation-{recipe.task.name}-{recipe.evaluation.split}.json"
 
 
 def _elsewhere(recipe: Recipe, name: str) -> Path:
-    return ELSEWHERE / named(name) / _file(recipe)
+    return ELSEWHERE / named(name) / file_name(recipe)
 
 
 def named(model: str) -> str:

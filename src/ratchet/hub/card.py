@@ -116,7 +116,7 @@ def with_result(card: str, found: Mapping[str, Any]) -> str:
     """A card with one more evaluation in its metadata, in the place of an older one of the same task and split.
 
     Args:
-        found: what ``scripts/evaluate.py`` writes: task, split, accuracy, low, high, n, majority.
+        found: what ``ratchet evaluate`` writes: task, split, accuracy, low, high, n, majority.
 
     Raises:
         UserError: for a card whose metadata cannot be read, or lacks what results need.
@@ -131,7 +131,7 @@ def with_result(card: str, found: Mapping[str, Any]) -> str:
     name = name or found.get("model")
     if not name:
         raise UserError(
-            "the card has no model-index with the model's name, so results have no place in it; scripts/push.py writes one that has"
+            "the card has no model-index with the model's name, so results have no place in it; ratchet push writes one that has"
         )
     kept = [
         old

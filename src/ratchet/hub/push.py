@@ -69,7 +69,7 @@ def publish(
 
 
 def _texts(recipe: Recipe, run: Path, checkpoint: Checkpoint) -> dict[str, str]:
-    """Card and recipe of a checkpoint; its evaluation is that which ``scripts/evaluate.py`` has left in it."""
+    """Card and recipe of a checkpoint; its evaluation is that which ``ratchet evaluate`` has left in it."""
     result: dict[str, Any] = {"steps": checkpoint.step}
     for path in sorted(checkpoint.path.glob("evaluation-*.json")):
         if isinstance(found := read_json(path), dict):

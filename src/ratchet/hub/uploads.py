@@ -3,7 +3,7 @@
 Uploads are made one after the other in a thread, each tried again with growing pauses. Every checkpoint goes to a branch of its
 own (``hub.contents`` keeps what is published of it until it is there); of a whole checkpoint (``hub_strategy: checkpoint``) the
 next one takes the place of one that still waits. What is left at the end is tried for some time more, and stays where
-``scripts/push.py`` and the next start find it.
+``ratchet push`` and the next start find it.
 """
 
 import json
@@ -19,6 +19,7 @@ from ratchet.evaluation.outcome import outcome
 from ratchet.hub.card import model_card
 from ratchet.hub.contents import PUSHING, chosen, revision_of, stage, staged
 from ratchet.hub.repository import Upload, of_branch, repository_of, sentence
+from ratchet.program import typed
 from ratchet.recipe import Recipe
 
 PAUSES = (2, 5, 15, 60, 300)  # seconds, the last one again and again
@@ -157,6 +158,6 @@ def push_finished(uploads: Uploads, folder: Path, step: int) -> None:
         return
     print(
         f"warning: {', '.join(left)} could not be pushed to {uploads.name}; when the Hub can be reached, type\n"
-        f"  python scripts/push.py {folder}",
+        f"  {typed('push', str(folder))}",
         flush=True,
     )

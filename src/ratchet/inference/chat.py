@@ -1,4 +1,4 @@
-"""Talk to a trained model, or watch the rows of its task go through: prompt, completion, what the grader reads, what it is worth."""
+"""Talk to a trained model, or watch rows of its task go through: prompt, completion, what the grader reads, worth."""
 
 import time
 from collections.abc import Sequence
@@ -64,17 +64,17 @@ def show(policy: Policy, row: Row, title: str, sampling: Sampling) -> None:
     completion = _streamed(policy, policy.task.messages(row), sampling)
     scored = policy.score(completion.text, row, completion.tokens)
     grade = scored.grade
-    place = (
-        ""
-        if grade.span is None
-        else f", read from {completion.text[slice(*grade.span)]!r} at character {grade.span[0]}"
-    )
-    print(f"--- answer     {'none that the grader can read' if grade.answer is None else grade.answer}{place}")
+    answer, place = "none that the grader can read", ""
+    if grade.answer is not None:
+        answer = grade.answer
+    if grade.span is not None:
+        start, end = grade.span
+        place = f", read from {completion.text[start:end]!r} at character {start}"
+    parts = ", ".join(f"{name} {value:g}" for name, value in grade.components.items())
+    print(f"--- answer     {answer}{place}")
     print(f"    gold       {policy.task.gold(row)}")
     print(f"    correct    {'yes' if grade.correct else 'no'}")
-    print(
-        f"    grade      {', '.join(f'{name} {value:g}' for name, value in grade.components.items()) or 'has no parts'}"
-    )
+    print(f"    grade      {parts or 'has no parts'}")
     print(f"    reward     {scored.reward:g} = {_sum(policy.recipe.rewards, scored.rewards)}")
 
 
@@ -86,9 +86,8 @@ def _sum(terms: Sequence[RewardTerm], rewards: dict[str, float]) -> str:
 def _streamed(policy: Policy, messages: list[Message], sampling: Sampling) -> Completion:
     start = time.perf_counter()
     completion = policy.stream(messages, sampling)
-    print(
-        f"({completion.tokens} tokens{', cut off' if completion.truncated else ''}, {time.perf_counter() - start:.1f} s)"
-    )
+    cut_off = ", cut off" if completion.truncated else ""
+    print(f"({completion.tokens} tokens{cut_off}, {time.perf_counter() - start:.1f} s)")
     return completion
 
 

@@ -9,18 +9,16 @@ for text in policy.generate(policy.task.messages(row), n=4):
     print(scored.reward, scored.grade.answer, scored.rewards)
 """
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from ratchet.errors import UserError
 from ratchet.inference.completion import Completion, Sampling
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
-from ratchet.recipe import Recipe, load_recipe
+from ratchet.recipe import Recipe, load_recipe, recipe_from_values
 from ratchet.rewards import RewardTerm
 from ratchet.rewards.functions import correctness
 from ratchet.rewards.scoring import ScoringRequest, score
@@ -77,7 +75,9 @@ class Policy:
     def rows(self, split: str = "validation") -> list[Row]:
         """The task's rows."""
         if split not in SPLITS:
-            raise UserError(f"--split: there is no split {split}; choose from {', '.join(SPLITS)}")
+            near = get_close_matches(split, SPLITS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UserError(f"--split: there is no split {split}; choose from {', '.join(SPLITS)}{hint}")
         return self.task.load(split).rows
 
     def generate(
@@ -148,9 +148,7 @@ def recipe_of(name: str, task: str | None, overrides: Sequence[tuple[str, str]] 
         return load_recipe(own, overrides, to_train=False)
     if task is None:
         raise UserError(f"{name} has no recipe.yaml that says what it was trained on; name a task: --task aquarat")
-    find_task(task)  # an unknown one is said without the file below
-    recipe = {"trainer": "grpo", "task": task, "model_name_or_path": name, "rewards": {"correctness": {"weight": 1.0}}}
-    with tempfile.TemporaryDirectory() as place:
-        path = Path(place) / "recipe.yaml"
-        path.write_text(yaml.safe_dump(recipe), encoding="utf-8")
-        return load_recipe(path, overrides, to_train=False)
+    find_task(task)  # an unknown one is said alone, without the heading of findings
+    rewards = {"correctness": {"weight": 1.0}}
+    values = {"trainer": "grpo", "task": task, "model_name_or_path": name, "rewards": rewards}
+    return recipe_from_values(values, f"--task {task}", overrides, to_train=False)

@@ -1,7 +1,7 @@
 """Every saved checkpoint is evaluated elsewhere while training goes on: in a process here, as a Slurm job, or as a job on the Hub.
 
 What is evaluated waits as hard links in ``_evaluating/step-<step>/`` of the run's folder, so that rotation cannot take it away. The
-results lie in ``evaluations/`` there, where ``scripts/results.py`` finds them; of a run that is pushed they also go into the card of
+results lie in ``evaluations/`` there, where ``ratchet results`` finds them; of a run that is pushed they also go into the card of
 the checkpoint's revision. An evaluation that cannot be started, or fails, costs a warning with the command.
 """
 
@@ -92,8 +92,7 @@ class Evaluations:
 
     def _words(self, step: int, model: Path) -> list[str]:
         split = self.recipe.publish.split or self.recipe.evaluation.split
-        script = Path(sys.executable).with_name("ratchet-evaluate")
-        found = [sys.executable, str(script), str(self.run / "recipe.yaml"), "--model", str(model)]
+        found = [sys.executable, "-m", "ratchet", "evaluate", str(self.run / "recipe.yaml"), "--model", str(model)]
         return [*found, "--split", split, "--output", str(self._result(step))]
 
     def _result(self, step: int) -> Path:
@@ -160,7 +159,9 @@ class Evaluations:
         shutil.rmtree(place, ignore_errors=True)
         name, split = self.uploads.name, settings.split or self.recipe.evaluation.split
         model = f"hf download {name} --revision {revision} --local-dir model"
-        evaluate = f"ratchet-evaluate model/recipe.yaml --model model --split {split} --publish {name}@{revision}"
+        evaluate = (
+            f"python -m ratchet evaluate model/recipe.yaml --model model --split {split} --publish {name}@{revision}"
+        )
         line = f"pip install --quiet {shlex.quote(f'ratchet-recipes @ {settings.source}')} && {model} && {evaluate}"
         job = HfApi().run_job(
             image=settings.image,

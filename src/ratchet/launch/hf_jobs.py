@@ -68,8 +68,9 @@ def script(launch: Launch, options: Options) -> str:
     extras = ",".join(name for name in (extras, "vllm" if recipe.get("use_vllm") else "") if name)
     wanted = f"ratchet-recipes{f'[{extras}]' if extras else ''} @ {source}"
     resumes = recipe.get("hub_strategy") in ("checkpoint", "all_checkpoints") and "--resume" not in launch.extra
-    words = [*launch.accelerate_elsewhere("SCRIPT"), *(["--resume", "hub"] if resumes else [])]
-    line = shlex.join(words).replace("SCRIPT", f'"$(command -v ratchet-{recipe.trainer})"')
+    # The job has no repository, so accelerate starts the installed program.
+    words = [*launch.accelerate_elsewhere("-m", "ratchet", recipe.trainer), *(["--resume", "hub"] if resumes else [])]
+    line = shlex.join(words)
     return "\n".join(
         [
             "set -e",

@@ -70,7 +70,7 @@ def choose(recipe_uses_cpu: bool, header: str | None, here: int, root: Path) -> 
         return str(folder / "cpu.yaml"), 1
     if here == 0:
         raise UserError(
-            "there is no GPU here, and the recipe does not say use_cpu: true; scripts/doctor.py shows what is here"
+            "there is no GPU here, and the recipe does not say use_cpu: true; ratchet doctor shows what is here"
         )
     if here == 1:
         return str(folder / "single_gpu.yaml"), 1

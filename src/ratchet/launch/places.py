@@ -1,4 +1,4 @@
-"""``scripts/launch.py``: one launch, rendered for the place that was named."""
+"""``ratchet launch``: one launch, rendered for the place that was named."""
 
 import os
 import re
@@ -104,7 +104,7 @@ def run(asked: LaunchRequest) -> int:
     if place == "lambda" and {"list", "status", "stop"} & set(asked.options):
         return _lambda_only(asked, environ)
     if asked.recipe is None:
-        raise UserError("name a recipe: scripts/launch.py RECIPE.yaml --on PLACE")
+        raise UserError("name a recipe: ratchet launch RECIPE.yaml --on PLACE")
     return {"local": _local, "slurm": _slurm, "lambda": _lambda, "hf-jobs": _hf_jobs}[place](asked, environ)
 
 

@@ -64,9 +64,9 @@ class Launch:
         """``accelerate launch`` in this folder; ``options`` are accelerate's, ``more`` the script's."""
         return self._accelerate(self.placement.file, *options, self.here(self.script), recipe, *self.extra, *more)
 
-    def accelerate_elsewhere(self, script: str) -> list[str]:
+    def accelerate_elsewhere(self, *script: str) -> list[str]:
         """The same on another machine, whose folder holds recipe.yaml and accelerate.yaml."""
-        return self._accelerate("accelerate.yaml", script, "recipe.yaml", *self.extra)
+        return self._accelerate("accelerate.yaml", *script, "recipe.yaml", *self.extra)
 
     def _accelerate(self, config_file: str, *words: str) -> list[str]:
         return [

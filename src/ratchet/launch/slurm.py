@@ -143,7 +143,7 @@ def _job(launch: Launch, options: Options, folder: Path) -> str:
     lines = [
         "#!/bin/bash",
         *(f"#SBATCH {directive}" for directive in directives),
-        "# Rendered by scripts/launch.py --on slurm.",
+        "# Rendered by ratchet launch --on slurm.",
         "set -euo pipefail",
     ]
     lines += [f"cd {shlex.quote(str(Path.cwd()))}", f"folder={shlex.quote(str(folder))}", f"output={output}"]
@@ -254,7 +254,8 @@ def _evaluation(launch: Launch, options: Options, folder: Path) -> str:
     lines += _environment(options)
     lines += [f'output="{output}"']
     lines += [
-        f'python {shlex.quote(launch.here("scripts/evaluate.py"))} "$output/recipe.yaml" --model "$output" --split test --output "$output/evaluation-test.json"',
+        'python -m ratchet evaluate "$output/recipe.yaml" --model "$output" --split test '
+        '--output "$output/evaluation-test.json"',
         "",
     ]
     return "\n".join(lines)

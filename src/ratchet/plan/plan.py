@@ -1,4 +1,4 @@
-"""``scripts/plan.py``: everything put together, as text and as JSON."""
+"""``ratchet plan``: everything put together, as text and as JSON."""
 
 import os
 import re

@@ -29,7 +29,7 @@ def asynchronous_conflicts(recipe: Any) -> Iterator[str]:
     if recipe.evaluation.before or recipe.evaluation.after or get("eval_strategy") != "no":
         yield (
             "asynchronous cannot evaluate while it trains (its attention generates nothing): "
-            "evaluation: {before: false, after: false}, eval_strategy: no; scripts/evaluate.py, or publish.evaluate, "
+            "evaluation: {before: false, after: false}, eval_strategy: no; ratchet evaluate, or publish.evaluate, "
             "measures what is saved"
         )
     if recipe.diagnostics.mode == "on":

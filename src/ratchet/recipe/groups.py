@@ -86,7 +86,7 @@ class Audit:
     mode: Literal["stop", "warn", "off"] = "stop"
     """Whether a finding that fails stops the run before it starts, is only printed, or nothing is looked for."""
     rows: int = 200
-    """Rows audited at the start of a run, drawn at random; scripts/audit.py takes all."""
+    """Rows audited at the start of a run, drawn at random; ratchet audit takes all."""
     margin: float = 0.15
     """A policy that knows nothing may earn the commonest answer's share of the rows and this share of gold's reward."""
     hack: float = 0.5
@@ -170,7 +170,7 @@ class ReportPage:
     """The page about a run."""
 
     mode: Literal["on", "off"] = "on"
-    """Whether it is written at the end; scripts/report.py writes it at any time."""
+    """Whether it is written at the end; ratchet report writes it at any time."""
     price_per_hour: float | None = None
     """What an hour of all the machines of this run costs; without it no cost is stated."""
     currency: str = "USD"

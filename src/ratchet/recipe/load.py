@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from ratchet.errors import UserError, UserErrors
 from ratchet.recipe import batches, parts, source
 from ratchet.recipe.conflicts import conflicts, launcher_conflicts
@@ -39,6 +41,29 @@ def load_recipe(
     tree = source.merge(source.from_environment(environ), source.read_file(Path(path)))
     tree = source.merge(tree, source.from_command_line(overrides))
     return _checked(Path(path), tree, environ, trainer, to_train)
+
+
+def recipe_from_values(
+    values: Mapping[str, Any],
+    origin: str,
+    overrides: Sequence[tuple[str, str]] = (),
+    environ: Mapping[str, str] | None = None,
+    to_train: bool = True,
+) -> Recipe:
+    """A checked recipe without a file.
+
+    Args:
+        values: what would stand in the file.
+        origin: what a finding blames instead of a file and a line, as "--task aquarat".
+
+    Raises:
+        UserError: with every finding in one message.
+    """
+    environ = os.environ if environ is None else environ
+    written = source.parse(yaml.safe_dump({"output_dir": "outputs/recipe", **values}), origin, line_numbers=False)
+    tree = source.merge(source.from_environment(environ), written)
+    tree = source.merge(tree, source.from_command_line(overrides))
+    return _checked(Path(origin), tree, environ, None, to_train)
 
 
 def _checked(path: Path, tree: Node, environ: Mapping[str, str], wanted: str | None, to_train: bool) -> Recipe:

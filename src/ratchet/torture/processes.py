@@ -30,7 +30,7 @@ def become(
     """Be a process that runs a script, as if it had just been started; does not return.
 
     Args:
-        words: the script and its arguments.
+        words: the script and its arguments, or -m and a package first.
         prepare: called before it.
     """
     code = 1
@@ -41,10 +41,8 @@ def become(
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
         os.environ.clear()
         os.environ.update(environ)
-        sys.argv = list(words)
-        sys.path[0] = str(Path(words[0]).parent)
         prepare()
-        runpy.run_path(words[0], run_name="__main__")
+        _run(words)
         code = 0
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
@@ -55,6 +53,17 @@ def become(
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
+
+
+def _run(words: Sequence[str]) -> None:
+    """What the interpreter does with a script and its arguments, or with -m, a package and its arguments."""
+    if words[0] == "-m":
+        sys.argv, sys.path[0] = list(words[1:]), os.getcwd()
+        runpy.run_module(words[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(words)
+        sys.path[0] = str(Path(words[0]).parent)
+        runpy.run_path(words[0], run_name="__main__")
 
 
 class Training:

@@ -29,7 +29,7 @@ def explained(recipe: Recipe) -> Iterator[None]:
             raise UserError(
                 "the model's probabilities are non-finite, so nothing can be sampled: its weights are broken, or "
                 f"learning_rate {recipe.get('learning_rate')} was too high. Roll back with --resume STEP "
-                f"(scripts/checkpoints.py list {recipe.output_dir}), or take another model"
+                f"(ratchet checkpoints list {recipe.output_dir}), or take another model"
             ) from None
         if not is_out_of_memory(error):
             raise

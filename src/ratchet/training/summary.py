@@ -1,11 +1,11 @@
 """What a run says about itself at the terminal: what is about to happen, and what came of it."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 from ratchet.evaluation.evaluate import Answered, Result
+from ratchet.program import program
 from ratchet.recipe import Recipe
 from ratchet.runtime import duration
 from ratchet.training.prepare import Run
@@ -51,26 +51,18 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
     if result.get("alarms"):
         lines.append(f"alarms           {', '.join(result['alarms'])}: see above, and result.json")
     lines.append(f"{result['steps']} steps, {duration(result['seconds'])} with start-up; everything is in {folder}")
-    scripts, python = Path(sys.argv[0]).parent, _python()
+    start = program()
     seed, quoted = int(recipe.get("seed")) + 1, shlex.quote(str(folder))
     again = shlex.quote(f"{folder}-seed{seed}")
     lines += [
         "",
         "next:",
-        f"  {python} {scripts / 'evaluate.py'} {quoted}/recipe.yaml --model {quoted} --evaluation.samples 8   # with pass@k",
-        f"  {python} {scripts / 'chat.py'} {quoted}   # ask it something",
-        f"  {python} {scripts / recipe.method.script}.py {quoted}/recipe.yaml --seed {seed} --output_dir {again}   # try another seed",
+        f"  {start} evaluate {quoted}/recipe.yaml --model {quoted} --evaluation.samples 8   # with pass@k",
+        f"  {start} chat {quoted}   # ask it something",
+        f"  {start} {recipe.method.script} {quoted}/recipe.yaml --seed {seed} --output_dir {again}   # try another seed",
     ]
     lines += ["", f"report: {page}   # open it in a browser"] if page else []
     return "\n".join(lines)
-
-
-def _python() -> str:
-    """The interpreter to type: this folder's environment where it is one (.venv/bin/python), else python."""
-    try:
-        return str(Path(sys.executable).relative_to(Path.cwd()))
-    except ValueError:
-        return "python"
 
 
 def _completions(before: Result, after: Result, count: int) -> list[str]:

@@ -158,7 +158,8 @@ def test_what_would_mean_something_else_is_refused(root, tmp_path, recipe, overr
 
 def test_the_command_writes_a_folder_once(script, tmp_path):
     done = script(
-        "scripts/export_prime_rl.py",
+        "ratchet",
+        "export",
         "recipes/aquarat.yaml",
         "out",
         "--config_file",
@@ -166,8 +167,5 @@ def test_the_command_writes_a_folder_once(script, tmp_path):
     )
     assert "not carried over: scale_rewards" in done.stdout
     assert "uv run rl @" in (tmp_path / "out/README.md").read_text()
-    assert "not empty" in script("scripts/export_prime_rl.py", "recipes/aquarat.yaml", "out", code=2).stderr
-    assert (
-        "name a recipe, and an empty folder"
-        in script("scripts/export_prime_rl.py", "recipes/aquarat.yaml", code=2).stderr
-    )
+    assert "not empty" in script("ratchet", "export", "recipes/aquarat.yaml", "out", code=2).stderr
+    assert "name a recipe, and an empty folder" in script("ratchet", "export", "recipes/aquarat.yaml", code=2).stderr

@@ -20,7 +20,7 @@ from ratchet.reporting.terminal.follow import follow
 
 
 def test_a_finished_run_is_drawn_once(demo, script):
-    done = script("scripts/watch.py", str(demo.folder))
+    done = script("ratchet", "watch", str(demo.folder))
     for word in (
         "finished: step 80 of 80",
         "held-out accuracy",
@@ -37,7 +37,7 @@ def test_a_finished_run_is_drawn_once(demo, script):
 
 
 def test_lines_are_one_for_each_logged_step(demo, script):
-    done = script("scripts/watch.py", str(demo.folder), "--lines")
+    done = script("ratchet", "watch", str(demo.folder), "--lines")
     steps = [int(found) for found in re.findall(r"^step (\d+) \| .*reward", done.stdout, re.M)]
     assert steps == list(range(5, 81, 5))
 
@@ -56,7 +56,7 @@ def _running(demo, tmp_path) -> Path:
 def test_a_run_that_goes_on_is_drawn_again_and_ends_with_it(demo, tmp_path, root):
     folder = _running(demo, tmp_path)
     master, slave = pty.openpty()
-    words = [sys.executable, str(root / "scripts/watch.py"), str(folder), "--every", "0.2"]
+    words = [sys.executable, "-m", "ratchet", "watch", str(folder), "--every", "0.2"]
     with alone(lock_of(folder), "run", "--output_dir"):
         process = subprocess.Popen(
             words, stdout=slave, stderr=slave, env={**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "60"}
@@ -121,7 +121,7 @@ def test_gpus_are_shown_where_the_driver_shows_them(demo, tmp_path, monkeypatch)
 
 
 def test_what_is_no_run_is_said(script, tmp_path):
-    assert "is no folder" in script("scripts/watch.py", "nothing", code=2).stderr
+    assert "is no folder" in script("ratchet", "watch", "nothing", code=2).stderr
     (tmp_path / "empty").mkdir()
-    assert "holds no run" in script("scripts/watch.py", "empty", code=2).stderr
-    assert "--every takes" in script("scripts/watch.py", "empty", "--every", "0", code=2).stderr
+    assert "holds no run" in script("ratchet", "watch", "empty", code=2).stderr
+    assert "--every takes" in script("ratchet", "watch", "empty", "--every", "0", code=2).stderr

@@ -73,7 +73,7 @@ def fail_on_demand():
 fail_on_demand()
 allow_cpu()  # TRL's child process imports this file again, and reads the recipe too
 if __name__ == "__main__":
-    from ratchet.commands import grpo
+    from ratchet.cli.main import grpo
 
     install()
     grpo()

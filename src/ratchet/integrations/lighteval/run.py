@@ -1,4 +1,4 @@
-"""Run lighteval on a recipe's rows with Ratchet's grader, and put its figures beside those of ``scripts/evaluate.py``.
+"""Run lighteval on a recipe's rows with Ratchet's grader, and put its figures beside those of ``ratchet evaluate``.
 
 lighteval caches answers by the model's path, whatever its weights are, and writes into the folder of a model whose path is absolute.
 So every run gets an empty folder with a link to the model, a cache of its own, and leaves what it found in ``outputs/evaluations``.
@@ -33,7 +33,7 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
 
     Args:
         tasks: lighteval's names (see ``lighteval.tasks``); empty: all of the recipe's task, and lighteval's own where the Hub answers.
-        beside: whether ``scripts/evaluate.py``'s way is gone too, on the same rows.
+        beside: whether ``ratchet evaluate``'s way is gone too, on the same rows.
 
     Raises:
         UserError: for a task that there is not.
@@ -93,7 +93,7 @@ def table(found: Mapping[str, Sequence[dict[str, Any]]], ours: Result | None) ->
                 ),
             ]
         )
-    lines = ["| task | lighteval | scripts/evaluate.py | same completion | same verdict |", "|---|---|---|---|---|"]
+    lines = ["| task | lighteval | ratchet evaluate | same completion | same verdict |", "|---|---|---|---|---|"]
     answered = {a.id: a for a in ours.answered}
     for name, entries in sorted(found.items()):
         both: list[tuple[dict[str, Any], Answered]] = [

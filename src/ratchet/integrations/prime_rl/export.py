@@ -40,7 +40,7 @@ LOST = {
     "use_rslora": "plain LoRA scaling",
     "model_revision": "the model's main revision",
     "attn_implementation": "prime-rl's own choice",
-    "push_to_hub": "prime-rl does not push; scripts/push.py can, from its weights",
+    "push_to_hub": "prime-rl does not push; ratchet push can, from its weights",
     "eval_strategy": "becomes orchestrator.eval.interval",
     "num_generations_eval": "one greedy answer per row",
     "logging_steps": "prime-rl logs every step",
@@ -54,7 +54,7 @@ LOST = {
     "load_best_model_at_end": "the newest checkpoints are kept",
 }
 GROUPS_LOST = {
-    "audit": "run scripts/audit.py on the recipe first",
+    "audit": "run ratchet audit on the recipe first",
     "diagnostics": "prime-rl's own metrics",
     "report": "no page about the run",
     "faults": "prime-rl's own limits",

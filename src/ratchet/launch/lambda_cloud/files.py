@@ -63,7 +63,7 @@ def run_script(launch: Launch, outputs: str | None) -> str:
     return "\n".join(
         [
             "#!/bin/bash",
-            "# Started once by scripts/launch.py; its output is run.log, its exit status goes to the file exit.",
+            "# Started once by ratchet launch; its output is run.log, its exit status goes to the file exit.",
             f"cd {CODE}",
             f"set -a; . {secrets_file(launch.name)}; set +a",
             *link,

@@ -178,7 +178,7 @@ class Session:
             except (Unanswered, Refused) as error:
                 if not told:
                     print(
-                        f"warning: {self.id} COULD NOT BE ENDED YET: {error}; trying on. By hand: scripts/launch.py --on lambda --stop {self.id}",
+                        f"warning: {self.id} COULD NOT BE ENDED YET: {error}; trying on. By hand: ratchet launch --on lambda --stop {self.id}",
                         flush=True,
                     )
                 told = True

@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from ratchet.evaluation.statistics import Share, mcnemar
+from ratchet.program import program
 from ratchet.recipe.method import recorded_method
 from ratchet.record.catalogue import PHASES
 from ratchet.record.run_data import SHARE, RunData, fits
@@ -214,18 +215,19 @@ def _commands(run: RunData, found: Facts) -> None:
     if method is None:
         return
     folder, trainer = shlex.quote(str(run.folder)), method.script
-    launch = run.about.get("launcher", "python")
+    launch, start = run.about.get("launcher", "python"), program()
+    train = f"{start} {trainer}" if launch == "python" else f"{launch} scripts/{trainer}.py"
     saved = run.checkpoints()
     if saved and run.status != "finished":
         found.commands.append(
             (
                 f"go on from step {saved[-1].name.split('-')[-1]}",
-                f"{launch} scripts/{trainer}.py {folder}/recipe.yaml --resume_from_checkpoint {shlex.quote(str(saved[-1]))}",
+                f"{train} {folder}/recipe.yaml --resume_from_checkpoint {shlex.quote(str(saved[-1]))}",
             )
         )
     else:
         why = "" if run.status == "finished" else " (no checkpoint was saved)"
-        found.commands.append((f"run it again{why}", f"{launch} scripts/{trainer}.py {folder}/recipe.yaml"))
+        found.commands.append((f"run it again{why}", f"{train} {folder}/recipe.yaml"))
     model = (
         folder
         if (run.folder / "config.json").is_file() or (run.folder / "adapter_config.json").is_file()
@@ -235,11 +237,11 @@ def _commands(run: RunData, found: Facts) -> None:
     )
     if model:
         found.commands += [
-            ("evaluate it", f"python scripts/evaluate.py {folder}/recipe.yaml --model {model} --evaluation.samples 8"),
-            ("ask it something", f"python scripts/chat.py {model}"),
+            ("evaluate it", f"{start} evaluate {folder}/recipe.yaml --model {model} --evaluation.samples 8"),
+            ("ask it something", f"{start} chat {model}"),
             (
                 "publish it",
                 f'hf upload YOUR-NAME/{run.name} {model} . --private --exclude "checkpoint-*" --exclude "_*" --exclude "data/*" --exclude "diagnostics/*" --exclude "*.bin"',
             ),
         ]
-    found.commands.append(("draw this page again", f"python scripts/report.py {folder}"))
+    found.commands.append(("draw this page again", f"{start} report {folder}"))

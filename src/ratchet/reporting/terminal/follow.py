@@ -1,4 +1,4 @@
-"""``scripts/watch.py``: draw again and again, once, or a line for each step."""
+"""``ratchet watch``: draw again and again, once, or a line for each step."""
 
 import time
 from pathlib import Path

@@ -63,7 +63,7 @@ class Dakota(Task):
     """Dakota grammar exercises. The fields are the keys of the recipe's ``data`` group."""
 
     source: str | None = None
-    """A folder with the published grammar_tasks_*.jsonl, or one that scripts/prepare.py wrote, a data set on the Hub
+    """A folder with the published grammar_tasks_*.jsonl, or one that ratchet prepare wrote, a data set on the Hub
     ("owner/name"), or "generated". Without it: the folder in DAKOTA_DATA_DIR. Nothing else is ever tried."""
     revision: str | None = None
     """Revision of the Hub data set."""

@@ -1,0 +1,1 @@
+"""One program: ``ratchet VERB ...``, also as ``python -m ratchet VERB ...``; see ``verbs`` for what it can do."""

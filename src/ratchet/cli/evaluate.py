@@ -1,0 +1,83 @@
+"""The verbs that ask a trained model: evaluate, lighteval, chat."""
+
+import os
+
+from ratchet.cli.options import Arguments
+from ratchet.errors import UserError
+from ratchet.recipe import load_recipe
+
+LIMITS = ("concurrency", "timeout", "retries")
+
+
+def evaluate(arguments: Arguments) -> None:
+    """Measure a model on the recipe's task, and put the result beside it, and on the Hub."""
+    _check_server(arguments)
+    recipe = load_recipe(arguments["recipe"], _overrides(arguments), to_train=False)
+    from ratchet.evaluation.run import file_name, run
+    from ratchet.hub import results
+    from ratchet.inference.openai_server import Server
+
+    server = None
+    if arguments["server"]:
+        limits = {name: arguments[name] for name in LIMITS}
+        key = arguments["key_variable"] or "OPENAI_API_KEY"
+        server = Server(arguments["server"], arguments["model"] or "", **limits, key=key)
+    record = run(recipe, arguments["compare"], arguments["output"], arguments["completions"], server, results.beside)
+    if arguments["publish"] and record is not None:
+        print(results.publish(arguments["publish"], file_name(recipe), record))
+
+
+def _check_server(arguments: Arguments) -> None:
+    given = arguments.given
+    variable = given.get("key_variable")
+    if variable is not None and not os.environ.get(variable):
+        raise UserError(f"--key-variable: the environment variable {variable} is not set")
+    alone = [name for name in ("concurrency", "key_variable", "retries", "timeout") if name in given]
+    if alone and "server" not in given:
+        raise UserError(f"--{alone[0].replace('_', '-')} goes with --server URL")
+
+
+def _overrides(arguments: Arguments) -> list[tuple[str, str]]:
+    """The recipe keys, with those that have an option."""
+    overrides = list(arguments.overrides)
+    if arguments["split"]:
+        overrides.append(("evaluation.split", arguments["split"]))
+    if arguments["model"] and not arguments["server"]:
+        overrides += [("model_name_or_path", arguments["model"]), ("from_scratch", "null")]
+    return overrides
+
+
+def lighteval(arguments: Arguments) -> int:
+    """Evaluate a model with lighteval, beside this project's own way."""
+    from ratchet.inference.policy import recipe_of
+    from ratchet.integrations.lighteval.run import run
+
+    overrides = list(arguments.overrides)
+    if arguments["split"]:
+        overrides.append(("evaluation.split", arguments["split"]))
+    named = arguments["recipe"]
+    if named.endswith((".yaml", ".yml")):
+        recipe = load_recipe(named, overrides, to_train=False)
+        model = arguments["model"] or recipe.values.get("model_name_or_path") or str(recipe.output_dir)
+    else:
+        model = arguments["model"] or named
+        recipe = recipe_of(named, arguments["task"], overrides)
+    tasks = [name for name in (arguments["tasks"] or "").split(",") if name]
+    return run(recipe, model, tasks, not arguments["alone"])
+
+
+def chat(arguments: Arguments) -> None:
+    """Answer questions, or let rows of a task go through."""
+    from ratchet.inference.chat import browse, talk
+    from ratchet.inference.policy import Policy, recipe_of
+    from ratchet.runtime import quiet
+
+    name, task = arguments["model"], arguments["task"]
+    recipe_of(name, task, arguments.overrides)  # what is wrong with it is said before PyTorch is loaded
+    quiet()
+    policy = Policy.load(name, task, arguments.overrides)
+    sampling = policy.sampling(1, arguments["temperature"], arguments["max_new_tokens"], arguments["seed"])
+    if {"task", "row", "split"} & arguments.given.keys():
+        browse(policy, arguments["split"] or "validation", arguments["row"], sampling)
+    else:
+        talk(policy, sampling, arguments["conversation"])

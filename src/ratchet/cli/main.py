@@ -1,0 +1,72 @@
+"""``ratchet VERB ...``: find the verb, understand its command line, and only then import what it does."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import ratchet
+from ratchet.cli.help import overview, page
+from ratchet.cli.options import NEAR, Arguments, Verb, parse
+from ratchet.cli.verbs import NAMES, verb_of
+from ratchet.errors import UserError, command
+
+HELP = ("--help", "-h")
+
+
+@command
+def main() -> int | None:
+    """The program; its exit code."""
+    return run(sys.argv[1:])
+
+
+@command
+def sft() -> int | None:
+    """``scripts/sft.py``, which accelerate launches: the verb sft."""
+    return run(["sft", *sys.argv[1:]])
+
+
+@command
+def grpo() -> int | None:
+    """``scripts/grpo.py``, which accelerate launches: the verb grpo."""
+    return run(["grpo", *sys.argv[1:]])
+
+
+def run(words: Sequence[str]) -> int | None:
+    """Do what a command line says.
+
+    Raises:
+        UserError: for what cannot be understood, and whatever the verb finds.
+    """
+    first, rest = (words[0], words[1:]) if words else ("", ())
+    if first == "--version":
+        print(f"ratchet {ratchet.__version__}")
+        return 0
+    if first in (*HELP, "help", ""):
+        verb = verb_of(rest[0]) if rest else None
+        print(page(verb) if verb else overview())
+        if not words:
+            raise UserError("name a verb")
+        return 0
+    verb = verb_of(first)
+    if verb is None:
+        raise UserError(_no_verb(first))
+    if set(HELP) & set(rest):
+        print(page(verb))
+        return 0
+    arguments = parse(verb, rest)
+    return _function(verb)(arguments)
+
+
+def _function(verb: Verb) -> Callable[[Arguments], int | None]:
+    module, _, name = verb.run.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _no_verb(word: str) -> str:
+    if word.endswith((".yaml", ".yml")):
+        return f"{word}: name first what is to be done with it, as in ratchet plan {word}"
+    near = difflib.get_close_matches(Path(word).stem.lstrip("-"), NAMES, n=1, cutoff=NEAR)
+    hint = f"did you mean ratchet {near[0]}?" if near else f"there are {', '.join(NAMES)}"
+    return f"unknown verb {word}; {hint}"

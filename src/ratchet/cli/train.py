@@ -1,0 +1,25 @@
+"""The verbs that train; ``scripts/sft.py`` and ``scripts/grpo.py`` call them for accelerate."""
+
+from ratchet.cli.options import Arguments
+from ratchet.recipe import load_recipe, show
+
+
+def sft(arguments: Arguments) -> None:
+    """Supervised fine-tuning on a task's targets."""
+    _train(arguments, "sft")
+
+
+def grpo(arguments: Arguments) -> None:
+    """GRPO with a task's rewards."""
+    _train(arguments, "grpo")
+
+
+def _train(arguments: Arguments, script: str) -> None:
+    recipe = load_recipe(arguments["recipe"], arguments.overrides, trainer=script)
+    if arguments["show_config"]:
+        print(show(recipe))
+        return
+    # What loads torch and trl comes after the recipe was checked: a wrong one is told at once.
+    from ratchet.training.run import train
+
+    train(recipe, arguments["resume"], arguments["resume_anyway"])
