@@ -7,7 +7,8 @@ from typing import Any
 
 from ratchet.evaluation.statistics import Share, mcnemar
 from ratchet.record.catalogue import PHASES
-from ratchet.record.run_data import SHARE, RunData, fits
+from ratchet.record.run_data import RunData
+from ratchet.record.shapes import SHARE, fits
 from ratchet.runtime import duration
 
 
