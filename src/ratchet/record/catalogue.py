@@ -125,9 +125,9 @@ Trackio and TensorBoard. What TRL and transformers log besides keeps their names
 be had (weights or gradients split by ZeRO-3, DeepSpeed or FSDP, no token for a letter), the run says so in one line,
 and it is absent."""
 
-_ARTIFACTS = """Histograms of rewards, lengths, advantages, margins and distances; sampled completions with grade, reward
-and advantage (a table); gold against committed letters; heat maps of attention (`diagnostics.heat_maps`, the last 64
-tokens of one row); last hidden states of some fixed rows, for the embedding trajectory. They are in the run's
+_ARTIFACTS = """Histograms of rewards, lengths, advantages, margins and distances; sampled completions with grade,
+reward and advantage (a table); gold against committed letters; heat maps of attention (`diagnostics.heat_maps`, the
+last 64 tokens of one row); last hidden states of some fixed rows, for the embedding trajectory. They are in the run's
 `diagnostics/` folder (`src/ratchet/record/records.py` describes the files); W&B, Trackio and TensorBoard get them as
 histograms and tables where they have such."""
 

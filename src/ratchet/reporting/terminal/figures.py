@@ -35,7 +35,7 @@ class Disk:
         return self.seen[-1][1]
 
     def full_in(self) -> float | None:
-        """Seconds until nothing is left at the rate seen so far; None where nothing shrinks, or too little was seen."""
+        """Seconds until nothing is left at the rate seen so far; None where it grows, or too little was seen."""
         (first, most), (last, least) = self.seen[0], self.seen[-1]
         if last - first < 30 or least >= most:
             return None
