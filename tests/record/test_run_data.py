@@ -53,6 +53,12 @@ def test_a_file_that_cannot_be_used_is_named_and_the_rest_is_read(folder, name, 
     assert len(run.log) == 10
 
 
+def test_a_machine_whose_gpus_are_no_names_is_not_described(folder):
+    about = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**about, "hardware": {"gpus": [[]]}}))
+    assert load(folder).about == {}
+
+
 def test_a_torn_line_is_counted(folder):
     with (folder / "diagnostics/log.jsonl").open("a") as file:
         file.write('{"step": 45, "lo')

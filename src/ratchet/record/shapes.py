@@ -30,7 +30,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "result.json": {"task": _TEXT, "steps": _NUMBER, "seconds": _NUMBER, "alarms?": {"": _TEXT}},
     "run.json": {
         "versions": {},
-        "hardware": {},
+        "hardware": {"gpus?": [_TEXT]},
         "data": {"rows": _NUMBER, "notes?": [_TEXT]},
         "model": {"parameters": _NUMBER, "trained": _NUMBER},
         "left_out?": [_TEXT],

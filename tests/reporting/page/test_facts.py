@@ -63,6 +63,16 @@ def test_results_are_rows_with_intervals_and_baselines_without(folder):
     assert rows["always the commonest answer"] == ["0.250", "", ""] and rows["guessing"] == ["0.200", "", ""]
 
 
+def test_an_evaluation_may_lack_samples(folder):
+    path = folder / "diagnostics/evaluations.jsonl"
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps({**entry, "pass_at_k": None}) + "\n" for entry in entries))
+    assert [title for title, *_ in facts(folder).results][:2] == [
+        "accuracy before training",
+        "accuracy after 40 steps",
+    ]
+
+
 def test_an_older_run_shows_the_results_that_it_kept(folder):
     (folder / "diagnostics/evaluations.jsonl").unlink()
     result = json.loads((folder / "result.json").read_text())

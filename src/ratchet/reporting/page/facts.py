@@ -112,7 +112,7 @@ def _evaluation(title: str, entry: dict[str, Any] | None) -> list[tuple[str, str
     if not entry:
         return []
     rows = [_result(f"accuracy {title}", _share(entry))]
-    for k, share in entry.get("pass_at_k", {}).items():
+    for k, share in (entry.get("pass_at_k") or {}).items():
         rows.append(_result(f"pass@{k} {title}", Share(**share)))
     return rows
 
@@ -240,7 +240,7 @@ def _provenance(about: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _machine(hardware: dict[str, Any]) -> str:
     parts = [f"{hardware.get('cores')} cores", f"{hardware.get('memory_gib')} GiB", str(hardware.get("machine"))]
-    gpus = hardware.get("gpus", [])
+    gpus = hardware.get("gpus") or []
     return ", ".join([*parts, *(f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus))])
 
 
