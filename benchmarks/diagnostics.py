@@ -52,19 +52,20 @@ def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, s
     from ratchet.rewards.trl_adapter import Grader, reward_functions
     from ratchet.runtime import quiet
     from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
-    from ratchet.training.run import attach, begin, prepare
-    from ratchet.training.trainers import grpo
+    from ratchet.training.output_folder import open_staging
+    from ratchet.training.prepare import prepare
+    from ratchet.training.services import RunServices
+    from ratchet.training.trainers.registry import build_trainer
 
     out, sys.stdout = sys.stdout, sys.stderr
     quiet()
     recipe = load_recipe(recipe_path, [*overrides, ("output_dir", folder), ("audit", "off")], trainer="grpo")
-    begin(recipe)
+    open_staging(recipe)
     arguments, model_arguments = make_arguments(recipe)
-    arguments.eval_on_start = False
     prepared = prepare(recipe, arguments, model_arguments, Start())
+    arguments.eval_on_start = False
     if kind == "ours":
-        trainer = grpo.build(prepared)
-        attach(trainer, prepared, time.perf_counter())
+        trainer = build_trainer(prepared, RunServices(prepared))
     else:
         arguments.model_init_kwargs = model_settings(prepared)
         arguments.reward_weights = [term.weight for term in recipe.rewards]

@@ -36,7 +36,7 @@ ARROWS = {
     "integrations": {
         *("errors", "files", "runtime", "tasks", "rewards", "recipe", "models", "evaluation", "plan", "launch"),
     },
-    "reporting": {"errors", "files", "runtime", "record", "evaluation"},
+    "reporting": {"errors", "files", "runtime", "recipe", "record", "evaluation"},
     "torture": {"errors", "checkpoints", "tasks", "training"},
     "training": {
         *("errors", "files", "audit", "tasks", "rewards", "recipe", "runtime", "models", "record", "inference"),

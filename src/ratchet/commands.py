@@ -69,10 +69,8 @@ def _train(trainer: str, usage: str) -> None:
     recipe, own = recipe_from_command_line(trainer, usage)
     if recipe is None:
         return
-    if trainer == "sft":
-        from ratchet.training.trainers.sft import train
-    else:
-        from ratchet.training.trainers.grpo import train
+    from ratchet.training.run import train
+
     train(recipe, own.get("resume", "latest"), own.get("resume_anyway") == "true")
 
 

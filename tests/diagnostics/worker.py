@@ -28,7 +28,8 @@ from ratchet.rewards.functions import correctness
 from ratchet.rewards.trl_adapter import Grader, reward_functions
 from ratchet.tasks.aquarat.task import AquaRat, Generated
 from ratchet.training.callbacks.monitoring import MonitoringCallback
-from ratchet.training.trainers.mixins import RecipeGRPOTrainer
+from ratchet.training.services import Services
+from ratchet.training.trainers.grpo import RecipeGRPOTrainer
 
 SHAPE = {
     "hidden_size": 32,
@@ -80,8 +81,26 @@ def completions(tokenizer, rank, step, cut=False):
     ]
 
 
+class Watched(Services):
+    """Diagnostics alone, written down in a folder."""
+
+    def __init__(self, records, probe, task, grader):
+        super().__init__()
+        self.records, self.probe, self.task, self.grader = records, probe, task, grader
+
+    def bind(self, trainer):
+        settings = Diagnostics(every=1, rows=2, queries=5, heat_maps=[[1, 2]])
+        self.observer = RolloutObserver(trainer, settings, self.probe, self.task)
+        self.grader.listeners = [self.observer.graded]
+        trainer.add_callback(MonitoringCallback(trainer, self.observer, self.records, self.evaluations))
+
+
 class Keeping(RecipeGRPOTrainer):
     """Keeps every micro-batch with the weights it was computed with, and the gradients before clipping."""
+
+    def __init__(self, *args, **kwargs):
+        self.kept = []
+        super().__init__(*args, **kwargs)
 
     def _compute_loss(self, model, inputs):
         kept = {key: value.clone() for key, value in inputs.items() if isinstance(value, torch.Tensor)}
@@ -150,6 +169,11 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
             "logprobs": None,
         }
 
+    probe = [
+        tokenizer(text * n, add_special_tokens=False)["input_ids"]
+        for n, text in ((3, "2 + 3 = 5 "), (5, "Answer: C "), (4, "7 - 4 = 3 "), (6, "A B C "))
+    ]
+    services = Watched(Records(folder if state.is_main_process else None), probe, task, grader)
     trainer = Keeping(
         model=str(folder / "model"),
         args=arguments,
@@ -158,21 +182,12 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
         processing_class=tokenizer,
         rollout_func=given,
         peft_config=LoraConfig(r=4, target_modules=["q_proj", "v_proj"]) if lora else None,
-    )
-    trainer.kept, trainer.results = [], []
-    probe = [
-        tokenizer(text * n, add_special_tokens=False)["input_ids"]
-        for n, text in ((3, "2 + 3 = 5 "), (5, "Answer: C "), (4, "7 - 4 = 3 "), (6, "A B C "))
-    ]
-    settings = Diagnostics(every=1, rows=2, queries=5, heat_maps=[[1, 2]])
-    observer = trainer.observer = RolloutObserver(trainer, settings, probe, task)
-    grader.listeners = [observer.graded]
-    trainer.add_callback(
-        MonitoringCallback(trainer, observer, Records(folder if state.is_main_process else None), False)
+        services=services,
     )
     trainer.train()
     torch.save(
-        {"kept": trainer.kept, "probe": probe, "notes": observer.notes}, folder / f"rank{state.process_index}.pt"
+        {"kept": trainer.kept, "probe": probe, "notes": services.observer.notes},
+        folder / f"rank{state.process_index}.pt",
     )
     if state.is_main_process:
         torch.save(trainer.state.log_history, folder / "log.pt")

@@ -65,7 +65,7 @@ def test_a_stopped_evaluation_asks_only_for_what_is_missing(script, tmp_path, se
     server.faults += [None] * 18 + [400]
     stopped = ask(script, server, "--concurrency", "1", code=2)
     (kept,) = re.findall(
-        r"(\d+) answers are kept in found.partial.jsonl; the same command goes on with them", stopped.stderr
+        r"(\d+) answers are kept in found.partial.jsonl; the same command resumes with them", stopped.stderr
     )
     assert 18 <= int(kept) < 30
     with (tmp_path / "found.partial.jsonl").open("a") as file:

@@ -184,16 +184,10 @@ def test_what_does_not_fit_comes_with_changes_that_make_it_fit(root):
 
 
 def test_the_largest_batch_fits_and_the_next_does_not(root):
-    from dataclasses import replace
-
     found = _plan(root)
     size = found.device_bytes
     best = largest_batch(found.job, size)
-    assert (
-        memory(replace(found.job, batch=best), size).peak
-        <= size
-        < memory(replace(found.job, batch=best + 1), size).peak
-    )
+    assert memory(found.job.with_batch(best), size).peak <= size < memory(found.job.with_batch(best + 1), size).peak
 
 
 def test_batches_that_do_not_go_together_are_named_with_the_nearest_that_do(root):

@@ -19,7 +19,7 @@ from ratchet.errors import Stopped
 from ratchet.recipe import load_recipe
 from ratchet.torture.compare import differences
 from ratchet.training.callbacks.stopping import Stopping
-from ratchet.training.trainers import grpo, sft
+from ratchet.training.run import train
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMON = "--report off --evaluation.after true --evaluation.max_rows 8 --max_steps 8 --save_strategy steps --save_steps 1000 --diagnostics.every 3 --logging_steps 3"
@@ -67,7 +67,7 @@ def carry_out(trainer: str, folder: Path, options: str) -> None:
     words = f"{COMMON} {options} --output_dir {folder}".split()
     pairs = [(key[2:], value) for key, value in zip(words[::2], words[1::2], strict=True)]
     recipe = load_recipe(ROOT / "recipes/debug" / f"{trainer}.yaml", pairs, trainer=trainer)
-    {"grpo": grpo, "sft": sft}[trainer].train(recipe)
+    train(recipe)
 
 
 def interrupted(trainer: str, folder: Path, options: str, steps: tuple[int, ...]) -> None:

@@ -186,9 +186,11 @@ def test_a_process_that_hangs_ends_with_the_reason_and_its_stack(script, tmp_pat
 def test_without_enough_memory_the_knobs_of_this_recipe_are_named(tmp_path, root):
     # An address space that the process, once it has everything loaded, cannot grow in.
     limited = (
-        "import resource, sys, psutil; from ratchet.training import run; real = run.attach\n"
-        "def attach(*a):\n    real(*a); now = psutil.Process().memory_info().vms; resource.setrlimit(resource.RLIMIT_AS, (now + 2**27,) * 2)\n"
-        "run.attach = attach; from ratchet.commands import grpo; sys.argv = ['grpo.py', *sys.argv[1:]]; grpo()"
+        "import resource, sys, psutil; from ratchet.training.trainers import registry; real = registry.build_trainer\n"
+        "def build(*a):\n    found = real(*a); now = psutil.Process().memory_info().vms\n"
+        "    resource.setrlimit(resource.RLIMIT_AS, (now + 2**27,) * 2); return found\n"
+        "registry.build_trainer = build; from ratchet.commands import grpo\n"
+        "sys.argv = ['grpo.py', *sys.argv[1:]]; grpo()"
     )
     words = [
         str(root / "recipes/debug/grpo.yaml"),

@@ -35,13 +35,13 @@ def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None
         plain: whether that function takes completions as text.
     """
     rows = [row for row in rows if row.get("checkable", True)]
-    limit = recipe.get("max_completion_length") if recipe.trainer == "grpo" else None
+    limit = recipe.completion_limit
     if foreign:
         scorer: Any = ForeignReward(foreign.rpartition(":")[2], load_function(foreign), recipe.task, plain)
         return audit(recipe.task, rows, scorer, limit, foreign, recipe.audit)
     terms = recipe.rewards or [
         RewardTerm(REWARDS["correctness"])
-    ]  # SFT has no rewards; its grader is audited all the same
+    ]  # without rewards the grader is audited all the same
     return audit(recipe.task, rows, RecipeRewards(terms, limit), limit, str(recipe.path), recipe.audit)
 
 
@@ -86,13 +86,13 @@ def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
     digest = hashlib.sha256()
     package = Path(ratchet.__file__).parent
     for room in ("tasks", "rewards", "audit"):
-        for path in sorted((package / room).glob("*.py")):
+        for path in sorted((package / room).rglob("*.py")):
             digest.update(path.read_bytes())
     own = inspect.getsourcefile(type(recipe.task))
     digest.update(Path(own).read_bytes() if own else b"")
     terms = [(term.name, term.weight, sorted(term.parameters.items())) for term in recipe.rewards]
     settings = [
-        recipe.get("max_completion_length") if recipe.trainer == "grpo" else None,
+        recipe.completion_limit,
         {**vars(recipe.audit), "mode": ""},
         vars(recipe.task),
     ]

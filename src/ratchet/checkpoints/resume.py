@@ -31,13 +31,13 @@ class Start:
     """None: with the first step."""
     finished: dict[str, Any] | None = None
     """``result.json`` of the same run, which has nothing left to do."""
-    anyway: bool = False
+    allow_changes: bool = False
     """Whether it goes on although recipe, data or code differ (``--resume-anyway``)."""
     notes: list[str] = field(default_factory=list)
     """What was found, a sentence each."""
 
     @property
-    def then(self) -> dict[str, Any]:
+    def recorded(self) -> dict[str, Any]:
         """What the checkpoint was made from."""
         return {} if self.checkpoint is None else self.checkpoint.manifest
 
@@ -46,7 +46,9 @@ class Start:
         return self.checkpoint is not None and self.checkpoint.path.resolve().parent == run.resolve()
 
 
-def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, *, download: Callable[[Recipe], Path]) -> Start:
+def choose(
+    recipe: Recipe, wanted: str = LATEST, allow_changes: bool = False, *, download: Callable[[Recipe], Path]
+) -> Start:
     """Find what a run goes on from.
 
     Args:
@@ -60,7 +62,7 @@ def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, *, downlo
     if wanted == NEVER:
         return Start()
     if wanted == LATEST:
-        start = _latest(recipe, run, anyway)
+        start = _latest(recipe, run, allow_changes)
     elif wanted == "true":
         raise UserError("--resume takes latest, never, hub, a step, or a checkpoint's folder")
     else:
@@ -72,18 +74,18 @@ def choose(recipe: Recipe, wanted: str = LATEST, anyway: bool = False, *, downlo
             else Path(wanted)
         )
         start = Start(_named(_taken_back(path, run), run))
-        if not start.inside(run) and not anyway and (pickles := _pickles(path)):
+        if not start.inside(run) and not allow_changes and (pickles := _pickles(path)):
             raise UserError(
                 f"--resume: {path} is of another run and holds {pickles}, which DeepSpeed and FSDP read as pickles: these run any code they hold. "
                 "Add --resume-anyway if you trust where it comes from"
             )
-        if not start.then:
+        if not start.recorded:
             start.notes.append(
                 f"{path} has no manifest: whether it is whole, and what it was made from, cannot be checked"
             )
-    start.anyway = anyway
-    if start.then:
-        ask(start, list(differences(start.then, origin(recipe))))
+    start.allow_changes = allow_changes
+    if start.recorded:
+        ask(start, list(differences(start.recorded, origin(recipe))))
     return start
 
 
@@ -91,7 +93,7 @@ def ask(start: Start, found: list[str]) -> None:
     """Refuse to go on with something else than was begun, unless the user has said so."""
     if not found:
         return
-    if start.anyway:
+    if start.allow_changes:
         start.notes += [f"goes on although it differs: {' '.join(line.split())}" for line in found]
         return
     raise UserError(
@@ -118,7 +120,7 @@ def leave_later_behind(run: Path, checkpoint: Checkpoint) -> list[str]:
     )
 
 
-def _latest(recipe: Recipe, run: Path, anyway: bool) -> Start:
+def _latest(recipe: Recipe, run: Path, allow_changes: bool) -> Start:
     result = read_json(run / "result.json")
     if isinstance(result, dict):
         begun = read_json(run / "run.json")
@@ -126,7 +128,7 @@ def _latest(recipe: Recipe, run: Path, anyway: bool) -> Start:
         same = isinstance(then, dict) and not list(
             differences({**then, "code": None}, {**origin(recipe), "code": None})
         )  # newer code finishes nothing anew
-        if same or not anyway:
+        if same or not allow_changes:
             return Start(finished=result if same else None)
     notes = list(recover(run))
     checkpoint, faulty = newest_whole(run)

@@ -2,24 +2,28 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ratchet.evaluation.statistics import Share, mcnemar, mean_share, pass_at_k, powers_of_two, wilson
-from ratchet.inference.completion import Sampling
+from ratchet.inference.completion import Completion, Generator, Sampling
 from ratchet.recipe.groups import Evaluation
-from ratchet.rewards.scoring import Scorer, ScoringRequest, score
-from ratchet.tasks.base import Row, Task
+from ratchet.rewards.scoring import Score, Scorer, ScoringRequest, score
+from ratchet.tasks.base import Grade, Message, Row, Task
 from ratchet.tasks.loading import capped
 
 NO_ANSWER = "none"
+MOST_GOLDS = 26
+"""More different gold answers than options have letters are free text, of which a confusion matrix tells nothing."""
+MOST_COLUMNS = 12
+"""Answers side by side that still fit a terminal."""
 
 
 @dataclass
 class Answered:
-    """One row with what the model made of it."""
+    """A row, the model's greedy completion of it, and how that was graded."""
 
     id: str
     gold: str
@@ -37,7 +41,7 @@ class Answered:
 
 @dataclass
 class Result:
-    """One evaluation."""
+    """What one model made of one split of a task."""
 
     model: str
     task: str
@@ -47,7 +51,7 @@ class Result:
     seconds: float
     generated_tokens: int
     failures: Sequence[str] = ()
-    """Rows whose greedy answer the grader failed on, each with the error; they count as wrong."""
+    """Completions that the grader failed on, greedy and sampled, each with row and error; they count as wrong."""
 
     @property
     def accuracy(self) -> Share:
@@ -57,7 +61,10 @@ class Result:
     @property
     def majority(self) -> float:
         """What the commonest gold answer, always given, would score on these rows."""
-        return max(Counter(a.gold for a in self.answered).values()) / len(self.answered) if self.answered else 0.0
+        if not self.answered:
+            return 0.0
+        counts = Counter(a.gold for a in self.answered)
+        return max(counts.values()) / len(self.answered)
 
     @property
     def chance(self) -> float | None:
@@ -67,10 +74,6 @@ class Result:
     def as_dict(self) -> dict[str, Any]:
         """Everything but the completions, for JSON."""
         n = max(1, len(self.answered))
-        samples = len(self.answered[0].samples_correct) if self.answered else 0
-        confusion: dict[str, Counter] = {}
-        for a in self.answered:
-            confusion.setdefault(a.gold, Counter())[a.answer or NO_ANSWER] += 1
         result = {
             "model": self.model,
             "task": self.task,
@@ -86,22 +89,14 @@ class Result:
         }
         if self.failures:
             result["failed"] = len(self.failures)
-        parts: dict[str, list[float]] = {}
-        for a in self.answered:
-            for name, value in a.components.items():
-                parts.setdefault(name, []).append(value)
-        result["components"] = {
-            name: {"mean": sum(values) / len(values), "n": len(values)} for name, values in sorted(parts.items())
-        }
-        if len(confusion) <= 26:
-            result["confusion"] = {gold: dict(sorted(row.items())) for gold, row in sorted(confusion.items())}
+        result["components"] = _components(self.answered)
+        confusion = _confusion(self.answered)
+        if len(confusion) <= MOST_GOLDS:
+            result["confusion"] = confusion
+        samples = len(self.answered[0].samples_correct) if self.answered else 0
         if samples:
-            counts = [sum(a.samples_correct) for a in self.answered]
             result["samples"] = samples
-            result["pass_at_k"] = {
-                str(k): mean_share([pass_at_k(samples, c, k) for c in counts]).as_dict()
-                for k in powers_of_two(samples)
-            }
+            result["pass_at_k"] = _pass_at_k(self.answered, samples)
         return result
 
     def figures(self) -> dict[str, float]:
@@ -110,13 +105,11 @@ class Result:
         exact = wilson(sum(a.answer == a.gold for a in self.answered), len(self.answered))
         shares = {"accuracy": self.accuracy, "exact_match": exact}
         shares |= {f"pass@{k}": Share(**share) for k, share in d.get("pass_at_k", {}).items()}
-        found = {name: share.accuracy for name, share in shares.items()}
+        numbers = {name: share.accuracy for name, share in shares.items()}
         for name, share in shares.items():
-            found |= {f"{name}_low": share.low, f"{name}_high": share.high}
-        return found | {
-            "n": float(len(self.answered)),
-            **{key: d[key] for key in ("majority", "truncated", "unparsed", "mean_tokens")},
-        }
+            numbers |= {f"{name}_low": share.low, f"{name}_high": share.high}
+        numbers["n"] = float(len(self.answered))
+        return numbers | {key: d[key] for key in ("majority", "truncated", "unparsed", "mean_tokens")}
 
     def table(self) -> str:
         """The result for a person."""
@@ -126,20 +119,21 @@ class Result:
             f"{self.model} on {self.task} {self.split}",
             f"  accuracy   {self.accuracy}",
             f"  baselines  majority {self.majority:.3f}{chance}",
-            f"  answers    {d['unparsed']:.1%} without one, {d['truncated']:.1%} truncated, {d['mean_tokens']:.1f} tokens on average",
+            f"  answers    {d['unparsed']:.1%} without one, {d['truncated']:.1%} truncated, "
+            f"{d['mean_tokens']:.1f} tokens on average",
             f"  speed      {d['tokens_per_second']:.0f} tokens per second",
         ]
-        for k, share in d.get("pass_at_k", {}).items():
-            lines.append(f"  pass@{k:<5} {Share(**share)}")
+        lines += [f"  pass@{k:<5} {Share(**share)}" for k, share in d.get("pass_at_k", {}).items()]
         if self.failures:
             lines.append(
-                f"  warning    the grader failed on {len(self.failures)} answers, which count as wrong; {self.failures[0]}"
+                f"  warning    the grader failed on {len(self.failures)} answers, which count as wrong; "
+                f"{self.failures[0]}"
             )
         if d["components"]:
-            shown = (f"{name} {part['mean']:.3f} (n = {part['n']})" for name, part in d["components"].items())
-            lines.append("  grade      " + ", ".join(shown))
+            means = [f"{name} {part['mean']:.3f} (n = {part['n']})" for name, part in d["components"].items()]
+            lines.append("  grade      " + ", ".join(means))
         if "confusion" in d:
-            lines += ["  gold -> answered", *_confusion(d["confusion"])]
+            lines += ["  gold -> answered", *_confusion_lines(d["confusion"])]
         return "\n".join(lines)
 
     def compare(self, other: "Result") -> dict[str, Any]:
@@ -149,18 +143,42 @@ class Result:
         return mcnemar([a.correct for a in other.answered], [a.correct for a in self.answered])
 
 
-def _confusion(confusion: dict[str, dict[str, int]]) -> list[str]:
-    answers = sorted({answer for row in confusion.values() for answer in row} - {NO_ANSWER}) + [NO_ANSWER]
-    if len(answers) > 12:
+def _components(answered: Sequence[Answered]) -> dict[str, dict[str, float]]:
+    """The mean of every component of the grades; rows may have different ones, so each has an n of its own."""
+    values: dict[str, list[float]] = {}
+    for a in answered:
+        for name, value in a.components.items():
+            values.setdefault(name, []).append(value)
+    return {name: {"mean": sum(found) / len(found), "n": len(found)} for name, found in sorted(values.items())}
+
+
+def _confusion(answered: Sequence[Answered]) -> dict[str, dict[str, int]]:
+    counts: dict[str, Counter] = {}
+    for a in answered:
+        counts.setdefault(a.gold, Counter())[a.answer or NO_ANSWER] += 1
+    return {gold: dict(sorted(row.items())) for gold, row in sorted(counts.items())}
+
+
+def _confusion_lines(confusion: Mapping[str, Mapping[str, int]]) -> list[str]:
+    given = {answer for row in confusion.values() for answer in row}
+    answers = [*sorted(given - {NO_ANSWER}), NO_ANSWER]
+    if len(answers) > MOST_COLUMNS:
         return ["    (more than twelve different answers)"]
-    head = "         " + "".join(f"{answer:>7}" for answer in answers)
-    return [
-        head,
-        *(
-            f"    {gold:<5}" + "".join(f"{row.get(answer, 0):>7}" for answer in answers)
-            for gold, row in confusion.items()
-        ),
-    ]
+    lines = ["         " + "".join(f"{answer:>7}" for answer in answers)]
+    for gold, row in confusion.items():
+        counts = "".join(f"{row.get(answer, 0):>7}" for answer in answers)
+        lines.append(f"    {gold:<5}{counts}")
+    return lines
+
+
+def _pass_at_k(answered: Sequence[Answered], samples: int) -> dict[str, dict[str, Any]]:
+    """pass@1, pass@2, pass@4, ...: the unbiased estimate of each row, and its mean with the interval over rows."""
+    right = [sum(a.samples_correct) for a in answered]
+    shares = {}
+    for k in powers_of_two(samples):
+        of_rows = [pass_at_k(samples, count, k) for count in right]
+        shares[str(k)] = mean_share(of_rows).as_dict()
+    return shares
 
 
 def evaluate(
@@ -168,66 +186,118 @@ def evaluate(
     rows: Sequence[Row],
     settings: Evaluation,
     max_new_tokens: int,
-    generate: Callable,
+    generate: Generator,
     name: str,
     scorer: Scorer | None = None,
 ) -> Result:
     """Grade greedy completions of every row, and ``settings.samples`` sampled ones for pass@k.
 
-    A completion that the grader fails on counts as wrong, and ``Result.failures`` names them.
+    A completion that the grader fails on counts as wrong, and ``Result.failures`` names it.
 
     Args:
-        generate: maps (conversations, ``Sampling``) to (completions per row, seconds); see
-            ``evaluation.generate.generator``.
         name: of the model, for the reader.
         scorer: scores a batch, in worker processes perhaps; without it this process does.
     """
-    scorer = scorer or (lambda requests: [score(task, (), request) for request in requests])
+    scorer = scorer or _scorer_here(task)
     conversations = [task.messages(row) for row in rows]
     greedy, seconds = generate(conversations, Sampling(max_new_tokens, batch_size=settings.batch_size))
-    tokens = sum(c.tokens for found in greedy for c in found)
-    requests = [
-        ScoringRequest(completion.text, row, rewarded=False) for row, (completion,) in zip(rows, greedy, strict=True)
+    tokens = _tokens(greedy)
+    grades, failures = graded(rows, greedy, scorer)
+    answered = [
+        _answered(task, row, conversation, completion, grade)
+        for row, conversation, (completion,), (grade,) in zip(rows, conversations, greedy, grades, strict=True)
     ]
-    # A grader that failed by chance (its process was killed, its time was up on a busy machine) is asked once more.
-    scores = [
-        found_score if found_score.failure is None else scorer([request])[0]
-        for request, found_score in zip(requests, scorer(requests), strict=True)
-    ]
-    answered = []
-    failures = [
-        f"row {row['id']}: {found_score.failure.error}"
-        for row, found_score in zip(rows, scores, strict=True)
-        if found_score.failure
-    ]
-    for row, (completion,), found_score in zip(rows, greedy, scores, strict=True):
-        grade = found_score.grade
-        answered.append(
-            Answered(
-                row["id"],
-                task.gold(row),
-                grade.answer,
-                grade.correct,
-                completion.text,
-                completion.tokens,
-                completion.truncated,
-                components={name: float(value) for name, value in grade.components.items()},
-                span=grade.span,
-                prompt=task.messages(row)[-1]["content"],
-            )
-        )
     if settings.samples:
         sampling = Sampling(
-            max_new_tokens, settings.temperature, settings.top_p, settings.samples, settings.batch_size, settings.seed
+            max_new_tokens,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            samples=settings.samples,
+            batch_size=settings.batch_size,
+            seed=settings.seed,
         )
-        drawn, more = generate(conversations, sampling)
-        seconds += more
-        for entry, row, found in zip(answered, rows, drawn, strict=True):
-            entry.samples_correct = [
-                v.grade.correct for v in scorer([ScoringRequest(c.text, row, rewarded=False) for c in found])
-            ]
-            tokens += sum(c.tokens for c in found)
-    return Result(name, task.label, settings.split, answered, task.answers, seconds, tokens, failures)
+        sampled, more_seconds = generate(conversations, sampling)
+        seconds += more_seconds
+        tokens += _tokens(sampled)
+        sample_grades, more_failures = graded(rows, sampled, scorer, sampled=True)
+        failures += more_failures
+        for entry, of_row in zip(answered, sample_grades, strict=True):
+            entry.samples_correct = [grade.correct for grade in of_row]
+    return Result(
+        model=name,
+        task=task.label,
+        split=settings.split,
+        answered=answered,
+        choices=task.answers,
+        seconds=seconds,
+        generated_tokens=tokens,
+        failures=failures,
+    )
+
+
+def graded(
+    rows: Sequence[Row], completions: Sequence[Sequence[Completion]], scorer: Scorer, sampled: bool = False
+) -> tuple[list[list[Grade]], list[str]]:
+    """Grade every completion of every row; returns grades by row, and a sentence for each that the grader failed on.
+
+    The scorer gets all of them at once: with a call for each row, reward workers would idle at the end of every row.
+    """
+    requests, places = [], []
+    for row, of_row in zip(rows, completions, strict=True):
+        for number, completion in enumerate(of_row, start=1):
+            requests.append(ScoringRequest(completion.text, row, rewarded=False))
+            places.append(f"row {row['id']}" + (f", sample {number}" if sampled else ""))
+    scores = _scored(requests, scorer)
+    failures = [
+        f"{place}: {scored.failure.error}"
+        for place, scored in zip(places, scores, strict=True)
+        if scored.failure is not None
+    ]
+    grades = iter(scores)
+    return [[next(grades).grade for _ in of_row] for of_row in completions], failures
+
+
+def _scored(requests: Sequence[ScoringRequest], scorer: Scorer) -> list[Score]:
+    """Score a batch; those that failed are scored once more.
+
+    A grader may fail by chance: its process was killed, or its time was up on a busy machine. A figure that depends
+    on such a moment could not be reproduced.
+    """
+    scores = list(scorer(requests))
+    failed = [i for i, scored in enumerate(scores) if scored.failure is not None]
+    if failed:
+        second = scorer([requests[i] for i in failed])
+        for i, scored in zip(failed, second, strict=True):
+            scores[i] = scored
+    return scores
+
+
+def _scorer_here(task: Task) -> Scorer:
+    """A scorer that grades in this process."""
+
+    def scorer(requests: Sequence[ScoringRequest]) -> list[Score]:
+        return [score(task, (), request) for request in requests]
+
+    return scorer
+
+
+def _answered(task: Task, row: Row, conversation: Sequence[Message], completion: Completion, grade: Grade) -> Answered:
+    return Answered(
+        id=row["id"],
+        gold=task.gold(row),
+        answer=grade.answer,
+        correct=grade.correct,
+        completion=completion.text,
+        tokens=completion.tokens,
+        truncated=completion.truncated,
+        components={name: float(value) for name, value in grade.components.items()},
+        span=grade.span,
+        prompt=conversation[-1]["content"],
+    )
+
+
+def _tokens(completions: Sequence[Sequence[Completion]]) -> int:
+    return sum(completion.tokens for of_row in completions for completion in of_row)
 
 
 def rows_to_evaluate(task: Task, settings: Evaluation) -> list[Row]:

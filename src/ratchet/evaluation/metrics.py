@@ -1,4 +1,6 @@
-"""Metrics of the library ``evaluate`` that need no network: it loads its own from the Hub, these are defined here on its base class.
+"""Metrics of the library ``evaluate`` that need no network.
+
+The library loads its own metrics as code from the Hub; these are defined here on its base class.
 
 >>> exact_match(["B", None], ["B", "C"])
 0.5
@@ -46,8 +48,7 @@ def chrf(answers: Sequence[str | None], golds: Sequence[str]) -> float:
 
 
 def _score(metric: type[evaluate.Metric], answers: Sequence[str | None], golds: Sequence[str]) -> float:
-    return float(
-        metric(keep_in_memory=True).compute(predictions=[answer or "" for answer in answers], references=list(golds))[
-            "score"
-        ]
-    )
+    predictions = [answer or "" for answer in answers]
+    # In memory: otherwise the library writes both lists into a cache folder, under a lock that processes wait for.
+    result = metric(keep_in_memory=True).compute(predictions=predictions, references=list(golds))
+    return float(result["score"])

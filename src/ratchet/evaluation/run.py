@@ -1,8 +1,9 @@
-"""Evaluate a model from a recipe: saved here, on the Hub or behind a server; alone, or against another on the same rows."""
+"""Evaluate a recipe's model: saved here, on the Hub or behind a server; alone, or with another on the same rows."""
 
 import os
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
 from ratchet.files import keep_earlier, read_json, write_json
 from ratchet.hub import results
-from ratchet.inference.openai_server import Kept, Server, only_model, server_generator
+from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, command_line, commit, quiet
@@ -28,12 +29,12 @@ def run(
     server: Server | None = None,
     publish: str | None = None,
 ) -> Result:
-    """Measure the recipe's model, print a table, and write JSON beside a local model, to ``output``, or below ``ELSEWHERE``.
+    """Measure the recipe's model, print a table and write JSON to ``output``, beside the model or below ``ELSEWHERE``.
 
     Args:
         compare: another model that is measured on the same rows.
-        completions: where every answer is written; of a server beside the JSON by default.
-        server: answers in the place of a model here.
+        completions: where every answer is written; a server's go beside the JSON by default.
+        server: answers instead of a model here.
         publish: "owner/model@revision" on the Hub, whose card is to hold the result.
     """
     own: list[Path] = []
@@ -81,14 +82,14 @@ def record(result: Result) -> dict[str, Any]:
     from ratchet.evaluation import metrics
 
     answers, golds = [a.answer for a in result.answered], [a.gold for a in result.answered]
-    found = result.as_dict()
-    found["metrics"] = {"exact_match": metrics.exact_match(answers, golds)}
-    if not result.choices:
-        found["metrics"]["chrf"] = metrics.chrf(answers, golds)
+    entry = result.as_dict()
+    entry["metrics"] = {"exact_match": metrics.exact_match(answers, golds)}
+    if not result.choices:  # a letter is right or wrong; of free text a part may be right
+        entry["metrics"]["chrf"] = metrics.chrf(answers, golds)
     if (step := step_of(Path(result.model))) is not None:
-        found["step"] = step
+        entry["step"] = step
     return {
-        **found,
+        **entry,
         "command": command_line(),
         "commit": (commit() or "")[:12] or None,
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -97,9 +98,9 @@ def record(result: Result) -> dict[str, Any]:
 
 def _ask(recipe: Recipe, server: Server, output: Path | None) -> tuple[Result, Path]:
     if not server.model:
-        server = Server(**{**vars(server), "model": only_model(server)})
+        server = replace(server, model=only_model(server))
     target = output or _elsewhere(recipe, server.model)
-    generate = server_generator(server, Kept(target.with_suffix(PARTIAL)))
+    generate = server_generator(server, AnswerCache(target.with_suffix(PARTIAL)))
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)
     return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, server.model), target
 
@@ -108,12 +109,14 @@ def _measure_here(recipe: Recipe, output: Path | None) -> tuple[Result, Path]:
     ready(recipe)
     name = recipe.values.get("model_name_or_path") or str(recipe.output_dir)
     result, folder = measure(recipe, name), Path(locate(name))
-    beside = folder / _file(recipe) if folder.is_dir() and name == str(folder) else _elsewhere(recipe, name)
+    # The embedded model's name is not its folder: nothing is written into the installed package.
+    is_here = folder.is_dir() and name == str(folder)
+    beside = folder / _file(recipe) if is_here else _elsewhere(recipe, name)
     return result, output or beside
 
 
 def ready(recipe: Recipe) -> None:
-    """Be a process that runs models on the device that the recipe wants."""
+    """Make this a process that runs models on the device that the recipe wants."""
     from accelerate import PartialState
 
     quiet()
@@ -170,12 +173,15 @@ def check_vocabulary(model: Any, tokenizer: Any, name: str) -> None:
     known, size = model.get_input_embeddings().num_embeddings, len(tokenizer)
     if size > known:
         raise UserError(
-            f"{name}: its tokenizer has {size} tokens and the model embeds {known}; they do not belong together. Take the tokenizer it was trained with"
+            f"{name}: its tokenizer has {size} tokens and the model embeds {known}; "
+            "they do not belong together. Take the tokenizer it was trained with"
         )
 
 
 def _paired(name: str, other: str, paired: dict[str, Any]) -> str:
+    """A line about ``Result.compare``, which takes the other model for the first."""
+    only_this, only_other = paired["only_second"], paired["only_first"]
     return (
         f"{name} minus {other}: {paired['difference']:+.3f} on the same {paired['n']} rows "
-        f"({paired['only_second']} only the first, {paired['only_first']} only the other; McNemar p = {paired['p']:.3g})"
+        f"({only_this} only the first, {only_other} only the other; McNemar p = {paired['p']:.3g})"
     )

@@ -6,6 +6,7 @@ from math import comb, sqrt
 from typing import Any
 
 Z95 = 1.959963984540054
+"""The 97.5th percentile of the standard normal distribution: 95 % of it lie within so many standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,10 @@ class Share:
 
 
 def wilson(successes: int, n: int) -> Share:
-    """Wilson's score interval for a share (Wilson, 1927), which stays inside [0, 1] and holds for small n.
+    """Wilson's score interval for a share (Wilson, 1927, J. Am. Stat. Assoc. 22).
+
+    It solves (p - q)^2 = z^2 q (1 - q) / n for q. The textbook's p +- z sqrt(p (1 - p) / n) has width zero at p = 0
+    and leaves [0, 1] near both ends; this one does neither, and covers as promised for small n (Newcombe, 1998).
 
     >>> print(wilson(69, 254))
     0.272 [0.221, 0.329] (n = 254)
@@ -34,13 +38,19 @@ def wilson(successes: int, n: int) -> Share:
     if n == 0:
         return Share(0.0, 0.0, 1.0, 0)
     p, z2 = successes / n, Z95 * Z95
-    centre, spread = p + z2 / (2 * n), Z95 * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    low, high = (centre - spread) / (1 + z2 / n), (centre + spread) / (1 + z2 / n)
+    centre = p + z2 / (2 * n)
+    spread = Z95 * sqrt(p * (1 - p) / n + z2 / (4 * n * n))
+    scale = 1 + z2 / n
+    low, high = (centre - spread) / scale, (centre + spread) / scale
+    # At p = 0 and p = 1 one end is the share itself, which rounding may miss by the last digit.
     return Share(p, max(0.0, min(low, p)), min(1.0, max(high, p)), n)
 
 
 def pass_at_k(n: int, c: int, k: int) -> float:
-    """The unbiased estimator 1 - C(n - c, k) / C(n, k) from c right ones of n samples (Chen et al., 2021, arXiv:2107.03374).
+    """The unbiased estimator 1 - C(n - c, k) / C(n, k) of pass@k from c right ones of n samples.
+
+    The probability that k of the n samples, drawn without replacement, hold a right one (Chen et al., 2021,
+    arXiv:2107.03374). The simpler 1 - (1 - c / n)^k is biased downwards.
 
     >>> pass_at_k(4, 1, 1), pass_at_k(4, 1, 4)
     (0.25, 1.0)
@@ -51,26 +61,44 @@ def pass_at_k(n: int, c: int, k: int) -> float:
 
 
 def mean_share(values: Sequence[float]) -> Share:
-    """The mean of per-row values in [0, 1], with the normal interval over rows (rows are the independent units)."""
+    """The mean of per-row values in [0, 1], with the normal interval over rows.
+
+    Rows are the independent units: samples of one row are not, so counting them would make the interval too narrow.
+    """
     n = len(values)
-    mean = sum(values) / n if n else 0.0
-    spread = Z95 * sqrt(sum((v - mean) ** 2 for v in values) / max(1, n - 1) / n) if n else 1.0
+    if not n:
+        return Share(0.0, 0.0, 1.0, 0)
+    mean = sum(values) / n
+    variance = sum((v - mean) ** 2 for v in values) / max(1, n - 1)
+    spread = Z95 * sqrt(variance / n)
     return Share(mean, max(0.0, mean - spread), min(1.0, mean + spread), n)
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> dict[str, Any]:
-    """McNemar's exact test on rows that two models answered (McNemar, 1947; the binomial form).
+    """McNemar's exact test on rows that two models answered (McNemar, 1947, Psychometrika 12; the binomial form).
+
+    Only rows on which the two differ tell them apart. Were the models equally good, either would win each of these
+    with probability 1/2; p is twice the binomial tail. Paired, it finds differences that two separate intervals hide.
 
     Returns:
-        only_first, only_second: rows that one alone got right; difference: in accuracy, second minus first; p: two-sided.
+        only_first, only_second: rows that one alone got right.
+        difference: in accuracy, second minus first.
+        p: two-sided.
     """
     if len(first) != len(second):
         raise ValueError(f"a paired test needs the same rows, got {len(first)} and {len(second)}")
-    b = sum(x and not y for x, y in zip(first, second, strict=True))
-    c = sum(y and not x for x, y in zip(first, second, strict=True))
-    m = b + c
-    p = min(1.0, 2 * sum(comb(m, i) for i in range(min(b, c) + 1)) / 2**m) if m else 1.0
-    return {"only_first": b, "only_second": c, "difference": (c - b) / max(1, len(first)), "p": p, "n": len(first)}
+    n = len(first)
+    only_first = sum(x and not y for x, y in zip(first, second, strict=True))
+    only_second = sum(y and not x for x, y in zip(first, second, strict=True))
+    differing = only_first + only_second
+    tail = sum(comb(differing, i) for i in range(min(only_first, only_second) + 1)) / 2**differing
+    return {
+        "only_first": only_first,
+        "only_second": only_second,
+        "difference": (only_second - only_first) / max(1, n),
+        "p": min(1.0, 2 * tail),  # doubling the tail counts the middle twice
+        "n": n,
+    }
 
 
 def powers_of_two(limit: int) -> list[int]:

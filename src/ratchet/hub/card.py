@@ -93,7 +93,7 @@ def model_card(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> str:
     text = _TEXT.format(
         name=run.absolute().name,
         place=recipe.values.get("hub_model_id") or recipe.output_dir,
-        trainer={"sft": "SFTTrainer", "grpo": "GRPOTrainer"}[recipe.trainer],
+        trainer=recipe.method.trainer,
         task=label,
         base=f"`{base}`" if base else "random weights",
         evaluation=_evaluation(result),

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result
@@ -144,11 +143,10 @@ class Uploads:
         return done
 
 
-def push_finished(trainer: Any, folder: Path) -> None:
+def push_finished(uploads: Uploads, folder: Path, step: int) -> None:
     """Push the trained model, and say what could not be."""
-    uploads = trainer.uploads
     try:
-        uploads.model(folder, trainer.state.global_step)
+        uploads.model(folder, step)
     except UserError as error:
         print(f"warning: the trained model is not pushed: {error}", flush=True)
         uploads.close()
@@ -158,6 +156,7 @@ def push_finished(trainer: Any, folder: Path) -> None:
         print(f"pushed to {uploads.name}", flush=True)
         return
     print(
-        f"warning: {', '.join(left)} could not be pushed to {uploads.name}; when the Hub can be reached, type\n  python scripts/push.py {folder}",
+        f"warning: {', '.join(left)} could not be pushed to {uploads.name}; when the Hub can be reached, type\n"
+        f"  python scripts/push.py {folder}",
         flush=True,
     )

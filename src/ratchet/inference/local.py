@@ -1,11 +1,12 @@
 """Completions of a causal language model for a list of prompts, on one process or several, the same either way.
 
-Prompts are cut into batches once, by length and whatever the number of processes is; batch i goes to process i modulo
-their number and samples with a seed of its own. So one process and two produce the same completions.
+Prompts are cut into batches once, by length and for any number of processes in the same way; batch i goes to process
+i modulo their number and samples with a seed of its own. So one process and two produce the same completions.
 """
 
+import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,8 +14,12 @@ from accelerate import PartialState
 from accelerate.utils import gather_object
 from tqdm import tqdm
 
-from ratchet.inference.completion import Completion, Sampling
+from ratchet.inference.completion import Completion, Generator, Sampling
 from ratchet.models import PlainText
+from ratchet.tasks.base import Message
+
+SEED_STRIDE = 1_000_003
+"""More than any evaluation has batches, so that batches of two seeds never share one."""
 
 
 @torch.no_grad()
@@ -33,23 +38,23 @@ def complete(
     state = PartialState()
     start = time.perf_counter()
     batches = _batches(prompts, sampling)
-    rounds = range(-(-len(batches) // state.num_processes))
-    found: list[tuple[int, Completion]] = []
+    rounds = math.ceil(len(batches) / state.num_processes)
+    silent = not state.is_main_process or rounds < 2
+    drawn: list[tuple[int, Completion]] = []
     was_training = model.training
     model.eval()
+    # An evaluation in the middle of training must not move the random states that training draws from.
     with torch.random.fork_rng(devices=_devices(model)):
-        for turn in tqdm(
-            rounds, desc=title or "generating", disable=not state.is_main_process or len(rounds) < 2, leave=False
-        ):
+        for turn in tqdm(range(rounds), desc=title or "generating", disable=silent, leave=False):
             # Where weights are split over processes all must generate together: one without a batch repeats the last.
             i = turn * state.num_processes + state.process_index
             batch = batches[min(i, len(batches) - 1)]
-            torch.manual_seed(sampling.seed * 1_000_003 + i)
+            torch.manual_seed(sampling.seed * SEED_STRIDE + i)
             completions = _generate(model, tokenizer, [prompts[index] for index in batch], sampling)
             if i < len(batches):
-                found += zip(batch, completions, strict=True)
+                drawn += zip(batch, completions, strict=True)
     model.train(was_training)
-    gathered = gather_object(found) if state.num_processes > 1 else found
+    gathered = gather_object(drawn) if state.num_processes > 1 else drawn
     grouped: list[list[Completion]] = [[] for _ in prompts]
     for index, completion in gathered:
         grouped[index].append(completion)
@@ -57,9 +62,11 @@ def complete(
 
 
 def _batches(prompts: Sequence[str], sampling: Sampling) -> list[list[int]]:
+    """Indices of prompts, cut into batches of about equal lengths, so that little padding is computed."""
     order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
     wanted = [i for i in order for _ in range(sampling.samples)]
-    return [wanted[i : i + sampling.batch_size] for i in range(0, len(wanted), sampling.batch_size)]
+    starts = range(0, len(wanted), sampling.batch_size)
+    return [wanted[i : i + sampling.batch_size] for i in starts]
 
 
 def _devices(model: Any) -> list[int]:
@@ -78,24 +85,33 @@ def _generate(
         add_special_tokens=False,
         return_token_type_ids=False,
     ).to(model.device)
-    drawn = {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    pad = tokenizer.pad_token_id
     output = model.generate(
         **inputs,
         max_new_tokens=sampling.max_new_tokens,
         streamer=streamer,
-        pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
-        **(
-            drawn
-            if sampling.temperature > 0
-            else {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
-        ),
+        pad_token_id=tokenizer.eos_token_id if pad is None else pad,
+        **_drawing(sampling),
     )
     ends = model.generation_config.eos_token_id
     ends = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
-    return [_completion(tokenizer, ids, ends) for ids in output[:, inputs["input_ids"].shape[1] :].tolist()]
+    written = output[:, inputs["input_ids"].shape[1] :]
+    return [_completion(tokenizer, ids, ends) for ids in written.tolist()]
+
+
+def _drawing(sampling: Sampling) -> dict[str, Any]:
+    """The arguments of ``generate`` that say how to draw.
+
+    All four are always given: what is left out is taken from the model's generation_config.json, and many models there
+    ask for sampling with a temperature, top_p and top_k of their own.
+    """
+    if sampling.temperature > 0:
+        return {"do_sample": True, "temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": 0}
+    return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
 
 def _completion(tokenizer: Any, ids: list[int], ends: set[int | None]) -> Completion:
+    """A completion up to its first end token; what follows it is padding."""
     stop = next((i for i, token in enumerate(ids) if token in ends), None)
     kept = ids if stop is None else ids[:stop]
     text = tokenizer.decode(kept, skip_special_tokens=True)
@@ -103,27 +119,29 @@ def _completion(tokenizer: Any, ids: list[int], ends: set[int | None]) -> Comple
 
 
 def rendered(
-    tokenizer: Any, conversations: Sequence[Sequence[dict[str, str]]], template_arguments: dict[str, Any] | None = None
+    tokenizer: Any, conversations: Sequence[Sequence[Message]], template_arguments: dict[str, Any] | None = None
 ) -> list[str]:
     """Conversations as the model reads them, up to where its answer begins."""
     plain = PlainText(tokenizer)
-    return [
-        tokenizer.apply_chat_template(
-            plain(messages), tokenize=False, add_generation_prompt=True, **(template_arguments or {})
-        )
-        for messages in conversations
-    ]
+    settings = {**(template_arguments or {}), "tokenize": False, "add_generation_prompt": True}
+    return [tokenizer.apply_chat_template(plain(messages), **settings) for messages in conversations]
 
 
 def generator(
     model: Any, tokenizer: Any, template_arguments: dict[str, Any] | None = None, title: str = ""
-) -> Callable:
-    """What ``evaluation.evaluate`` calls: conversations and a ``Sampling`` to completions."""
+) -> Generator:
+    """A ``Generator`` that asks a model in this process.
+
+    Args:
+        template_arguments: more arguments for the chat template (``chat_template_kwargs``).
+        title: of the progress bar.
+    """
 
     def generate(
-        conversations: Sequence[Sequence[dict[str, str]]], sampling: Sampling
+        conversations: Sequence[Sequence[Message]], sampling: Sampling
     ) -> tuple[list[list[Completion]], float]:
-        return complete(model, tokenizer, rendered(tokenizer, conversations, template_arguments), sampling, title)
+        prompts = rendered(tokenizer, conversations, template_arguments)
+        return complete(model, tokenizer, prompts, sampling, title)
 
     return generate
 
@@ -132,7 +150,7 @@ def generator(
 def stream(
     model: Any,
     tokenizer: Any,
-    messages: Sequence[dict[str, str]],
+    messages: Sequence[Message],
     sampling: Sampling,
     template_arguments: dict[str, Any] | None = None,
 ) -> Completion:
@@ -141,7 +159,6 @@ def stream(
 
     streamer = TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
     torch.manual_seed(sampling.seed)
-    (completion,) = _generate(
-        model, tokenizer, rendered(tokenizer, [messages], template_arguments), sampling, streamer
-    )
+    prompts = rendered(tokenizer, [messages], template_arguments)
+    (completion,) = _generate(model, tokenizer, prompts, sampling, streamer)
     return completion

@@ -14,7 +14,6 @@ import sys
 import threading
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.files import read_json, write_text
@@ -171,9 +170,3 @@ class Evaluations:
             secrets={"HF_TOKEN": get_token()},
         )
         print(f"step {step:>5}  job {job.id} evaluates {revision} on {settings.flavor} ({job.url})", flush=True)
-
-
-def evaluations_of(recipe: Recipe, trainer: Any) -> Evaluations | None:
-    """Those that a recipe asks for."""
-    wanted = recipe.publish.evaluate != "off" and trainer.accelerator.is_main_process
-    return Evaluations(recipe, trainer.uploads) if wanted else None

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ratchet.files import size_text
-from ratchet.plan.memory import GIB, Job, weights
+from ratchet.plan.job import Job
+from ratchet.plan.memory import GIB, weights
 from ratchet.plan.placement import Placement
 from ratchet.recipe import Recipe
-from ratchet.recipe.batches import problems, too_few_rows
+from ratchet.recipe.batches import too_few_rows
 from ratchet.recipe.conflicts import launcher_conflicts
 from ratchet.recipe.limits import tracker_names
 
@@ -29,7 +30,7 @@ def launcher_environment(placement: Placement) -> dict[str, str]:
 
 def errors(recipe: Recipe, placement: Placement, rows: int | None) -> Iterator[str]:
     """What would stop the run."""
-    yield from problems(recipe.trainer, recipe.get, recipe.processes)
+    yield from recipe.method.batch_problems(recipe.get, recipe.processes)
     yield from launcher_conflicts(recipe, launcher_environment(placement))
     if rows is not None and (few := too_few_rows(recipe.batches, rows)):
         yield few
@@ -50,7 +51,7 @@ def warnings(
     """What would run, and surprise."""
     yield from _header(recipe, placement)
     yield from _sampler(recipe)
-    if job.vllm and not job.cpu:
+    if job.rollout.colocated and not job.cpu:
         yield from _share(recipe, job, device_bytes)
     if placement.machines > 1:
         if not environ.get("NCCL_SOCKET_IFNAME"):
@@ -89,17 +90,17 @@ def _sampler(recipe: Recipe) -> Iterator[str]:
 
 def _share(recipe: Recipe, job: Job, device_bytes: float) -> Iterator[str]:
     """vLLM's share holds the weights once more, and the keys and values of at least one whole sequence."""
-    held = weights(job) * job.split
+    held = weights(job) * job.sharding.weights_over
     longest = recipe.get("vllm_max_model_length") or job.lengths.prompt + job.lengths.completion
-    one = 2 * job.shape.layers * job.shape.key * job.bytes * longest
-    share = job.share * device_bytes
+    one = 2 * job.shape.layers * job.shape.key * job.precision.weight_bytes * longest
+    share = job.rollout.share * device_bytes
     if share < held + one + GIB:
         yield (
-            f"vllm_gpu_memory_utilization: {job.share:g} is {size_text(share)}; the weights ({size_text(held)}), one sequence of {longest} tokens "
+            f"vllm_gpu_memory_utilization: {job.rollout.share:g} is {size_text(share)}; the weights ({size_text(held)}), one sequence of {longest} tokens "
             f"({size_text(one)}) and vLLM's own buffers (about 1 GiB) do not fit; use at least {(held + one + 1.5 * GIB) / device_bytes:.2f}"
         )
-    elif (many := int((share - held - GIB) / one)) < job.generated:
-        yield f"vLLM's share holds the keys and values of about {many} whole sequences, and {job.generated} are generated at a time: some wait"
+    elif (many := int((share - held - GIB) / one)) < job.rollout.sequences:
+        yield f"vLLM's share holds the keys and values of about {many} whole sequences, and {job.rollout.sequences} are generated at a time: some wait"
 
 
 def _ports(recipe: Recipe, placement: Placement) -> Iterator[str]:

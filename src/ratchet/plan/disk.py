@@ -1,6 +1,7 @@
 """Bytes on the disk: checkpoints by retention, the model, completions, logs; and what is downloaded first."""
 
-from ratchet.plan.memory import Job, states
+from ratchet.plan.job import Job
+from ratchet.plan.memory import states
 from ratchet.recipe import Recipe
 
 ROW = 2500  # of a kept completion in the completions' table and the samples
@@ -10,8 +11,8 @@ LOG = 3500  # of one logged step
 def disk(recipe: Recipe, job: Job, steps: int | None) -> dict[str, float]:
     """What a run writes, name -> bytes, at its largest."""
     get, shape = recipe.get, job.shape
-    whole = shape.parameters * job.bytes
-    model = (job.trainable * job.trained_bytes if job.rank else whole) + 4e6  # with the tokenizer
+    whole = shape.parameters * job.precision.weight_bytes
+    model = (job.trainable * job.trained_bytes if job.adapter else whole) + 4e6  # with the tokenizer
     found = {"model": model}
     if recipe.from_scratch is not None:
         found["initial model"] = shape.parameters * 4.0

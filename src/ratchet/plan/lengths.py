@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass
 
 from ratchet.errors import UserError
-from ratchet.plan.memory import Lengths
+from ratchet.plan.job import Lengths
 from ratchet.plan.shape import Shape
 from ratchet.recipe import Recipe
 from ratchet.tasks import Task, load_split, train_split

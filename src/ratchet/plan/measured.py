@@ -8,8 +8,8 @@ from typing import Any
 from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.plan.devices import Device
+from ratchet.plan.job import job_of
 from ratchet.plan.lengths import tokens_of
-from ratchet.plan.memory import job_of
 from ratchet.plan.placement import Placement
 from ratchet.plan.shape import shape_of
 from ratchet.plan.work import ideal_rollout, ideal_training

@@ -14,7 +14,7 @@ def page(plan: Plan) -> str:
 def _head(plan: Plan) -> list[str]:
     where = f"{plan.placement.processes} process{'es' if plan.placement.processes > 1 else ''}"
     where += f" on {plan.placement.machines} machines" if plan.placement.machines > 1 else ""
-    trained = f", {_millions(plan.job.trainable)} of them trained (LoRA)" if plan.job.rank else ""
+    trained = f", {_millions(plan.job.trainable)} of them trained (LoRA)" if plan.job.adapter else ""
     name = {"one": "", "ddp": "DDP, ", "zero": f"ZeRO-{plan.placement.stage}, ", "fsdp": "FSDP2, "}[
         plan.placement.kind
     ]
@@ -49,7 +49,9 @@ def _memory(plan: Plan) -> list[str]:
         lines += [f"  it would fit with {change}" for change in plan.remedies] or [
             "  nothing that plan knows makes it fit on this device"
         ]
-    lines.append(f"  largest per_device_train_batch_size that fits: {plan.largest_batch} (now {plan.job.batch})")
+    lines.append(
+        f"  largest per_device_train_batch_size that fits: {plan.largest_batch} (now {plan.job.batch.sequences})"
+    )
     return lines
 
 

@@ -12,9 +12,10 @@ from ratchet.plan import checks
 from ratchet.plan.advice import largest_batch, remedies
 from ratchet.plan.devices import Device, device
 from ratchet.plan.disk import disk, download
+from ratchet.plan.job import Job, job_of
 from ratchet.plan.lengths import Tokens, rows_of, tokens_of
 from ratchet.plan.measured import factors, mean_answer
-from ratchet.plan.memory import GIB, Job, Memory, job_of, memory
+from ratchet.plan.memory import GIB, Memory, memory
 from ratchet.plan.placement import Placement, read_placement
 from ratchet.plan.shape import Shape, known, shape_of
 from ratchet.plan.work import Range, Work, work

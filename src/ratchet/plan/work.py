@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from math import ceil
 
 from ratchet.plan.devices import Device
+from ratchet.plan.job import Job
 from ratchet.plan.lengths import Tokens
-from ratchet.plan.memory import Job
 from ratchet.recipe import Recipe
 
 # Share of the ideal that is reached, from and to. Training: 11 to 27 % are published for models of 0.6B to 4B on an H100 (prime-rl's
@@ -117,8 +117,8 @@ def _step(phases: dict[str, Range], at_once: bool) -> Range:
 
 def _passes(job: Job) -> float:
     """Forward passes' worth of operations of one training pass: backward is two, one for frozen weights; recomputing, scoring one each."""
-    scoring = job.reference + (job.trainer == "grpo" and (job.vllm or job.share > 0))
-    return 1 + (1 if job.rank else 2) + job.checkpointing + scoring
+    scoring = job.reference + (job.trainer == "grpo" and job.rollout.by_vllm)
+    return 1 + (2 if job.adapter is None else 1) + job.batch.checkpointing + scoring
 
 
 def _forward(job: Job, length: float) -> float:
@@ -150,11 +150,11 @@ def _ranged(ideal: Range, efficiency: tuple[float, float], factor: float | None)
 
 def _rollout(job: Job, tokens: Tokens, sequences: float, device: Device, factor: float | None) -> Range:
     ideal = [ideal_rollout(job, tokens.prompt, length, sequences, device) for length in tokens.completion]
-    if factor is not None or job.vllm or job.share:
+    if factor is not None or job.rollout.by_vllm:
         return _ranged(Range(*ideal), CPU if job.cpu else DECODING, factor)
     # transformers goes on until the longest of all sequences has ended.
     floors = [
-        job.lengths.completion * job.shape.layers * each * max(1, sequences / max(1, job.generated))
+        job.lengths.completion * job.shape.layers * each * max(1, sequences / max(1, job.rollout.sequences))
         for each in DISPATCH
     ]
     found = _ranged(Range(*ideal), CPU if job.cpu else DECODING, None)
@@ -164,7 +164,7 @@ def _rollout(job: Job, tokens: Tokens, sequences: float, device: Device, factor:
 
 def ideal_rollout(job: Job, prompt: float, completion: float, sequences: float, device: Device) -> float:
     """Seconds of one generation at full bandwidth and peak: prompts at once, then token by token, in waves of at most ``RUNNING``."""
-    shape, size = job.shape, 2 if job.autocast else job.bytes
+    shape, size = job.shape, job.precision.computed_bytes
     held = shape.parameters * size
     cache = 2 * shape.layers * shape.key * size * (prompt + completion / 2)
     waves, at_once = ceil(sequences / RUNNING), min(sequences, RUNNING)
@@ -190,8 +190,8 @@ def _evaluation(recipe: Recipe, job: Job, tokens: Tokens, device: Device) -> Ran
         n for n in (recipe.task.count(recipe.evaluation.split) or 250, recipe.evaluation.max_rows) if n is not None
     )
     rows *= 1 + recipe.evaluation.samples
-    batches = ceil(rows / job.processes / recipe.evaluation.batch_size)
-    each = min(rows / job.processes, recipe.evaluation.batch_size)
+    batches = ceil(rows / job.sharding.processes / recipe.evaluation.batch_size)
+    each = min(rows / job.sharding.processes, recipe.evaluation.batch_size)
     ends = []
     for length, efficiency, dispatch in zip(
         tokens.evaluated, (CPU if job.cpu else DECODING)[::-1], DISPATCH, strict=True

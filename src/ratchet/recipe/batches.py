@@ -41,11 +41,15 @@ class Batches:
         return ceil(epochs * (ceil(per_epoch) if not self.generation_batch else per_epoch))
 
 
-def batches(trainer: str, get: Callable[[str], Any], processes: int) -> Batches:
-    """The sizes that a recipe's values give; ``get`` looks a key up."""
+def of_rows(get: Callable[[str], Any], processes: int) -> Batches:
+    """The sizes of a run that trains on rows as they are; ``get`` looks a recipe's key up."""
     per_step = get("per_device_train_batch_size") * processes * get("gradient_accumulation_steps")
-    if trainer == "sft":
-        return Batches(processes, per_step, per_step, 0, 0, 1, 1)
+    return Batches(processes, per_step, per_step, 0, 0, 1, 1)
+
+
+def of_groups(get: Callable[[str], Any], processes: int) -> Batches:
+    """The sizes of a run that samples ``num_generations`` completions of each prompt."""
+    per_step = get("per_device_train_batch_size") * processes * get("gradient_accumulation_steps")
     micro = get("per_device_train_batch_size") * processes
     generation = get("generation_batch_size") or micro * (
         get("steps_per_generation") or get("gradient_accumulation_steps")
@@ -62,16 +66,14 @@ def batches(trainer: str, get: Callable[[str], Any], processes: int) -> Batches:
     )
 
 
-def problems(trainer: str, get: Callable[[str], Any], processes: int) -> list[str]:
-    """Sentences about numbers that do not go together, each with the nearest values that do."""
-    if trainer == "sft":
-        return []
+def group_problems(get: Callable[[str], Any], processes: int) -> list[str]:
+    """Sentences about sizes of groups that do not go together, each with the nearest values that do."""
     found = []
     per_device, group = get("per_device_train_batch_size"), get("num_generations")
     micro = per_device * processes
     if get("generation_batch_size") and get("steps_per_generation"):
         return ["generation_batch_size and steps_per_generation say the same thing twice; give one of them"]
-    generation = batches(trainer, get, processes).generation_batch
+    generation = of_groups(get, processes).generation_batch
     if get("generation_batch_size") and generation % micro:
         found.append(
             f"generation_batch_size: {generation} is no multiple of {micro} ({per_device} per device x {processes} processes); the nearest are {_near(generation, micro)}"

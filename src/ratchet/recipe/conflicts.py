@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ratchet.recipe.fields import schema
 from ratchet.recipe.groups import FINDINGS
 from ratchet.recipe.limits import TRACKERS, tracker_names
+from ratchet.recipe.method import METHODS, trainers_that
 
 
 def conflicts(recipe: Any) -> Iterator[str]:
@@ -29,16 +29,24 @@ def conflicts(recipe: Any) -> Iterator[str]:
         yield f"{place}quantised weights cannot be trained; add use_peft: true (QLoRA)"
     if recipe.get("load_best_model_at_end") and recipe.get("eval_strategy") == "no":
         yield f"{place}load_best_model_at_end needs eval_strategy: steps or epoch"
-    if recipe.trainer == "grpo" and recipe.get("use_vllm") and recipe.get("use_cpu"):
+    if recipe.method.samples and recipe.get("use_vllm") and recipe.get("use_cpu"):
         yield f"{place}use_vllm needs a GPU, and use_cpu is set"
     best, known = recipe.get("metric_for_best_model"), measured(recipe)
-    if best is not None and recipe.trainer == "grpo" and best.removeprefix("eval_") not in known:
+    # TRL measures more where there are held-out targets (eval_loss and what goes with it).
+    if best is not None and not recipe.method.imitates and best.removeprefix("eval_") not in known:
         yield f"{place}metric_for_best_model: nothing measures {best}; choose from {', '.join(known)}"
     if recipe.publish.evaluate == "hf-jobs" and not (recipe.get("push_to_hub") and recipe.publish.source):
         yield f"{place}publish.evaluate: hf-jobs needs push_to_hub: true, and publish.source, from which the job installs Ratchet"
     yield from (f"{place}{text}" for text in _own_groups(recipe))
-    if recipe.asynchronous is not None:
-        yield from (f"{place}{text}" for text in _asynchronous(recipe))
+    yield from (f"{place}{text}" for text in _variants(recipe))
+    yield from (f"{place}{text}" for text in recipe.method.conflicts(recipe))
+
+
+def _variants(recipe: Any) -> Iterator[str]:
+    """Groups of keys that select a variant of another trainer than the recipe's."""
+    for method in METHODS.values():
+        if method.group and method.variant_of != recipe.trainer and getattr(recipe, method.group) is not None:
+            yield f"{method.group} is for trainer: {method.variant_of}"
 
 
 def measured(recipe: Any) -> list[str]:
@@ -81,8 +89,10 @@ def _own_groups(recipe: Any) -> Iterator[str]:
     for name, reason in recipe.audit.accept.items():
         if not isinstance(reason, str) or not reason.strip():
             yield f"audit.accept.{name} needs the reason for living with it, in words"
-    if recipe.trainer == "grpo" and getattr(recipe.task, "unchecked", False):
-        yield "data.unchecked brings in rows whose answer cannot be checked; they are for trainer: sft"
+    if recipe.method.rewarded and getattr(recipe.task, "unchecked", False):
+        yield (
+            f"data.unchecked brings in rows whose answer cannot be checked; they are for {trainers_that('imitates')}"
+        )
     for pair in recipe.diagnostics.heat_maps:
         if not isinstance(pair, list) or len(pair) != 2 or not all(type(i) is int and i >= 0 for i in pair):
             yield f"diagnostics.heat_maps holds [layer, head] pairs, counted from 0; one is {pair}"
@@ -93,46 +103,13 @@ def _own_groups(recipe: Any) -> Iterator[str]:
         yield f"report_to: there is no tracker {', '.join(unknown)}; there are {', '.join(TRACKERS)}"
     if recipe.curriculum is None:
         return
-    if recipe.trainer != "grpo":
-        yield "curriculum is for trainer: grpo; sft has no measured answers"
+    if not (recipe.method.samples and recipe.method.rewarded):
+        yield f"curriculum is for {trainers_that('rewarded')}; {recipe.method.name} has no measured answers"
     if len(recipe.curriculum.stages) < 2:
         yield "curriculum.stages needs at least two stages, for instance {easy: 0.8, medium: 0.75, hard: 0.7}"
     for name, accuracy in recipe.curriculum.stages.items():
         if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)) or not 0 < accuracy <= 1:
             yield f"curriculum.stages.{name} is an accuracy between 0 and 1; it is {accuracy}"
-
-
-def _asynchronous(recipe: Any) -> Iterator[str]:
-    """What TRL's asynchronous trainer cannot do."""
-    get = recipe.get
-    if recipe.trainer != "grpo":
-        yield "asynchronous is for trainer: grpo"
-        return
-    if not recipe.served:
-        yield "asynchronous needs a vLLM server: use_vllm: true, vllm_mode: server"
-    if get("beta"):
-        yield f"asynchronous has no reference model; set beta: 0.0 (now {get('beta')})"
-    if get("loss_type") not in (None, "dapo"):
-        yield f"asynchronous has one loss, clipped as PPO's over all tokens of a step; take loss_type: {get('loss_type')} out, or write dapo"
-    if get("scale_rewards") not in ("group", True):
-        yield "asynchronous always divides rewards by their deviation within a group; take scale_rewards out"
-    if recipe.evaluation.before or recipe.evaluation.after or get("eval_strategy") != "no":
-        yield "asynchronous cannot evaluate while it trains (its attention generates nothing): evaluation: {before: false, after: false}, eval_strategy: no; scripts/evaluate.py, or publish.evaluate, measures what is saved"
-    if recipe.diagnostics.mode == "on":
-        yield "asynchronous has TRL's own figures only: diagnostics: off"
-    if recipe.curriculum is not None:
-        yield "asynchronous takes rows in their order; take curriculum out"
-    known = schema()["async_grpo"].keys() | schema()["model"].keys() | SERVED
-    lost = sorted(key for key in recipe.values if key in schema()["grpo"] and key not in known)
-    if lost:
-        yield f"asynchronous knows no {', '.join(lost)}; take {'them' if len(lost) > 1 else 'it'} out"
-
-
-# Keys of GRPO that are the server's own, or that are checked above.
-SERVED = frozenset(
-    "use_vllm vllm_mode vllm_server_base_url vllm_server_host vllm_server_port vllm_group_port vllm_max_model_length vllm_tensor_parallel_size "
-    "vllm_gpu_memory_utilization loss_type beta scale_rewards".split()
-)
 
 
 def launcher_conflicts(recipe: Any, environ: Mapping[str, str]) -> Iterator[str]:
@@ -145,8 +122,8 @@ def launcher_conflicts(recipe: Any, environ: Mapping[str, str]) -> Iterator[str]
         yield "the accelerate configuration says mixed_precision: bf16 and the recipe bf16: false; make them agree (--bf16 true, or accelerate launch --mixed_precision no)"
     if precision == "fp16" and not recipe.values.get("fp16"):
         yield "the accelerate configuration says mixed_precision: fp16 and the recipe does not; set fp16: true and bf16: false, or use a bf16 configuration"
-    if deepspeed and recipe.asynchronous is not None:
-        yield "asynchronous runs with FSDP2, DDP or one process, not with DeepSpeed; use accelerate_configs/fsdp2.yaml"
+    if deepspeed and not recipe.method.deepspeed:
+        yield f"{recipe.method.group or recipe.method.name} runs with FSDP2, DDP or one process, not with DeepSpeed; use accelerate_configs/fsdp2.yaml"
     if fsdp and recipe.get("use_cpu"):
         yield "FSDP does not run on CPUs (accelerate would quietly fall back to DDP); use a ddp or DeepSpeed configuration, or leave use_cpu out"
     if deepspeed and environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"):

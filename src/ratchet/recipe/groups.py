@@ -271,7 +271,7 @@ GROUPS: dict[str, type] = {
 OPTIONAL = ("curriculum", "from_scratch", "asynchronous")  # None where a recipe has none
 
 OWN_FIELDS: dict[str, Field] = {
-    "trainer": from_annotation(Literal["sft", "grpo"], required=True),
+    "trainer": from_annotation(str, required=True),  # ``recipe.method`` knows which there are
     "task": from_annotation(str, required=True),
     "data": Field(frozenset({"dict"})),
     "rewards": Field(frozenset({"dict"})),

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.recipe.fields import from_annotation
+from ratchet.recipe.method import METHODS, imported
 
 SCHEMA = Path(__file__).with_name("schema.json")
 PACKAGES = ("trl", "transformers", "accelerate", "peft")
@@ -21,10 +22,8 @@ PACKAGES = ("trl", "transformers", "accelerate", "peft")
 
 def make() -> dict[str, Any]:
     """The schema of what is installed."""
-    from trl import GRPOConfig, ModelConfig, SFTConfig
-    from trl.experimental.async_grpo import AsyncGRPOConfig
-
-    classes = {"sft": SFTConfig, "grpo": GRPOConfig, "model": ModelConfig, "async_grpo": AsyncGRPOConfig}
+    places = {"model": "trl:ModelConfig", **{method.name: method.config for method in METHODS.values()}}
+    classes = {name: imported(place) for name, place in places.items()}
     return {
         "versions": {name: version(name) for name in PACKAGES},
         **{

@@ -4,8 +4,8 @@ from typing import Any
 
 import yaml
 
-from ratchet.recipe.fields import of_dataclass
-from ratchet.recipe.load import Recipe, schema, trl_fields
+from ratchet.recipe.fields import of_dataclass, schema
+from ratchet.recipe.recipe import Recipe, trl_fields
 from ratchet.recipe.source import Node
 
 
@@ -31,7 +31,7 @@ def show(recipe: Recipe) -> str:
     lines.append(
         f"\n# Defaults of trl {versions['trl']}, transformers {versions['transformers']}, peft {versions['peft']}"
     )
-    for key, field in sorted(trl_fields(recipe.trainer).items()):
+    for key, field in sorted(trl_fields(recipe.method.section).items()):
         if key not in recipe.values:
             lines.append(_line(key, field.default, "default", 0))
     return "\n".join(lines)

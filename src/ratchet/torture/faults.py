@@ -155,9 +155,9 @@ def _fill(training: Training, run: Path, draw: Random) -> bool:
 
 def poison() -> None:
     """In a training process: spoil loss and gradients of one step, when told to."""
-    from ratchet.training.trainers.mixins import Guarded
+    from ratchet.training.trainers.mixins import RecipeTrainer
 
-    plain = Guarded.training_step
+    plain = RecipeTrainer.training_step
 
     def training_step(self, model, inputs, *args, **kwargs):
         loss = plain(self, model, inputs, *args, **kwargs)
@@ -168,7 +168,7 @@ def poison() -> None:
                     parameter.grad.fill_(float("nan"))
         return loss
 
-    Guarded.training_step = training_step
+    RecipeTrainer.training_step = training_step
 
 
 def _second(training: Training, run: Path, draw: Random) -> bool:

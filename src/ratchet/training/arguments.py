@@ -2,62 +2,51 @@
 
 from typing import Any
 
+from transformers import TrainingArguments
+from trl import ModelConfig, get_peft_config, get_quantization_config
+
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
+from ratchet.recipe.method import imported
+from ratchet.training.prepare import Run
+from ratchet.training.trackers.registry import wanted
+from ratchet.training.trainers.registry import module_of
 
 
-def make_arguments(recipe: Recipe) -> tuple[Any, Any]:
+def make_arguments(recipe: Recipe) -> tuple[TrainingArguments, ModelConfig]:
     """TRL's trainer and model configurations of a recipe.
 
     Raises:
-        UserError: for whatever TRL itself refuses.
+        UserError: for what TRL itself refuses.
     """
-    from trl import GRPOConfig, ModelConfig, SFTConfig
-
-    from ratchet.training.trackers.registry import wanted
-
-    config = {"sft": SFTConfig, "grpo": GRPOConfig}[recipe.trainer] if recipe.asynchronous is None else _asynchronous()
-    values = recipe.arguments(recipe.trainer)
+    method = recipe.method
+    values = recipe.arguments(method.section)
     values.setdefault("activation_checkpointing", not recipe.get("use_cpu"))
-    values.setdefault("logging_nan_inf_filter", False)  # it would show a loss that is no number as 0
+    values.setdefault("logging_nan_inf_filter", False)  # it would show a non-finite loss as 0
     values.setdefault("ddp_find_unused_parameters", False)
     values["disable_tqdm"] = True
-    values["report_to"] = (
-        _installed(wanted(recipe.get("report_to"))[1]) or "none"
-    )  # the others are opened by ``training.trackers``
+    # The other trackers are opened by ``training.trackers``.
+    values["report_to"] = _installed(wanted(recipe.get("report_to"))[1]) or "none"
     values["eval_on_start"] = recipe.evaluation.before
-    if recipe.asynchronous is not None:
-        from ratchet.training.trainers.async_grpo import arguments_of
-
-        values = arguments_of(recipe, values)
+    values = module_of(method).adapt(recipe, values)
     try:
-        arguments = config(**values)
-        model_arguments = ModelConfig(**recipe.arguments("model"))
+        return imported(method.config)(**values), ModelConfig(**recipe.arguments("model"))
     except (TypeError, ValueError, ImportError) as error:
         raise UserError(f"{recipe.path}: TRL refuses these values: {error}") from None
-    return arguments, model_arguments
 
 
-def _asynchronous() -> Any:
-    from trl.experimental.async_grpo import AsyncGRPOConfig
-
-    return AsyncGRPOConfig
-
-
-def model_settings(prepared: Any) -> dict[str, Any]:
+def model_settings(run: Run) -> dict[str, Any]:
     """``model_init_kwargs``: what TRL loads the model with. The recipe's own wins."""
-    model, recipe = prepared.model_arguments, prepared.recipe
+    model, recipe = run.model_arguments, run.recipe
     found = {"revision": model.model_revision, "attn_implementation": model.attn_implementation, "dtype": model.dtype}
-    if recipe.from_scratch or recipe.values.get("model_name_or_path") != prepared.model_path:
+    if recipe.from_scratch or recipe.values.get("model_name_or_path") != run.model_path:
         found.pop("revision")  # a folder has none
-    return {**found, **(prepared.arguments.model_init_kwargs or {})}
+    return {**found, **(run.arguments.model_init_kwargs or {})}
 
 
-def trainer_extras(prepared: Any) -> dict[str, Any]:
+def trainer_extras(run: Run) -> dict[str, Any]:
     """LoRA and quantisation as the recipe says."""
-    from trl import get_peft_config, get_quantization_config
-
-    model = prepared.model_arguments
+    model = run.model_arguments
     extras = {}
     if model.use_peft:
         extras["peft_config"] = get_peft_config(model)
@@ -74,7 +63,7 @@ def _installed(names: list[str]) -> list[str]:
     missing = [name for name in names if name not in get_available_reporting_integrations()]
     for name in missing:
         print(
-            f'warning: report_to: {name} is not installed; pip install "{name}". The run goes on without it',
+            f'warning: report_to: {name} is not installed; pip install "{name}". The run continues without it',
             flush=True,
         )
     return [name for name in names if name not in missing]

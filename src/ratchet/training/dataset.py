@@ -1,14 +1,15 @@
-"""Rows to what TRL trains on: prepared once on the main process, read from disk by all."""
+"""Rows to what TRL trains on: written once by the main process, read from disk by all."""
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
 from datasets import Dataset, disable_progress_bars, load_from_disk
+from transformers import PreTrainedTokenizerBase
 
 from ratchet.audit.gate import gate
 from ratchet.errors import UserError
@@ -17,118 +18,111 @@ from ratchet.recipe import Recipe
 from ratchet.recipe.batches import too_few_rows
 from ratchet.rewards import validate_task
 from ratchet.tasks import load_split, train_split
-from ratchet.tasks.base import RESERVED_COLUMNS, Row
+from ratchet.tasks.base import Row
+from ratchet.training.callbacks.curriculum import stage_pools
 from ratchet.training.nodes import first_in
 
 
-@dataclass
-class Prepared:
+@dataclass(frozen=True)
+class Written:
+    """What became of the rows on the way to the disk; known to the process that wrote them."""
+
+    notes: list[str] = field(default_factory=list)
+    """What was done to the rows, a sentence each."""
+    sha256: str = ""
+    """Over the rows, in order; the same rows give the same one on any machine."""
+    audit: str = ""
+    """What the audit of the rewards came to."""
+
+
+@dataclass(frozen=True)
+class Prepared(Written):
     """The training data of a run."""
 
-    train: Dataset
-    first: bool
+    train: Dataset = None
+    first: bool = False
     """Whether this process makes and moves what is in the output folder (``first_in``)."""
-    notes: list[str] = field(default_factory=list)
-    """What was done to the rows, a sentence each (main process only)."""
-    sha256: str = ""
-    """Over the rows, in order (main process only); the same rows give the same one on any machine."""
-    audit: str = ""
-    """What the audit of the rewards came to (main process only)."""
 
 
-def prepare(
-    recipe: Recipe, tokenizer: Any, limit: int | None, staging: Path, settle: Callable[[str], None]
-) -> Prepared:
-    """Load, check and shape the training rows on the main process; every process then reads the same files.
+def write_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | None, folder: Path) -> Written:
+    """Load, check, shape and audit the training rows, and write them to a folder.
 
     Args:
-        limit: longest prompt (GRPO) or prompt and target together (SFT), in tokens; longer rows are dropped.
-        staging: where the main process writes them first.
-        settle: called on the main process with the rows' SHA-256 when all is right; moves ``staging`` into the output folder.
+        limit: tokens that a row may have (``Method.token_limit``); longer rows are dropped, and counted.
+
+    Raises:
+        UserError: for rows that cannot be trained on, or rewards that can be won without knowing anything.
     """
-    state, folder = PartialState(), recipe.output_dir / "data"
     disable_progress_bars()
-    notes, sha256, audited = [], "", ""
-    if state.is_main_process:
-        notes, sha256, audited = _write(recipe, tokenizer, limit, staging / "data")
-        settle(sha256)
-    state.wait_for_everyone()
-    first = first_in(recipe.output_dir)
-    if first and not state.is_main_process:  # a node that does not share the output folder
-        _write(recipe, tokenizer, limit, folder)
-    state.wait_for_everyone()
-    return Prepared(load_from_disk(str(folder)), first, notes, sha256, audited)
-
-
-def _write(recipe: Recipe, tokenizer: Any, limit: int | None, folder: Path) -> tuple[list[str], str, str]:
-    task = recipe.task
+    task, method = recipe.task, recipe.method
     print(f"preparing the {train_split(task)} rows of {task.name}", flush=True)
     split = load_split(task)
-    notes, audited = list(split.notes), ""
+    notes = list(split.notes)
     validate_task(task, recipe.rewards, split.rows)
     plain = PlainText(tokenizer)
-    if recipe.trainer == "grpo":
-        rows = [{**_columns(row), "prompt": plain(task.messages(row))} for row in split.rows]
-    else:
-        rows = [
-            {
-                "prompt": plain(task.messages(row)),
-                "completion": plain([{"role": "assistant", "content": task.target(row)}]),
-            }
-            for row in split.rows
-        ]
+    rows = [method.row(task, row, plain) for row in split.rows]
     if plain.count:
         notes.append(
-            f"{plain.count} texts spell one of the tokenizer's special tokens; an invisible character in it keeps them text"
+            f"{plain.count} texts spell one of the tokenizer's special tokens; an invisible character in it keeps "
+            "them text"
         )
-    kept = [
-        row
-        for row, length in zip(rows, _lengths(rows, tokenizer, recipe), strict=True)
-        if limit is None or length <= limit
-    ]
+    kept = _short_enough(rows, tokenizer, recipe, limit)
     if len(kept) < len(rows):
-        notes.append(
-            f"dropped {len(rows) - len(kept)} of {len(rows)} training rows that are longer than {limit} tokens"
-        )
+        dropped = len(rows) - len(kept)
+        notes.append(f"dropped {dropped} of {len(rows)} training rows that are longer than {limit} tokens")
     too_few = too_few_rows(recipe.batches, len(kept))
     if too_few:
         raise UserError("\n".join([*notes, too_few]))
     if recipe.curriculum is not None:
         _check_curriculum(recipe, kept)
-    if recipe.trainer == "grpo":
-        audited = gate(recipe, split.rows, folder.parent)
+    audited = gate(recipe, split.rows, folder.parent) if method.audited else ""
     Dataset.from_list(kept).save_to_disk(str(folder))
-    return notes, hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest(), audited
+    text = json.dumps(kept, sort_keys=True, default=str)
+    return Written(notes, hashlib.sha256(text.encode()).hexdigest(), audited)
+
+
+def read_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | None, written: Written) -> Prepared:
+    """The rows that the main process wrote. Every process must call this.
+
+    A node with an output folder of its own writes them there once more.
+    """
+    disable_progress_bars()
+    state, folder = PartialState(), recipe.output_dir / "data"
+    state.wait_for_everyone()
+    first = first_in(recipe.output_dir)
+    if first and not state.is_main_process:
+        write_rows(recipe, tokenizer, limit, folder)
+    state.wait_for_everyone()
+    return Prepared(written.notes, written.sha256, written.audit, load_from_disk(str(folder)), first)
+
+
+def _short_enough(
+    rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, recipe: Recipe, limit: int | None
+) -> list[Row]:
+    if limit is None:
+        return list(rows)
+    lengths = _lengths(rows, tokenizer, recipe.values.get("chat_template_kwargs") or {})
+    return [row for row, length in zip(rows, lengths, strict=True) if length <= limit]
+
+
+def _lengths(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, template: dict[str, Any]) -> list[int]:
+    """Tokens of each row: of prompt and target where it has a target, else of the prompt as a completion follows it."""
+    texts = [
+        tokenizer.apply_chat_template(
+            row["prompt"] + row.get("completion", []),
+            tokenize=False,
+            add_generation_prompt="completion" not in row,
+            **template,
+        )
+        for row in rows
+    ]
+    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
 
 
 def _check_curriculum(recipe: Recipe, rows: Sequence[Row]) -> None:
-    from ratchet.training.callbacks.curriculum import stage_pools
-
     column = recipe.curriculum.column
     if column not in rows[0]:
         raise UserError(
             f"curriculum.column: the rows of {recipe.task.name} have no column {column}; they have {', '.join(rows[0])}"
         )
     stage_pools(recipe.curriculum, [row[column] for row in rows], recipe.batches.prompts_per_generation)
-
-
-def _columns(row: Row) -> Row:
-    taken = RESERVED_COLUMNS & set(row)
-    if taken:
-        raise UserError(
-            f"the task's rows have columns that TRL fills itself: {', '.join(sorted(taken))}; name them otherwise"
-        )
-    return row
-
-
-def _lengths(rows: Sequence[Row], tokenizer: Any, recipe: Recipe) -> list[int]:
-    arguments = recipe.values.get("chat_template_kwargs") or {}
-    texts = []
-    for row in rows:
-        if "completion" in row:
-            texts.append(tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False, **arguments))
-        else:
-            texts.append(
-                tokenizer.apply_chat_template(row["prompt"], tokenize=False, add_generation_prompt=True, **arguments)
-            )
-    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []

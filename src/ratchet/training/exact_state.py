@@ -1,112 +1,163 @@
-"""What TRL's checkpoints leave out, as plain data: with it a run that goes on computes what it would have computed.
+"""What TRL's checkpoints leave out, as plain data: with it a resumed run computes what it would have computed.
 
 transformers saves weights, optimiser, schedule, random states and its own counters. Left out are the completions that
 are still to be trained on, where the samplers stand, sums for the next log, a reference model that moves, and what
-Ratchet itself gathers (diagnostics, alarms, the curriculum, evaluations).
+Ratchet itself gathers (diagnostics, alarms, the curriculum, evaluations). Each such part registers itself once in a
+``StateRegistry``; saving and restoring is a loop over it.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
+from transformers import Trainer
 
 from ratchet.evaluation.evaluate import Answered, Result
 
-
-def of_step(trainer: Any) -> dict[str, Any]:
-    """What changes in the middle of a step, copied; cheap enough for every step."""
-    found = {
-        "metrics": {name: list(values) for name, values in trainer._metrics["train"].items()},
-        "loss": trainer._tr_loss.detach().clone(),
-        "total_loss": trainer._total_loss_scalar,
-        "last_logged": trainer._globalstep_last_logged,
-        "first_step": trainer._initial_global_step,
-        "tokens": trainer._total_train_tokens,
-        "input_tokens": trainer.state.num_input_tokens_seen,
-        "alarms": trainer.keeper.alarms.watch.state_dict(),
-        "faults": trainer.faults.state_dict(),
-    }
-    if trainer.observer is not None:
-        found["observer"] = trainer.observer.state_dict()
-    if hasattr(trainer, "_buffered_inputs"):
-        found |= _of_rollouts(trainer)
-    return found
+When = Literal["step", "run"]
+"""Whether a part changes in the middle of a step, so that undoing a step restores it, or between steps only."""
 
 
-def _of_rollouts(trainer: Any) -> dict[str, Any]:
-    every = trainer.args.steps_per_generation * trainer.num_iterations
-    logs = trainer._logs
-    found = {
-        "micro_step": trainer._step,
-        "buffer": trainer._buffered_inputs if trainer._step % every else None,
-        "logs": {name: list(logs[name]) for name in ("prompt", "completion", "advantages")},
-        "logs_by_name": {
-            name: {key: list(values) for key, values in logs[name].items()} for name in ("rewards", "extra")
-        },
-    }
-    if trainer.stages is not None:
-        found["curriculum"] = trainer.stages.state_dict()
-    return found
+class Stateful(Protocol):
+    """A part of a run whose state is plain data: numbers, strings, tensors, lists and dictionaries of them."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state, copied."""
+
+    def load_state_dict(self, found: Mapping[str, Any], /) -> None:
+        """Put back what ``state_dict`` returned."""
 
 
-def restore_step(trainer: Any, found: Mapping[str, Any]) -> None:
-    """Put back what ``of_step`` copied."""
-    metrics = trainer._metrics["train"]
-    metrics.clear()
-    for name, values in found["metrics"].items():
-        metrics[name] = list(values)
-    trainer._tr_loss = found["loss"].to(trainer.args.device).clone()
-    trainer._total_loss_scalar = found["total_loss"]
-    trainer._globalstep_last_logged = found["last_logged"]
-    trainer._initial_global_step = found["first_step"]
-    trainer._total_train_tokens = found["tokens"]
-    trainer.state.num_input_tokens_seen = found["input_tokens"]
-    trainer.keeper.alarms.watch.load_state_dict(found["alarms"])
-    trainer.faults.load_state_dict(found["faults"])
-    if trainer.observer is not None and "observer" in found:
-        trainer.observer.load_state_dict(found["observer"])
-    if "micro_step" not in found:
-        return
-    trainer._step = found["micro_step"]
-    trainer._buffered_inputs = (
-        None if found["buffer"] is None else [_to(batch, trainer.args.device) for batch in found["buffer"]]
-    )
-    for name, values in found["logs"].items():
-        trainer._logs[name].clear()
-        trainer._logs[name].extend(values)
-    for name, columns in found["logs_by_name"].items():
-        for key, values in columns.items():
-            trainer._logs[name][key].clear()
-            trainer._logs[name][key].extend(values)
-    if trainer.stages is not None and "curriculum" in found:
-        trainer.stages.load_state_dict(found["curriculum"])
+class StateRegistry:
+    """The parts of a run that a checkpoint must hold."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, tuple[Stateful, When]] = {}
+
+    def register(self, name: str, part: Stateful, when: When = "step") -> None:
+        """Have a part saved and restored under a name."""
+        self.parts[name] = (part, when)
+
+    def capture(self, when: When) -> dict[str, Any]:
+        """The states of all parts of a kind; those of a step are cheap enough to be taken before every step."""
+        return {name: part.state_dict() for name, (part, kind) in self.parts.items() if kind == when}
+
+    def restore(self, found: Mapping[str, Any], when: When) -> None:
+        """Put back what ``capture`` returned; a part that was switched on since then stays as it is."""
+        for name, (part, kind) in self.parts.items():
+            if kind == when and name in found:
+                part.load_state_dict(found[name])
 
 
-def of_run(trainer: Any) -> dict[str, Any]:
-    """What changes between steps only: evaluations (the first and the last in full), and a reference model that moves."""
-    results = trainer.results[:1] + trainer.results[1:][-1:]
-    return {
-        "results": [(step, asdict(result)) for step, result in results],
-        "reference": [_local(p) for p in _moving(trainer)],
-    }
+class TrainerSums:
+    """What transformers' Trainer adds up for its next log, and TRL's trainers beside it."""
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+
+    def state_dict(self) -> dict[str, Any]:
+        """The sums, copied."""
+        trainer = self.trainer
+        return {
+            "metrics": {name: list(values) for name, values in trainer._metrics["train"].items()},
+            "loss": trainer._tr_loss.detach().clone(),
+            "total_loss": trainer._total_loss_scalar,
+            "last_logged": trainer._globalstep_last_logged,
+            "first_step": trainer._initial_global_step,
+            "tokens": trainer._total_train_tokens,
+            "input_tokens": trainer.state.num_input_tokens_seen,
+        }
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Put the sums back."""
+        trainer = self.trainer
+        metrics = trainer._metrics["train"]
+        metrics.clear()
+        for name, values in found["metrics"].items():
+            metrics[name] = list(values)
+        trainer._tr_loss = found["loss"].to(trainer.args.device).clone()
+        trainer._total_loss_scalar = found["total_loss"]
+        trainer._globalstep_last_logged = found["last_logged"]
+        trainer._initial_global_step = found["first_step"]
+        trainer._total_train_tokens = found["tokens"]
+        trainer.state.num_input_tokens_seen = found["input_tokens"]
 
 
-def restore_run(trainer: Any, found: Mapping[str, Any]) -> None:
-    """Put back what ``of_run`` kept."""
-    trainer.results = [
-        (step, Result(**{**values, "answered": [Answered(**a) for a in values["answered"]]}))
-        for step, values in found["results"]
-    ]
-    for parameter, kept in zip(_moving(trainer), found["reference"], strict=False):
-        if _local(parameter).shape == kept.shape:  # parts of other sizes are of another number of processes
-            _local(parameter).copy_(kept)
+class Rollouts:
+    """GRPO's completions that are still to be trained on, and those that it shows in its table."""
+
+    LISTS, COLUMNS = ("prompt", "completion", "advantages"), ("rewards", "extra")
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+
+    def state_dict(self) -> dict[str, Any]:
+        """The completions, copied but for their tensors, which nothing changes."""
+        trainer, logs = self.trainer, self.trainer._logs
+        every = trainer.args.steps_per_generation * trainer.num_iterations
+        return {
+            "micro_step": trainer._step,
+            "buffer": trainer._buffered_inputs if trainer._step % every else None,
+            "logs": {name: list(logs[name]) for name in self.LISTS},
+            "logs_by_name": {name: {key: list(values) for key, values in logs[name].items()} for name in self.COLUMNS},
+        }
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Put the completions back, on the trainer's device."""
+        trainer, device = self.trainer, self.trainer.args.device
+        trainer._step = found["micro_step"]
+        buffer = found["buffer"]
+        trainer._buffered_inputs = None if buffer is None else [_to(batch, device) for batch in buffer]
+        for name, values in found["logs"].items():
+            _refill(trainer._logs[name], values)
+        for name, columns in found["logs_by_name"].items():
+            for key, values in columns.items():
+                _refill(trainer._logs[name][key], values)
 
 
-def _moving(trainer: Any) -> list[torch.nn.Parameter]:
-    return list(trainer.ref_model.parameters()) if getattr(trainer.args, "sync_ref_model", False) else []
+class MovingReference:
+    """The weights of a reference model that follows the policy (``sync_ref_model``), this process's part of each."""
+
+    def __init__(self, trainer: Trainer):
+        self.trainer = trainer
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights; none of a reference model that stays as it is."""
+        return {"weights": [_local(parameter) for parameter in self._parameters()]}
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Put the weights back; parts of other sizes are of another number of processes, and are left out."""
+        for parameter, kept in zip(self._parameters(), found["weights"], strict=False):
+            if _local(parameter).shape == kept.shape:
+                _local(parameter).copy_(kept)
+
+    def _parameters(self) -> list[torch.nn.Parameter]:
+        moves = getattr(self.trainer.args, "sync_ref_model", False)
+        return list(self.trainer.ref_model.parameters()) if moves else []
+
+
+class EvaluationHistory(list[tuple[int, Result]]):
+    """Every evaluation of a run so far, each with the step that it was made at."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The first and the last in full, which the summary compares."""
+        return {"results": [(step, asdict(result)) for step, result in (self[:1] + self[1:][-1:])]}
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Put them back."""
+        self[:] = [(step, _result(values)) for step, values in found["results"]]
+
+
+def _result(values: Mapping[str, Any]) -> Result:
+    return Result(**{**values, "answered": [Answered(**answered) for answered in values["answered"]]})
+
+
+def _refill(kept: Any, values: Sequence[Any]) -> None:
+    kept.clear()
+    kept.extend(values)
 
 
 def _local(parameter: torch.nn.Parameter) -> torch.Tensor:
@@ -122,7 +173,7 @@ def _to(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
 
 
 def random_states() -> tuple[Any, ...]:
-    """Of every generator that training draws from on this process."""
+    """The state of every generator that training draws from on this process."""
     cuda = torch.cuda.get_rng_state() if torch.cuda.is_available() else None
     return random.getstate(), np.random.get_state(), torch.random.get_rng_state(), cuda
 

@@ -11,7 +11,7 @@ class EpochSampler(RepeatSampler):
 
     _passed = 0
 
-    def go_on(self, epochs: int, inside: bool) -> None:
+    def resume(self, epochs: int, inside: bool) -> None:
         """Begin after so many whole epochs; ``inside`` says whether the next one was begun (its batches are skipped by the Trainer)."""
         self._passed = epochs
 

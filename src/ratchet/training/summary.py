@@ -1,4 +1,4 @@
-"""What is left to read when a run has ended."""
+"""What a run says about itself at the terminal: what is about to happen, and what came of it."""
 
 import shlex
 import sys
@@ -8,6 +8,30 @@ from typing import Any
 from ratchet.evaluation.evaluate import Answered, Result
 from ratchet.recipe import Recipe
 from ratchet.runtime import duration
+from ratchet.training.prepare import Run
+
+
+def announcement(run: Run) -> str:
+    """What is about to happen, in numbers."""
+    recipe, data, start = run.recipe, run.data, run.start
+    sizes, rows = recipe.batches, len(data.train)
+    steps = sizes.steps(rows, recipe.get("num_train_epochs"), recipe.get("max_steps"))
+    model = recipe.values.get("model_name_or_path") or "a new model"
+    facts = [("data", note) for note in data.notes]
+    facts += [("audit", data.audit)] if data.audit else []
+    processes = f"{sizes.processes} process{'es' if sizes.processes > 1 else ''}"
+    facts.append(("each step", f"{recipe.method.each_step(sizes)}{_comma(recipe)} on {processes}"))
+    facts.append(("steps", f"{steps}, over {rows} training rows"))
+    facts.append(("output", str(recipe.output_dir)))
+    facts += [("note", note) for note in start.notes]
+    if start.checkpoint is not None:
+        facts.append(("resumes", f"after step {start.checkpoint.step}, from {start.checkpoint.path}"))
+    heading = f"{recipe.path}: {recipe.trainer} of {model} on {recipe.task.label}"
+    return "\n".join([heading, *(f"  {name:<11} {text}" for name, text in facts)])
+
+
+def _comma(recipe: Recipe) -> str:
+    return "," if recipe.method.samples else ""
 
 
 def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str, Any], page: Path | None) -> str:
@@ -35,7 +59,7 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
         "next:",
         f"  {python} {scripts / 'evaluate.py'} {quoted}/recipe.yaml --model {quoted} --evaluation.samples 8   # with pass@k",
         f"  {python} {scripts / 'chat.py'} {quoted}   # ask it something",
-        f"  {python} {scripts / recipe.trainer}.py {quoted}/recipe.yaml --seed {seed} --output_dir {again}   # try another seed",
+        f"  {python} {scripts / recipe.method.script}.py {quoted}/recipe.yaml --seed {seed} --output_dir {again}   # try another seed",
     ]
     lines += ["", f"report: {page}   # open it in a browser"] if page else []
     return "\n".join(lines)

@@ -186,6 +186,13 @@ def test_commands_need_a_recipe_and_those_for_a_model_need_one(folder):
     assert facts(folder).commands == []
 
 
+@pytest.mark.parametrize("trainer", ["[]", "{}", "3", "unheard-of", "null"])
+def test_a_method_that_is_not_known_has_no_commands(folder, trainer):
+    (folder / "recipe.yaml").write_text(f"trainer: {trainer}\n")
+    found = facts(folder)
+    assert found.commands == [] and found.audit
+
+
 def test_the_folder_may_lie_anywhere(folder, tmp_path):
     moved = tmp_path / "moved; rm it"
     shutil.move(folder, moved)

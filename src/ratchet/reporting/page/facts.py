@@ -6,6 +6,7 @@ from math import isfinite
 from typing import Any
 
 from ratchet.evaluation.statistics import Share, mcnemar
+from ratchet.recipe.method import recorded_method
 from ratchet.record.catalogue import PHASES
 from ratchet.record.run_data import RunData
 from ratchet.record.shapes import SHARE, fits
@@ -171,8 +172,8 @@ _POLICIES = (("gold", "right", 3), ("ignorant", "knows nothing", 5), ("hack", "h
 def _audit_head(run: RunData) -> str:
     audit = run.audit
     if not audit:
-        supervised = run.recipe.get("trainer") == "sft"
-        return "There was none: supervised fine-tuning has no reward." if supervised else ""
+        method = recorded_method(run.recipe)
+        return f"There was none: {method.title} has no reward." if method and not method.rewarded else ""
     mode = audit.get("mode")
     if mode == "off":
         return "Switched off by the recipe (audit: off): nobody looked whether the reward can be cheated."
@@ -248,9 +249,10 @@ def _machine(hardware: dict[str, Any]) -> str:
 
 
 def _commands(run: RunData, found: Facts) -> None:
-    folder, trainer = shlex.quote(str(run.folder)), run.recipe.get("trainer", "grpo")
-    if not run.recipe:
+    method = recorded_method(run.recipe)
+    if method is None:
         return
+    folder, trainer = shlex.quote(str(run.folder)), method.script
     launch = run.about.get("launcher", "python")
     saved = run.checkpoints()
     if saved and run.status != "finished":

@@ -15,27 +15,22 @@ class AlarmCallback(TrainerCallback):
     """Feeds an ``AlarmMonitor`` with what is logged; ``saw`` feeds it with graded completions of this process."""
 
     def __init__(self, task: Task):
-        self.task, self.watch = task, AlarmMonitor(task.answers)
+        self.task, self.monitor = task, AlarmMonitor(task.answers)
         self.records = Records(None)
 
     def saw(self, samples: Sequence[Sample]) -> None:
         """Take a graded batch."""
-        self.watch.answered([s.grade.answer for s in samples], [self.task.gold(s.row) for s in samples])
+        self.monitor.answered([s.grade.answer for s in samples], [self.task.gold(s.row) for s in samples])
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Look at a training log or an evaluation."""
         if not state.is_world_process_zero or not logs:
             return
         if "eval/accuracy" in logs:
-            found = self.watch.evaluated(
-                state.global_step,
-                logs["eval/accuracy"],
-                logs["eval/accuracy_low"],
-                logs["eval/accuracy_high"],
-                logs["eval/majority"],
-            )
+            measured = (logs[f"eval/{name}"] for name in ("accuracy", "accuracy_low", "accuracy_high", "majority"))
+            found = self.monitor.evaluated(state.global_step, *measured)
         else:
-            found = self.watch.logged(state.global_step, logs)
+            found = self.monitor.logged(state.global_step, logs)
         for alarm in found:
             print(alarm, flush=True)
             self.records.write("alarms", step=state.global_step, text=alarm.removeprefix("alarm "))

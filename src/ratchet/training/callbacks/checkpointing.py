@@ -1,24 +1,24 @@
-"""Saves checkpoints whole or not at all, goes on from them exactly, and keeps them from filling the disk."""
+"""Saves checkpoints whole or not at all, restores them exactly, and keeps them from filling the disk."""
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import broadcast_object_list, gather_object
-from transformers import TrainerCallback
+from accelerate.utils import gather_object
+from transformers import Trainer, TrainerCallback
 
 from ratchet.checkpoints.origin import not_exact
+from ratchet.checkpoints.resume import Start
 from ratchet.checkpoints.store import SAVING, checkpoints, publish, remove, rotate, seal
-from ratchet.errors import Stopped, UserError
-from ratchet.files import FULL, size_text
-from ratchet.runtime import duration
-from ratchet.training import exact_state as states
-from ratchet.training.out_of_memory import is_out_of_memory
-from ratchet.training.provenance import made_from
+from ratchet.errors import UserError
+from ratchet.recipe.groups import Checkpointing
+from ratchet.training.diagnose_crash import is_out_of_memory
+from ratchet.training.disk_budget import DiskBudget, is_full
+from ratchet.training.exact_state import StateRegistry, random_states, restore_random_states
 
 STATE = "ratchet_state_{}.pt"  # of one process
 
@@ -30,69 +30,79 @@ def reading(folder: Path | str | None) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:  # whatever torch, safetensors and DeepSpeed raise
+    except Exception as error:  # torch, safetensors and DeepSpeed raise all kinds
         if folder is None or is_out_of_memory(error):
             raise
         said = " ".join(str(error).split())[:300]
         raise UserError(
-            f"{folder} cannot be loaded ({type(error).__name__}: {said}). Take another with --resume STEP, or start anew with --resume never; "
-            "under DeepSpeed it wants the number of processes that it was saved with"
+            f"{folder} cannot be loaded ({type(error).__name__}: {said}). Take another with --resume STEP, or restart "
+            "with --resume never; under DeepSpeed it wants the number of processes that it was saved with"
         ) from error
 
 
 class CheckpointManager(TrainerCallback):
-    """Of one run.
+    """Writes, seals, rotates and restores a run's checkpoints.
 
     Args:
-        trainer: that was just built.
-        prepared: the ``Run``.
-        began: ``time.perf_counter()`` at its start.
+        trainer: whose weights, optimiser and schedule transformers saves and loads.
+        states: what is saved and restored beside them.
+        start: what the run resumes from.
+        made_from: what the manifest of a checkpoint says about its origin.
+        first: whether this process makes and moves what is in the output folder.
+        run: the output folder.
+        began: ``time.perf_counter()`` at the start of this process.
+        patience: seconds that a save may take before a process counts as hanging.
     """
 
-    def __init__(self, trainer: Any, prepared: Any, began: float):
-        self.trainer, self.start, self.began = trainer, prepared.start, began
-        self.made_from = made_from(trainer, prepared)
-        self.settings, self.run = prepared.recipe.checkpointing, prepared.recipe.output_dir
-        self.first, self.alarms = prepared.data.first, prepared.alarms
-        self.saving = False
-        """Whether the trainer is to write into the folder of unfinished saves."""
+    def __init__(
+        self,
+        trainer: Trainer,
+        states: StateRegistry,
+        settings: Checkpointing,
+        start: Start,
+        made_from: Mapping[str, Any],
+        *,
+        first: bool,
+        run: Path,
+        began: float,
+        patience: float,
+    ):
+        self.trainer, self.states, self.settings = trainer, states, settings
+        self.start, self.made_from, self.first, self.run, self.began = start, made_from, first, run, began
+        self.patience = patience
+        self.accelerator, self.budget = trainer.accelerator, DiskBudget(trainer, run)
+        self.undo = StepUndo(states)
         self.earlier = 0.0
         """Seconds spent before this start."""
-        self.size: int | None = None
-        """Bytes of a checkpoint: estimated, then measured."""
-        self._saved: int | None = self.start.checkpoint.step if self.start.inside(self.run) else None
-        self._begun: tuple[Any, Any] | None = None
+        self._saving = False
+        self._saved: int | None = start.checkpoint.step if start.inside(run) else None
 
     @property
-    def patience(self) -> float:
-        """Seconds that a save may take before a process counts as hanging: it may have to wait for room, and write and hash very much."""
-        return self.settings.wait_for_space + 2 * self.trainer.faults.settings.hang_timeout
+    def folder(self) -> Path | None:
+        """Where transformers is to write: the folder of unfinished saves while one is made, else None."""
+        return self.run / SAVING if self._saving else None
 
     @property
-    def accelerator(self) -> Any:
-        """The trainer's."""
-        return self.trainer.accelerator
+    def seconds(self) -> float:
+        """Seconds that the run has taken so far, earlier starts included."""
+        return self.earlier + time.perf_counter() - self.began
 
-    # Going on.
+    # Resuming.
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Put back what was saved beside TRL's own; say how much room checkpoints need."""
+        """Restore what transformers does not, say what cannot be exact, and how much room checkpoints need."""
         if self.start.checkpoint is not None:
             self._restore(self.start.checkpoint.path)
-            reasons = list(not_exact(self.start.then, self.made_from)) if self.start.then else []
-            folder = self.start.checkpoint.path
-            if not any(folder.glob("optimizer*")) and not any(folder.glob("global_step*")):
-                reasons.append("the checkpoint holds no optimiser (save_only_model)")
-            reasons += ["vLLM draws other samples than before"] if getattr(args, "use_vllm", False) else []
-            for reason in reasons:
+            for reason in self._not_exact(self.start.checkpoint.path):
                 self.accelerator.print(
-                    f"not exact: {reason}; the run goes on, with other numbers than without the stop", flush=True
+                    f"not exact: {reason}; the run resumes, with other numbers than without the stop", flush=True
                 )
         if args.save_strategy != "no":
-            self._announce()
+            self.budget.announce()
 
     def _restore(self, folder: Path) -> None:
-        rank, same = self.accelerator.process_index, self.start.then.get("processes") == self.accelerator.num_processes
+        rank = self.accelerator.process_index
+        same = self.start.recorded.get("processes") == self.accelerator.num_processes
         path = folder / STATE.format(rank if same else 0)
         if not path.is_file():
             self.accelerator.print(
@@ -102,61 +112,43 @@ class CheckpointManager(TrainerCallback):
         with reading(folder):
             found = torch.load(path, map_location="cpu", weights_only=True)
             self.earlier = found["seconds"]
-            states.restore_run(self.trainer, found["run"])
+            self.states.restore(found["run"], "run")
             if same:  # of other processes' completions and sums none can be used
-                states.restore_step(self.trainer, found["step"])
+                self.states.restore(found["step"], "step")
 
-    def _announce(self) -> None:
-        self.size = self.size or self._estimate()
-        free = shutil.disk_usage(self.run).free
-        self.accelerator.print(f"  checkpoints about {size_text(self.size)} each, {size_text(free)} free", flush=True)
-        if free < self.size:
-            raise UserError(
-                f"{self.run} has {size_text(free)} free, and a checkpoint needs about {size_text(self.size)}; free {size_text(self.size - free)}, name another "
-                "--output_dir, or save less (save_only_model: true, use_peft: true, or save_strategy: no)"
-            )
+    def _not_exact(self, folder: Path) -> Iterator[str]:
+        if self.start.recorded:
+            yield from not_exact(self.start.recorded, self.made_from)
+        if not any(folder.glob("optimizer*")) and not any(folder.glob("global_step*")):
+            yield "the checkpoint holds no optimiser (save_only_model)"
+        if getattr(self.trainer.args, "use_vllm", False):
+            yield "vLLM draws other samples than before"
 
-    def _estimate(self) -> int:
-        """Weights, and AdamW's two moments for each trained one; DeepSpeed keeps a float32 copy besides."""
-        parameters = [
-            (getattr(p, "ds_numel", p.numel()), p.element_size(), p.requires_grad)
-            for p in self.trainer.model.parameters()
-        ]
-        adapter = hasattr(self.trainer.model, "peft_config")
-        weights = sum(n * width for n, width, learns in parameters if learns or not adapter)
-        copies = 12 if self.trainer.is_deepspeed_enabled else None
-        return weights + sum(n * (copies or 2 * width) for n, width, learns in parameters if learns)
-
-    # The step that is under way.
+    # Undoing the step under way.
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Remember where the step began, so that one that cannot be finished can be taken back."""
-        self._begun = (states.of_step(self.trainer), states.random_states())
+        """Remember where the step began, so that one that cannot be finished can be rolled back."""
+        self.undo.begin()
 
-    def take_back(self) -> None:
+    def roll_back(self) -> None:
         """Undo the step under way, whose gradients were not applied, and save. Every process must call this."""
-        if self._begun is None or self.trainer.state.global_step == 0:  # nothing was learned yet
+        step = self.trainer.state.global_step
+        if step == 0 or not self.undo.roll_back():  # nothing was learned yet
             return
-        states.restore_step(self.trainer, self._begun[0])
-        states.restore_random_states(self._begun[1])
         self.trainer._save_checkpoint(self.trainer.model, None)
-        self.accelerator.print(
-            f"went back to the end of step {self.trainer.state.global_step} and saved it", flush=True
-        )
+        self.accelerator.print(f"rolled back to the end of step {step} and saved it", flush=True)
 
     # Saving.
 
     def save_before_evaluation(self) -> None:
-        """Of a run that saves nothing by itself: its last step, so that a signal in the evaluation does not cost all of it."""
+        """Save the last step of a run that saves nothing by itself, so that a signal in the evaluation does not cost all of it."""
         args, state = self.trainer.args, self.trainer.state
-        if args.save_strategy != "no" or state.global_step < state.max_steps or state.global_step == self._saved:
-            return
-        room = shutil.disk_usage(self.run).free > 1.1 * (self.size or self._estimate())
-        if broadcast_object_list([room])[0]:
+        wanted = args.save_strategy == "no" and state.global_step >= state.max_steps
+        if wanted and state.global_step != self._saved and self.budget.has_room():
             self.trainer._save_checkpoint(self.trainer.model, None)
 
     def tidy(self) -> None:
-        """The run is finished: of one that asked for no checkpoints, those that stops have made are not needed any more."""
+        """Remove the checkpoints that stops have made, of a finished run that asked for none."""
         if self.trainer.args.save_strategy == "no" and self.accelerator.is_main_process:
             for checkpoint in checkpoints(self.run):
                 remove(checkpoint)
@@ -166,13 +158,14 @@ class CheckpointManager(TrainerCallback):
 
         Raises:
             Stopped: when the disk stays full.
+            UserError: when it cannot be written for another reason.
         """
         step, args = self.trainer.state.global_step, self.trainer.args
         if step == self._saved:
             return
         until = time.monotonic() + self.settings.wait_for_space
         while True:
-            self._wait_for_space(until)
+            self.budget.wait(until, step)
             errors = self._attempt(write, f"checkpoint-{step}")
             if not errors:
                 break
@@ -205,63 +198,56 @@ class CheckpointManager(TrainerCallback):
             folder.mkdir(parents=True)
 
     def _write(self, write: Callable[[], None], folder: Path) -> None:
-        trainer = self.trainer
-        self.saving = True
-        try:
+        with self._redirected():
             write()
-        finally:
-            self.saving = False
-        seconds = self.earlier + time.perf_counter() - self.began
-        kept = {"step": states.of_step(trainer), "run": states.of_run(trainer), "seconds": seconds}
+        kept = {"step": self.states.capture("step"), "run": self.states.capture("run"), "seconds": self.seconds}
         torch.save(kept, folder / STATE.format(self.accelerator.process_index))
-        state = trainer.state
+        state = self.trainer.state
         if state.best_model_checkpoint is not None:  # in its final place, not where it is being written
             state.best_model_checkpoint = str(self.run / Path(state.best_model_checkpoint).name)
-            if trainer.args.should_save:
+            if self.trainer.args.should_save:
                 state.save_to_json(folder / "trainer_state.json")
+
+    @contextmanager
+    def _redirected(self) -> Iterator[None]:
+        """While the block lasts, ``folder`` names the folder of unfinished saves."""
+        self._saving = True
+        try:
+            yield
+        finally:
+            self._saving = False
 
     def _publish(self, folder: Path) -> None:
         if self.first:
-            seal(
-                folder,
-                step=self.trainer.state.global_step,
-                made=time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-                **self.made_from,
-            )
-            self.size = publish(folder, self.run).size
+            made = time.strftime("%Y-%m-%dT%H:%M:%S%z")
+            seal(folder, step=self.trainer.state.global_step, made=made, **self.made_from)
+            self.budget.measured = publish(folder, self.run).size
 
     def _everywhere(self, act: Callable[[Path], None], folder: Path) -> list[tuple[str, bool]]:
-        """Do it here, and hear what went wrong on any process."""
+        """Act here, and hear what went wrong on any process."""
         wrong = []
         try:
             act(folder)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError of its own
-            full = getattr(error, "errno", None) in FULL or "No space left" in str(error)
-            wrong = [
-                (
-                    f"{type(error).__name__}: {error}",
-                    full or shutil.disk_usage(self.run).free < (self.size or 0) + 2**20,
-                )
-            ]
+        except (OSError, RuntimeError) as error:
+            wrong = [(f"{type(error).__name__}: {error}", is_full(error) or self.budget.looks_full())]
         return gather_object(wrong)
 
-    def _wait_for_space(self, until: float) -> None:
-        """Wait until a checkpoint fits, at most until the time given."""
-        enough = True
-        if self.accelerator.is_main_process:
-            need, told = int(1.02 * (self.size or self._estimate())), 0.0
-            while (free := shutil.disk_usage(self.run).free) < need and (enough := time.monotonic() < until):
-                if time.monotonic() - told > 60:
-                    left = duration(until - time.monotonic())
-                    print(
-                        f"a checkpoint needs {size_text(need)}, and {self.run} has {size_text(free)} free: free {size_text(need - free)}; waiting {left} for it",
-                        flush=True,
-                    )
-                    told = time.monotonic()
-                time.sleep(1)
-        if not broadcast_object_list([enough])[0]:
-            step, last = self.trainer.state.global_step, checkpoints(self.run)
-            kept = f"the last checkpoint is {last[0].path.name}" if last else "there is no checkpoint yet"
-            raise Stopped(
-                f"no space for a checkpoint at step {step}; {kept}. Free some, and type the same command again"
-            )
+
+class StepUndo:
+    """Remembers the state at the beginning of a step, random generators included, and puts it back."""
+
+    def __init__(self, states: StateRegistry):
+        self.states = states
+        self._begun: tuple[dict[str, Any], tuple[Any, ...]] | None = None
+
+    def begin(self) -> None:
+        """A step begins."""
+        self._begun = (self.states.capture("step"), random_states())
+
+    def roll_back(self) -> bool:
+        """Put the beginning of the step back; False where no step has begun."""
+        if self._begun is None:
+            return False
+        self.states.restore(self._begun[0], "step")
+        restore_random_states(self._begun[1])
+        return True

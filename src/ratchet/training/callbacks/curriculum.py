@@ -29,7 +29,7 @@ class StagedSampler(RepeatSampler):
         self._again: list[list[int]] = []
         self._inside = False
 
-    def go_on(self, epochs: int, inside: bool) -> None:
+    def resume(self, epochs: int, inside: bool) -> None:
         """Begin after so many whole epochs; ``inside`` says whether the next one was begun."""
         self._inside = inside
 
@@ -142,6 +142,12 @@ class Stages(TrainerCallback):
         """Share of right answers in the window; 0 before there are any."""
         right, seen = (sum(part) for part in zip(*self._measured, strict=True)) if self._measured else (0.0, 0.0)
         return right / seen if seen else 0.0
+
+    def figures(self) -> dict[str, float]:
+        """For the log: where the curriculum stands."""
+        if self.sampler is None:
+            return {}
+        return {"curriculum/stage": float(self.sampler.stage), "curriculum/accuracy": self.accuracy}
 
     def saw(self, samples: Sequence[Sample]) -> None:
         """Take a graded batch of this process."""

@@ -1,19 +1,19 @@
-"""Puts diagnostics, the run's own record, and trackers into a trainer."""
+"""Diagnostics of a run, its own record of all that is logged, and trackers."""
 
 from typing import Any
 
-from transformers import TrainerCallback
+from transformers import Trainer, TrainerCallback
 
 from ratchet.diagnostics.artifacts import Artifacts
 from ratchet.diagnostics.observer import Observer
 from ratchet.diagnostics.rollouts import RolloutObserver
-from ratchet.files import write_json
 from ratchet.record.records import Records, cut
 from ratchet.record.run_data import load
 from ratchet.reporting.figures.figures import figures
 from ratchet.reporting.figures.plotly import Figure
 from ratchet.runtime import attempt
-from ratchet.training.provenance import about
+from ratchet.training.exact_state import EvaluationHistory
+from ratchet.training.prepare import Run
 from ratchet.training.trackers.registry import Trackers
 from ratchet.training.vllm_server import time_weight_sync
 
@@ -21,32 +21,23 @@ PROBE_TOKENS = 512  # of a fixed row, the last ones
 KEPT = 400  # completions of an evaluation
 
 
-def observe(trainer: Any, prepared: Any) -> None:
-    """Watch the run as the recipe's ``diagnostics`` group says, and keep what is logged in its folder."""
-    recipe = prepared.recipe
-    main = trainer.accelerator.is_main_process
-    records = Records(recipe.output_dir if main else None)
-    prepared.alarms.records = records
-    observer = None
-    if recipe.diagnostics.mode == "on":
-        rows = _fixed_rows(prepared, recipe.diagnostics.rows * trainer.accelerator.num_processes)
-        if recipe.trainer == "grpo":
-            observer = RolloutObserver(trainer, recipe.diagnostics, rows, recipe.task)
-            trainer.listeners.append(observer.graded)
-        else:
-            observer = Observer(trainer, recipe.diagnostics, rows)
-        time_weight_sync(trainer, observer.clock)
-    trainer.observer = observer
-    if main:
-        write_json(recipe.output_dir / "run.json", about(trainer, prepared))
-    trackers = Trackers(recipe, recipe.output_dir, prepared.start.checkpoint is not None) if main else None
-    trainer.watching = MonitoringCallback(trainer, observer, records, recipe.evaluation.after, trackers)
-    trainer.add_callback(trainer.watching)
+def observer_of(trainer: Trainer, run: Run) -> Observer | None:
+    """What reads diagnostics off a trainer, as the recipe's ``diagnostics`` group says; None where it is off."""
+    recipe = run.recipe
+    if recipe.diagnostics.mode != "on":
+        return None
+    rows = _fixed_rows(run, recipe.diagnostics.rows * trainer.accelerator.num_processes)
+    if recipe.method.samples:
+        observer = RolloutObserver(trainer, recipe.diagnostics, rows, recipe.task)
+    else:
+        observer = Observer(trainer, recipe.diagnostics, rows)
+    time_weight_sync(trainer, observer.clock)
+    return observer
 
 
-def _fixed_rows(prepared: Any, count: int) -> list[list[int]]:
+def _fixed_rows(run: Run, count: int) -> list[list[int]]:
     """Token ids of the first training rows with their targets."""
-    rows, tokenizer, recipe = prepared.data.train, prepared.tokenizer, prepared.recipe
+    rows, tokenizer, recipe = run.data.train, run.tokenizer, run.recipe
     arguments = recipe.values.get("chat_template_kwargs") or {}
     found = []
     for row in rows.select(range(min(count, len(rows)))):
@@ -57,18 +48,24 @@ def _fixed_rows(prepared: Any, count: int) -> list[list[int]]:
 
 
 class MonitoringCallback(TrainerCallback):
-    """Tells the observer where a step begins and ends, and writes down what is logged."""
+    """Tells the observer where a step begins and ends, and writes down what is logged.
+
+    Args:
+        evaluations: of the run so far; the latest one is written down in full.
+        evaluate_after: whether the last step is evaluated.
+    """
 
     def __init__(
         self,
-        trainer: Any,
+        trainer: Trainer,
         observer: Observer | None,
         records: Records,
-        evaluate_after: bool,
+        evaluations: EvaluationHistory,
+        evaluate_after: bool = False,
         trackers: Trackers | None = None,
     ):
         self.trainer, self.observer, self.records, self.trackers = trainer, observer, records, trackers
-        self.evaluate_after = evaluate_after
+        self.evaluations, self.evaluate_after = evaluations, evaluate_after
         self.figures = trackers is not None and trackers.figures
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -104,8 +101,8 @@ class MonitoringCallback(TrainerCallback):
         artifacts = self.observer.take_artifacts() if taken else Artifacts()
         self.records.log(state.global_step, logs)
         keep(self.records, state.global_step, artifacts)
-        if "eval/accuracy" in logs and self.trainer.results:
-            result = self.trainer.results[-1][1]
+        if "eval/accuracy" in logs and self.evaluations:
+            result = self.evaluations[-1][1]
             outcomes = {a.id: a.correct for a in result.answered}
             answered = [vars(a) for a in result.answered[:KEPT]]
             self.records.write(

@@ -1,55 +1,92 @@
-"""GRPO from a recipe: TRL's trainer with the task's rewards."""
+"""GRPO from a recipe: TRL's trainer with the task's rewards, and what diagnostics read off its training step."""
 
 from typing import Any
 
+import torch
 from accelerate import PartialState
+from trl import GRPOTrainer
 
-from ratchet.checkpoints.resume import LATEST
 from ratchet.recipe import Recipe
-from ratchet.rewards.trl_adapter import Grader, reward_functions
-from ratchet.training.arguments import make_arguments, model_settings, trainer_extras
-from ratchet.training.reward_workers import reward_pool
-from ratchet.training.run import Run, run
-from ratchet.training.vllm_server import Server, wait_until_ready
+from ratchet.rewards.trl_adapter import reward_functions
+from ratchet.training.arguments import model_settings, trainer_extras
+from ratchet.training.callbacks.curriculum import staged_sampler
+from ratchet.training.prepare import Run
+from ratchet.training.samplers import epoch_sampler
+from ratchet.training.services import Services
+from ratchet.training.trainers.mixins import RecipeTrainer
+from ratchet.training.vllm_server import wait_until_ready
 
 
-def train(recipe: Recipe, resume: str = LATEST, anyway: bool = False) -> dict[str, Any]:
-    """Run the recipe; see ``training.run``."""
-    return run(recipe, make_arguments, build, resume, anyway)
+class RecipeGRPOTrainer(RecipeTrainer, GRPOTrainer):
+    """TRL would evaluate GRPO with sampled completions; a greedy evaluation with an interval replaces it."""
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        plain, curriculum = super()._get_train_sampler(dataset), self.services.curriculum
+        if curriculum is None:
+            self.sampler = epoch_sampler(plain)
+        else:
+            settings = curriculum.settings
+            self.sampler = curriculum.sampler = staged_sampler(plain, settings, plain.data_source[settings.column])
+        return self.sampler
+
+    def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
+        if self.observer is None or not self.model.training:
+            return super()._generate_and_score_completions(inputs)
+        with self.timed("rollout"):
+            output = super()._generate_and_score_completions(inputs)
+        with self.timed("diagnostics"):
+            self.observer.rolled_out(output)
+        return output
+
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
+        with self.timed("reward"):
+            rewards = super()._calculate_rewards(*args, **kwargs)
+        if self.services.faults is not None:
+            grader = self.services.grader
+            self.services.faults.rewarded(self.accelerator, self.state.global_step, grader.requests, grader.scores)
+        return rewards
+
+    def _seen(self, inputs: Any) -> Any:
+        return self._buffered_inputs[(self._step - 1) % self.args.steps_per_generation]
+
+    def _get_per_token_logps_and_entropies(self, *args: Any, **kwargs: Any) -> Any:
+        found = super()._get_per_token_logps_and_entropies(*args, **kwargs)
+        if self.observer is not None and torch.is_grad_enabled():
+            self.observer.scored(found[0], found[1])
+        return found
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+        if self.observer is None or not self.model.training:
+            return super()._compute_loss(model, inputs)
+        # Micro-batches since the generation: on the first pass over them nothing was updated on these completions.
+        since = self._step % (self.args.steps_per_generation * self.num_iterations)
+        fresh, on_policy = since < self.args.steps_per_generation, since < self.current_gradient_accumulation_steps
+        with self.observer.watching():
+            loss = super()._compute_loss(model, inputs)
+        self.observer.micro_batch(inputs, fresh, on_policy)
+        return loss
 
 
-def build(prepared: Run) -> Any:
-    """The trainer of a run."""
-    from ratchet.training.callbacks.curriculum import Stages
-    from ratchet.training.trainers.mixins import RecipeGRPOTrainer
+def adapt(recipe: Recipe, values: dict[str, Any]) -> dict[str, Any]:
+    """The recipe's values are TRL's own."""
+    return values
 
-    recipe, arguments = prepared.recipe, prepared.arguments
-    if recipe.asynchronous is not None:
-        from ratchet.training.trainers.async_grpo import build as build_asynchronous
 
-        return build_asynchronous(prepared, model_settings(prepared), trainer_extras(prepared))
-    arguments.model_init_kwargs = model_settings(prepared)
+def build(run: Run, services: Services) -> RecipeGRPOTrainer:
+    """The trainer of a run; one whose completions a vLLM server samples waits for it first."""
+    recipe, arguments = run.recipe, run.arguments
+    arguments.model_init_kwargs = model_settings(run)
     arguments.reward_weights = [term.weight for term in recipe.rewards]
-    workers, served = reward_pool(recipe), recipe.served
-    if served and PartialState().is_main_process:
+    if recipe.served and PartialState().is_main_process:
         wait_until_ready(recipe)
-    grader = Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length"), scorer=workers)
-    trainer = RecipeGRPOTrainer(
-        model=prepared.model_path,
+    return RecipeGRPOTrainer(
+        model=run.model_path,
         args=arguments,
-        reward_funcs=reward_functions(grader),
-        train_dataset=prepared.data.train,
-        eval_dataset=prepared.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,
-        processing_class=prepared.tokenizer,
-        **trainer_extras(prepared),
+        reward_funcs=reward_functions(services.grader),
+        train_dataset=run.data.train,
+        # TRL wants a data set where it evaluates; ours is measured in its place (``RecipeTrainer.evaluate``).
+        eval_dataset=run.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,
+        processing_class=run.tokenizer,
+        services=services,
+        **trainer_extras(run),
     )
-    if served:
-        trainer.server = Server(trainer, recipe)
-    listeners = [prepared.alarms.saw]
-    if recipe.curriculum is not None:
-        trainer.stages = Stages(recipe.curriculum, trainer.accelerator)
-        trainer.add_callback(trainer.stages)
-        listeners.append(trainer.stages.saw)
-    trainer.grader, trainer.judges, trainer.listeners = grader, workers, listeners
-    grader.listeners = listeners
-    return trainer

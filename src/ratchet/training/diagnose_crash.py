@@ -1,8 +1,53 @@
-"""Out of memory: which knobs of this recipe would help, with its numbers. Nothing is changed behind the user's back."""
+"""Errors of libraries that a person can put right, told from those that are faults of the code: memory, disk, weights.
 
+Nothing is changed behind the user's back: an error names the knobs of this recipe that would help, with its numbers.
+"""
+
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
+from ratchet.errors import Stopped, UserError
+from ratchet.files import FULL
 from ratchet.recipe import Recipe
+from ratchet.training.output_folder import main_process
+
+
+@contextmanager
+def explained(recipe: Recipe) -> Iterator[None]:
+    """Turn what libraries raise for want of memory, room, or sound weights into a sentence with a remedy.
+
+    Raises:
+        UserError: for memory, and for weights from which nothing can be sampled.
+        Stopped: for a full disk; the same command resumes the run.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if samples_nothing(error):
+            raise UserError(
+                "the model's probabilities are non-finite, so nothing can be sampled: its weights are broken, or "
+                f"learning_rate {recipe.get('learning_rate')} was too high. Roll back with --resume STEP "
+                f"(scripts/checkpoints.py list {recipe.output_dir}), or take another model"
+            ) from None
+        if not is_out_of_memory(error):
+            raise
+        if not main_process():  # perhaps the only one to know
+            print(f"process {os.environ['RANK']}: {advice(recipe, error)}", file=sys.stderr, flush=True)
+        raise UserError(advice(recipe, error)) from None
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise Stopped(
+            f"no space left while writing to {recipe.output_dir}; free some, and the same command resumes from the "
+            "newest checkpoint"
+        ) from None
+
+
+def samples_nothing(error: BaseException) -> bool:
+    """Whether a model's probabilities are NaN or infinite, as torch.multinomial says it."""
+    return "probability tensor contains" in str(error)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -33,7 +78,7 @@ def _knobs(recipe: Recipe) -> Iterator[str]:
         yield f"per_device_train_batch_size: {half} with gradient_accumulation_steps: {steps * -(-size // half)} (now {size} and {steps}): the same step, in smaller parts"
     if not recipe.values.get("activation_checkpointing", not get("use_cpu")):
         yield "activation_checkpointing: true (now false): less memory for about a third more time"
-    if recipe.trainer == "grpo":
+    if recipe.method.samples:
         yield f"max_completion_length below {get('max_completion_length')}, or num_generations below {get('num_generations')}"
         if get("use_vllm") and get("vllm_mode") == "colocate":
             yield f"vllm_gpu_memory_utilization below {get('vllm_gpu_memory_utilization')}, or vllm_enable_sleep_mode: true: vLLM shares this GPU"

@@ -1,0 +1,206 @@
+"""What decides the memory of one process, read off recipe and accelerate configuration: an object for each concern."""
+
+from dataclasses import dataclass, replace
+
+from ratchet.plan.placement import Placement
+from ratchet.plan.shape import Shape
+from ratchet.plan.sharding import Sharding, sharding_of
+from ratchet.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens: the longest that a batch is padded to."""
+
+    prompt: int
+    completion: int
+    row: int
+    """Of SFT: prompt and target together."""
+    evaluated: int
+    """Longest evaluated answer."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The types of the numbers."""
+
+    weight_bytes: int
+    """Of one element of the weights."""
+    autocast: bool = False
+    """Whether matrices are multiplied in bfloat16 although the weights are float32."""
+    quantised_bits: int = 0
+    """4 or 8 where the frozen weights are quantised, else 0."""
+
+    @property
+    def computed_bytes(self) -> int:
+        """Of one element of what the blocks compute."""
+        return 2 if self.autocast else self.weight_bytes
+
+    @property
+    def float32_elements(self) -> int:
+        """How many elements of what the blocks compute are as large as one float32."""
+        return 4 // self.computed_bytes
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """LoRA: two small matrices beside each targeted one."""
+
+    rank: int
+    targets: tuple[str, ...]
+    """Names of matrices, or "all-linear"; peft's default where there are none."""
+    dropout: bool = False
+    """Whether inputs of the adapters are dropped."""
+
+    def adapted(self, shape: Shape) -> dict[str, tuple[int, int]]:
+        """The matrices of one block that are named: name -> (inputs, outputs)."""
+        everything = "all-linear" in self.targets
+        return {name: sizes for name, sizes in shape.linear.items() if everything or name in self.targets}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One forward and backward pass of one process."""
+
+    sequences: int
+    accumulated: bool
+    """Whether gradients live on from one pass to the next."""
+    checkpointing: bool
+    """Whether blocks are computed again in the backward pass instead of being kept."""
+    packing: bool = False
+    """Whether rows are packed without padding, so that no mask is kept."""
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """Who generates how much; an SFT run generates nothing."""
+
+    sequences: int = 0
+    """That a process generates at a time."""
+    colocated: bool = False
+    """Whether vLLM shares the GPU."""
+    share: float = 0.0
+    """Of a GPU that vLLM takes."""
+    sleep: bool = False
+    """Whether vLLM gives its share back while the trainer trains."""
+
+    @property
+    def served(self) -> bool:
+        """Whether a vLLM server on other GPUs generates."""
+        return self.share > 0 and not self.colocated
+
+    @property
+    def by_vllm(self) -> bool:
+        """Whether vLLM generates, wherever it is."""
+        return self.colocated or self.share > 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """What decides the memory of a process."""
+
+    trainer: str
+    shape: Shape
+    lengths: Lengths
+    sharding: Sharding
+    precision: Precision
+    adapter: Adapter | None
+    batch: Batch
+    rollout: Rollout
+    optim: str
+    cpu: bool = False
+    reference: bool = False
+    """Whether a frozen copy of the model scores what is trained on."""
+    initial_copy: bool = False
+    """The frozen copy from which the distance is measured, in main memory."""
+    evaluated: int = 0
+    """Sequences evaluated at a time; 0 where nothing is."""
+
+    @property
+    def trainable(self) -> int:
+        """Parameters with gradients."""
+        if self.adapter is None:
+            return self.shape.parameters
+        return self.shape.lora(self.adapter.rank, list(self.adapter.targets))
+
+    @property
+    def trained_bytes(self) -> int:
+        """Of one element of what is trained; see ``plan.sharding`` for who keeps float32."""
+        quantised = self.precision.quantised_bits > 0
+        in_float32 = self.adapter is not None and not quantised and self.sharding.adapters_in_float32
+        return 4 if in_float32 or self.sharding.trains_in_float32 else self.precision.weight_bytes
+
+    def with_batch(self, sequences: int) -> "Job":
+        """The same with another per_device_train_batch_size."""
+        return replace(self, batch=replace(self.batch, sequences=sequences))
+
+
+def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths) -> Job:
+    """Read off a recipe and an accelerate configuration what decides the memory."""
+    get = recipe.get
+    evaluates = recipe.evaluation.before or recipe.evaluation.after or get("eval_strategy") != "no"
+    reference, initial_copy = _copies(recipe)
+    return Job(
+        trainer=recipe.trainer,
+        shape=shape,
+        lengths=lengths,
+        sharding=sharding_of(placement),
+        precision=_precision(recipe, placement),
+        adapter=_adapter(recipe),
+        batch=Batch(
+            sequences=get("per_device_train_batch_size"),
+            accumulated=get("gradient_accumulation_steps") > 1,
+            checkpointing=bool(recipe.values.get("activation_checkpointing", not get("use_cpu"))),
+            packing=recipe.trainer == "sft" and bool(get("packing")),
+        ),
+        rollout=_rollout(recipe, placement.processes),
+        optim=str(get("optim")),
+        cpu=bool(get("use_cpu") or placement.use_cpu),
+        reference=reference,
+        initial_copy=initial_copy,
+        evaluated=recipe.evaluation.batch_size if evaluates else 0,
+    )
+
+
+def _precision(recipe: Recipe, placement: Placement) -> Precision:
+    get, deepspeed = recipe.get, placement.kind == "zero"
+    quantised_bits = 4 if get("load_in_4bit") else 8 if get("load_in_8bit") else 0
+    size = 4 if get("dtype") in (None, "float32") else 2
+    # DeepSpeed's bf16 mode casts the whole model; what stays beside quantised matrices is 16-bit too.
+    if quantised_bits or (deepspeed and placement.precision == "bf16"):
+        size = 2
+    mixed = recipe.values.get("bf16", not recipe.values.get("fp16", False)) or bool(get("fp16"))
+    return Precision(size, autocast=bool(mixed) and size == 4 and not deepspeed, quantised_bits=quantised_bits)
+
+
+def _adapter(recipe: Recipe) -> Adapter | None:
+    get = recipe.get
+    if not get("use_peft"):
+        return None
+    targets = get("lora_target_modules") or ()
+    names = (targets,) if isinstance(targets, str) else tuple(targets)
+    return Adapter(int(get("lora_r")), names, dropout=bool(get("lora_dropout")))
+
+
+def _rollout(recipe: Recipe, processes: int) -> Rollout:
+    get = recipe.get
+    if recipe.trainer != "grpo":
+        return Rollout()
+    sequences = max(1, recipe.batches.generation_batch // processes)
+    if not get("use_vllm"):
+        return Rollout(sequences)
+    return Rollout(
+        sequences,
+        colocated=get("vllm_mode") == "colocate",
+        share=float(get("vllm_gpu_memory_utilization")),
+        sleep=bool(get("vllm_enable_sleep_mode")),
+    )
+
+
+def _copies(recipe: Recipe) -> tuple[bool, bool]:
+    """Whether there is a reference model, and a copy of the initial one; with adapters the frozen base is both."""
+    if recipe.trainer != "grpo" or recipe.get("use_peft"):
+        return False, False
+    if recipe.get("beta"):
+        return True, False
+    return False, recipe.diagnostics.mode == "on" and recipe.diagnostics.kl

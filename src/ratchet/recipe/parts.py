@@ -1,0 +1,126 @@
+"""The parts of a recipe that are built while it is read: its task, rewards, and Ratchet's own groups."""
+
+import dataclasses
+import typing
+from pathlib import Path
+from typing import Any
+
+from ratchet.errors import UserError
+from ratchet.recipe.fields import Field, of_dataclass, of_function
+from ratchet.recipe.findings import Findings
+from ratchet.recipe.groups import OPTIONAL, OWN_FIELDS
+from ratchet.recipe.method import Method, trainers_that
+from ratchet.recipe.source import Node
+from ratchet.rewards import Reward, RewardTerm, check_weights, rewards_of
+from ratchet.tasks import Task, find_task
+
+WEIGHT = Field(frozenset({"float"}), default=1.0)
+
+
+def task_class(tree: Node, path: Path, findings: Findings) -> type[Task] | None:
+    """The class that the recipe's ``task`` names; a Python file may be given relative to the recipe."""
+    node = tree.value.get("task")
+    if node is None or not isinstance(node.value, str):
+        findings.say(node or path, "task must name a task (aquarat) or the Python file of one")
+        return None
+    name = node.value
+    if name.endswith(".py") and not Path(name).is_absolute() and (path.parent / name).is_file():
+        name = str((path.parent / name).resolve())
+        tree.value["task"] = Node(name, node.origin, name)
+    try:
+        return find_task(name)
+    except UserError as error:
+        findings.say(node, str(error))
+        return None
+
+
+def task_of(cls: type[Task] | None, tree: Node, path: Path, findings: Findings) -> Task | None:
+    """The task with its ``data``; None where something is wrong with either."""
+    node = tree.value.get("data", Node({}, str(path)))
+    if cls is None:
+        return None
+    if not isinstance(node.value, dict):
+        findings.say(node, "data is a group of keys")
+        return None
+    known = _parameters(cls)
+    before = len(findings.texts)
+    values = findings.mapping(node, known, "data.")
+    missing = [key for key, field in known.items() if field.required and key not in values]
+    if missing:
+        findings.say(node, f"data: {', '.join(missing)} missing")
+    if len(findings.texts) > before:
+        return None
+    try:
+        return cls(**{key: _built(cls, key, value) for key, value in values.items()})
+    except UserError as error:
+        findings.say(node, str(error))
+        return None
+
+
+def _parameters(cls: type[Task]) -> dict[str, Field]:
+    """What a task's ``data`` may hold: the fields of a dataclass, or the parameters of its constructor."""
+    if dataclasses.is_dataclass(cls):
+        return of_dataclass(cls)
+    return of_function(cls.__init__, 1) if "__init__" in vars(cls) else {}
+
+
+def _built(cls: type, key: str, value: Any) -> Any:
+    """Turn a checked mapping into the dataclass that the task's field wants, and a list into its tuple."""
+    hint = typing.get_type_hints(cls).get(key)
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return hint(**{k: tuple(v) if isinstance(v, list) else v for k, v in value.items()})
+    return value
+
+
+def rewards_in(cls: type[Task] | None, method: Method, tree: Node, path: Path, findings: Findings) -> list[RewardTerm]:
+    """The recipe's rewards with their weights and parameters, in its order."""
+    node = tree.value.get("rewards")
+    if cls is None:
+        return []
+    if not method.rewarded:
+        if node is not None and node.value:
+            findings.say(node, f"rewards are for {trainers_that('rewarded')}; {_why_unrewarded(method)}")
+        return []
+    if node is None or not isinstance(node.value, dict):
+        findings.say(node or path, "rewards is missing; write rewards: {correctness: {weight: 1.0}}")
+        return []
+    known, terms = rewards_of(cls), []
+    for name, entry in node.value.items():
+        if entry.value is None:
+            continue  # an inherited reward taken away
+        if findings.knows(name, entry, dict.fromkeys(known, WEIGHT), "rewards."):
+            terms.append(_term(known[name], entry, findings))
+    if not any(name.startswith("rewards.") for name in findings.faulty):
+        try:
+            check_weights(terms)
+        except UserError as error:
+            findings.say(node, str(error))
+    return terms
+
+
+def _why_unrewarded(method: Method) -> str:
+    return f"{method.name} " + ("imitates the task's targets" if method.imitates else "has none")
+
+
+def _term(reward: Reward, node: Node, findings: Findings) -> RewardTerm:
+    name = f"rewards.{reward.name}"
+    if not isinstance(node.value, dict):
+        findings.say(node, f"{name} is a group: {reward.name}: {{weight: 1.0}}")
+        return RewardTerm(reward)
+    values = findings.mapping(node, {"weight": WEIGHT, **of_function(reward.function, 1)}, f"{name}.")
+    weight = values.pop("weight", 1.0)
+    if reward.goal and isinstance(weight, (int, float)) and weight <= 0:
+        findings.say(node, f"{name}.weight must be greater than 0; it is {weight}")
+    return RewardTerm(reward, weight, values)
+
+
+def group(name: str, cls: type, tree: Node, findings: Findings) -> Any:
+    """One of Ratchet's own groups, with its defaults; None where it is optional and absent."""
+    without = None if name in OPTIONAL else cls()
+    node = tree.value.get(name)
+    if node is None or node.value is None:
+        return without
+    if not isinstance(node.value, dict):
+        findings.say(node, f"{name} is a group of keys: {', '.join(OWN_FIELDS[name].group)}")
+        return without
+    return cls(**findings.value(name, node, OWN_FIELDS[name], name))

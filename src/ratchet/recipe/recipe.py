@@ -1,0 +1,130 @@
+"""A checked recipe: everything that a run needs to know, typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ratchet.recipe import groups, limits
+from ratchet.recipe.batches import Batches
+from ratchet.recipe.fields import Field, schema
+from ratchet.recipe.groups import DEFAULTS
+from ratchet.recipe.method import METHODS, Method, method_of
+from ratchet.recipe.source import Node
+from ratchet.rewards import RewardTerm
+from ratchet.tasks import Task
+
+# TRL declares these with null although null means nothing there.
+NEVER_NULL = ("learning_rate", "num_generations", "max_completion_length")
+
+
+@lru_cache(maxsize=4)
+def trl_fields(section: str) -> dict[str, Field]:
+    """The keys of a trainer's section of the schema, and of the model's, that a recipe may hold."""
+    found = {}
+    for part in ("model", section):
+        choices = limits.CHOICES.get(part, {})
+        for name, entry in schema()[part].items():
+            if name not in limits.NOT_IN_RECIPES and name not in limits.DEPRECATED_FIELDS:
+                found[name] = _field(name, entry, choices.get(name) or entry["choices"])
+    found.setdefault("chat_template_path", Field(frozenset({"str", "none"})))
+    for name in NEVER_NULL:
+        if name in found:
+            found[name] = Field(found[name].kinds - {"none"}, found[name].choices, found[name].default)
+    return found
+
+
+def _field(name: str, entry: Mapping[str, Any], allowed: Any) -> Field:
+    kinds = set(entry["kinds"])
+    if allowed and any(isinstance(choice, bool) for choice in allowed):
+        kinds.add("bool")
+    default = DEFAULTS.get(name, entry["default"])
+    return Field(frozenset(kinds), tuple(allowed) if allowed else None, default)
+
+
+@dataclass
+class Recipe:
+    """A checked recipe: everything a run needs to know, typed."""
+
+    path: Path
+    trainer: str
+    """As the recipe says it; ``method`` is what it means."""
+    task: Task
+    values: dict[str, Any]
+    """TRL's, transformers' and peft's keys that are set somewhere."""
+    rewards: list[RewardTerm]
+    audit: groups.Audit
+    checkpointing: groups.Checkpointing
+    faults: groups.Faults
+    publish: groups.Publish
+    curriculum: groups.Curriculum | None
+    evaluation: groups.Evaluation
+    diagnostics: groups.Diagnostics
+    tracking: groups.Tracking
+    report: groups.ReportPage
+    from_scratch: groups.FromScratch | None
+    asynchronous: groups.Asynchronous | None
+    processes: int
+    tree: Node = field(repr=False)
+    """The merged sources."""
+
+    @property
+    def method(self) -> Method:
+        """How it is trained: what the trainers differ in."""
+        variants = {method.group for method in METHODS.values() if method.group}
+        return method_of(self.trainer, {name for name in variants if getattr(self, name) is not None})
+
+    def get(self, key: str) -> Any:
+        """A TRL key's value, or its default."""
+        return self.values[key] if key in self.values else trl_fields(self.method.section)[key].default
+
+    @property
+    def output_dir(self) -> Path:
+        """Where checkpoints, the final model and the results go."""
+        return Path(self.values["output_dir"])
+
+    @property
+    def answer_limit(self) -> int:
+        """Tokens that an evaluated answer may have: the evaluation's own limit, else that of training, else 512."""
+        return self.evaluation.max_new_tokens or self.values.get("max_completion_length") or 512
+
+    @property
+    def completion_limit(self) -> int | None:
+        """Tokens that a completion sampled in training may have; None where nothing is sampled."""
+        return self.method.completion_limit(self.get)
+
+    @property
+    def batches(self) -> Batches:
+        """The derived batch sizes for this number of processes."""
+        return self.method.batches(self.get, self.processes)
+
+    @property
+    def task_is_user_code(self) -> bool:
+        """Whether the task is a Python file of the user's own, which may hang or crash."""
+        return str(self.tree.value["task"].plain()).endswith(".py")
+
+    @property
+    def served(self) -> bool:
+        """Whether a vLLM server samples."""
+        return self.method.samples and bool(self.get("use_vllm")) and self.get("vllm_mode") == "server"
+
+    @property
+    def server_url(self) -> str:
+        """Base URL of the vLLM server, without a slash at its end."""
+        host, port = self.get("vllm_server_host"), self.get("vllm_server_port")
+        return (self.get("vllm_server_base_url") or f"http://{host}:{port}").rstrip("/")
+
+    def arguments(self, section: str) -> dict[str, Any]:
+        """The set values that belong to a section of the schema: the method's own, or "model"."""
+        own = schema()[section]
+        return {key: value for key, value in self.values.items() if key in own}
+
+    def as_yaml(self) -> str:
+        """The resolved recipe: one file that can be run as it is."""
+        tree = self.tree.plain()
+        tree["output_dir"] = str(self.output_dir)
+        tree.pop("trust_remote_code", None)  # for the command line to say
+        return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,69 @@
+"""Everything that a trainer is built from, each thing checked before the next; the weights are not loaded yet."""
+
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase, TrainingArguments
+from trl import ModelConfig
+
+from ratchet.checkpoints.resume import Start
+from ratchet.models import check_template, load_tokenizer, locate
+from ratchet.models.from_scratch import save_from_scratch
+from ratchet.models.load import position_limit
+from ratchet.recipe import Recipe
+from ratchet.tasks import load_split
+from ratchet.training.dataset import Prepared, Written, read_rows, write_rows
+from ratchet.training.output_folder import INITIAL_MODEL, has_initial_model, main_process, publish_output, staging
+
+
+@dataclass
+class Run:
+    """What a run has gathered when its trainer is built."""
+
+    recipe: Recipe
+    arguments: TrainingArguments
+    """TRL's configuration object."""
+    model_arguments: ModelConfig
+    model_path: str
+    tokenizer: PreTrainedTokenizerBase
+    data: Prepared
+    start: Start
+    """What the run resumes from."""
+
+
+def prepare(recipe: Recipe, arguments: TrainingArguments, model_arguments: ModelConfig, start: Start) -> Run:
+    """Find the model's folder, load its tokenizer, write the rows, and turn the staging folder into the output folder.
+
+    Raises:
+        UserError: for a model, a chat template or rows that cannot be trained on.
+    """
+    path = _model_path(recipe, start)
+    revision, values = recipe.get("model_revision"), recipe.values
+    trusted = bool(values.get("trust_remote_code"))
+    tokenizer = load_tokenizer(path, revision, trusted, values.get("chat_template_path"))
+    if values.get("eos_token"):
+        tokenizer.eos_token = values["eos_token"]
+    check_template(tokenizer)
+    limit = recipe.method.token_limit(recipe.get, position_limit(path, revision))
+    written = write_rows(recipe, tokenizer, limit, staging(recipe) / "data") if main_process() else Written()
+    if main_process():
+        publish_output(recipe, start, written.sha256)
+    data = read_rows(recipe, tokenizer, limit, written)
+    if recipe.from_scratch:
+        path = str(recipe.output_dir / INITIAL_MODEL)
+    arguments.eval_on_start = recipe.evaluation.before and start.checkpoint is None
+    return Run(recipe, arguments, model_arguments, path, tokenizer, data, start)
+
+
+def _model_path(recipe: Recipe, start: Start) -> str:
+    if not recipe.from_scratch:
+        return locate(recipe.values["model_name_or_path"])
+    here = recipe.output_dir if has_initial_model(recipe, start) else staging(recipe)
+    return str(here / INITIAL_MODEL)
+
+
+def build_initial_model(recipe: Recipe) -> None:
+    """Make a model with random weights, and a tokenizer trained on the task's rows, in the staging folder."""
+    task = recipe.task
+    rows = load_split(task).rows
+    texts = ("\n".join([*(m["content"] for m in task.messages(row)), task.target(row)]) for row in rows)
+    save_from_scratch(vars(recipe.from_scratch), texts, staging(recipe) / INITIAL_MODEL)

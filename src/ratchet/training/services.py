@@ -1,0 +1,193 @@
+"""What a run gives its trainer beside TRL: checkpoints, signals, watchdog, faults, reward workers, uploads, diagnostics.
+
+A trainer is given one ``Services`` in its constructor, which binds it there; nothing is set on a trainer afterwards.
+A part whose state a resumed run needs is registered in ``states`` (``tests/training/test_services.py`` finds one that is
+forgotten). A new service is a field of ``Services``, a line in ``RunServices.bind``, and its use in ``trainers/mixins``.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import Trainer, TrainerCallback
+
+from ratchet.diagnostics.observer import Observer
+from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate
+from ratchet.files import write_json
+from ratchet.hub.uploads import Uploads
+from ratchet.inference.local import generator
+from ratchet.launch.checkpoint_evaluations import Evaluations
+from ratchet.record.records import Records
+from ratchet.rewards import Sample
+from ratchet.rewards.trl_adapter import Grader
+from ratchet.training.callbacks.alarms import AlarmCallback
+from ratchet.training.callbacks.checkpointing import CheckpointManager
+from ratchet.training.callbacks.curriculum import Stages
+from ratchet.training.callbacks.monitoring import MonitoringCallback, observer_of
+from ratchet.training.callbacks.progress import ProgressLine
+from ratchet.training.callbacks.stopping import Stopping
+from ratchet.training.exact_state import (
+    EvaluationHistory,
+    MovingReference,
+    Rollouts,
+    StateRegistry,
+    TrainerSums,
+)
+from ratchet.training.faults import Faults
+from ratchet.training.prepare import Run
+from ratchet.training.provenance import about, made_from
+from ratchet.training.reward_workers import RewardPool, reward_pool
+from ratchet.training.trackers.registry import Trackers
+from ratchet.training.vllm_server import Server
+from ratchet.training.watchdog import Watchdog
+
+
+@dataclass
+class Services:
+    """The parts beside TRL that a trainer calls; each is None where there is none, and then TRL does what it does alone."""
+
+    faults: Faults | None = None
+    """Counts what goes wrong without ending the run."""
+    pool: RewardPool | None = None
+    """Worker processes for grading and rewards."""
+    grader: Grader | None = None
+    """Scores completions for all reward functions."""
+    listeners: list[Callable[[list[Sample]], None]] = field(default_factory=list)
+    """Who is handed every graded batch of this process."""
+    checkpoints: CheckpointManager | None = None
+    stopping: Stopping | None = None
+    """Listens for signals."""
+    watchdog: Watchdog | None = None
+    """Ends a process that makes no progress."""
+    server: Server | None = None
+    """Stands before a vLLM server."""
+    curriculum: Stages | None = None
+    observer: Observer | None = None
+    """Reads diagnostics off training."""
+    measure: Callable[[Any], Result] | None = None
+    """Evaluates an unwrapped model on held-out rows."""
+    evaluations: EvaluationHistory = field(default_factory=EvaluationHistory)
+    uploads: Uploads | None = None
+    """Pushes to the Hub (main process)."""
+    elsewhere: Evaluations | None = None
+    """Has saved checkpoints evaluated elsewhere (main process)."""
+    states: StateRegistry = field(default_factory=StateRegistry)
+    """What a checkpoint holds beside transformers' own."""
+
+    def bind(self, trainer: Trainer) -> None:
+        """Called once, at the end of the trainer's constructor, for parts that need the trainer itself."""
+
+
+class RunServices(Services):
+    """The services of a whole run.
+
+    Args:
+        run: the prepared run.
+        began: ``time.perf_counter()`` at the start of this process.
+    """
+
+    def __init__(self, run: Run, began: float | None = None):
+        recipe = run.recipe
+        super().__init__(faults=Faults(recipe.faults, recipe.output_dir))
+        self.run, self.began = run, time.perf_counter() if began is None else began
+        self.alarms = AlarmCallback(recipe.task)
+        self.listeners.append(self.alarms.saw)
+        if not recipe.method.overlapped:  # or rollouts and rewards are made in a process of TRL's own
+            self.pool = reward_pool(recipe)
+        if recipe.method.rewarded:
+            limit = recipe.completion_limit
+            self.grader = Grader(recipe.task, recipe.rewards, limit, self.listeners, scorer=self.pool)
+
+    def bind(self, trainer: Trainer) -> None:
+        """Build what needs the trainer, register every state, and add the callbacks in the order of their work."""
+        recipe, accelerator = self.run.recipe, trainer.accelerator
+        self.checkpoints = CheckpointManager(
+            trainer,
+            self.states,
+            recipe.checkpointing,
+            self.run.start,
+            made_from(trainer, self.run),
+            first=self.run.data.first,
+            run=recipe.output_dir,
+            began=self.began,
+            # It may wait for room on the disk, and write and hash very much.
+            patience=recipe.checkpointing.wait_for_space + 2 * recipe.faults.hang_timeout,
+        )
+        self.stopping = Stopping(recipe.checkpointing.grace, accelerator)
+        self.watchdog = Watchdog(recipe.faults.hang_timeout, self.faults.folder, accelerator)
+        if self.pool is not None:
+            self.pool.beat = self.watchdog.beat
+        if recipe.served and not recipe.method.overlapped:
+            self.server = Server(trainer, recipe, self.watchdog.beat)
+        if recipe.curriculum is not None:
+            self.curriculum = Stages(recipe.curriculum, accelerator)
+            self.listeners.append(self.curriculum.saw)
+        if accelerator.is_main_process:
+            self._publish_beside()
+        self.measure = self._measure()
+        self._watch(trainer)
+        self._register(trainer)
+        for callback in self._callbacks():
+            trainer.add_callback(callback)
+
+    def _publish_beside(self) -> None:
+        recipe = self.run.recipe
+        if recipe.get("push_to_hub"):
+            self.uploads = Uploads(recipe)
+        if recipe.publish.evaluate != "off":
+            self.elsewhere = Evaluations(recipe, self.uploads)
+
+    def _measure(self) -> Callable[[Any], Result] | None:
+        """The recipe's evaluation of a model; None where it evaluates nothing."""
+        recipe, settings = self.run.recipe, self.run.recipe.evaluation
+        if not (settings.before or settings.after or recipe.get("eval_strategy") != "no"):
+            return None
+        rows, name = rows_to_evaluate(recipe.task, settings), str(recipe.output_dir)
+
+        def measure(model: Any) -> Result:
+            template = recipe.values.get("chat_template_kwargs")
+            generate = generator(model, self.run.tokenizer, template, "evaluating")
+            return evaluate(recipe.task, rows, settings, recipe.answer_limit, generate, name, self.pool)
+
+        return measure
+
+    def _watch(self, trainer: Trainer) -> None:
+        """Diagnostics as the recipe's ``diagnostics`` group says, and the record of all that is logged."""
+        recipe, main = self.run.recipe, trainer.accelerator.is_main_process
+        records = Records(recipe.output_dir if main else None)
+        self.alarms.records = records
+        self.observer = observer_of(trainer, self.run)
+        if self.observer is not None and recipe.method.samples:
+            self.listeners.append(self.observer.graded)
+        if main:
+            write_json(recipe.output_dir / "run.json", about(trainer, self.run, self.observer))
+        resumed = self.run.start.checkpoint is not None
+        trackers = Trackers(recipe, recipe.output_dir, resumed) if main else None
+        self.monitoring = MonitoringCallback(
+            trainer, self.observer, records, self.evaluations, recipe.evaluation.after, trackers
+        )
+
+    def _register(self, trainer: Trainer) -> None:
+        """Every part that a checkpoint must hold. A part that is missing here makes a resumed run another one."""
+        self.states.register("trainer", TrainerSums(trainer))
+        if hasattr(trainer, "_buffered_inputs"):  # TRL's GRPOTrainer
+            self.states.register("rollouts", Rollouts(trainer))
+        self.states.register("alarms", self.alarms.monitor)
+        self.states.register("faults", self.faults)
+        if self.observer is not None:
+            self.states.register("observer", self.observer)
+        if self.curriculum is not None:
+            self.states.register("curriculum", self.curriculum)
+        self.states.register("evaluations", self.evaluations, when="run")
+        self.states.register("reference", MovingReference(trainer), when="run")
+
+    def _callbacks(self) -> list[TrainerCallback]:
+        """In order: a state is restored before it is read, and alarms are raised before their log is written down."""
+        curriculum = [self.curriculum] if self.curriculum is not None else []
+        return [*curriculum, self.checkpoints, self.stopping, ProgressLine(), self.alarms, self.monitoring]
+
+    def close(self) -> None:
+        """End worker processes."""
+        if self.pool is not None:
+            self.pool.close()
