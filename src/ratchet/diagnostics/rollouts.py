@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from ratchet.diagnostics import choice_logprobs
 from ratchet.diagnostics.accumulator import Gathered
 from ratchet.diagnostics.choice_logprobs import ChoiceTokens
+from ratchet.diagnostics.choice_probe import ChoiceProbe
 from ratchet.diagnostics.initial_model import InitialModel, Unavailable, is_split
 from ratchet.diagnostics.observed_trainer import ObservedRolloutTrainer
 from ratchet.diagnostics.observer import Observer
@@ -36,7 +37,7 @@ class RolloutObserver(Observer):
         task: whose possible answers are single letters, or not.
 
     Attributes:
-        choices: tokens of the task's choices; None where these are not watched.
+        choices: reads the logits of the task's choices; None where these are not watched.
         initial: the model before training; None where the distance from it is not watched.
     """
 
@@ -49,15 +50,12 @@ class RolloutObserver(Observer):
         self.task = task
         self._graded: list[Sample] = []
         self._scored: tuple[torch.Tensor, torch.Tensor | None] | None = None
-        self._hidden: torch.Tensor | None = None
-        self._keep_hidden = False
         self._counts: dict[str, dict[str, int]] = {}
         self._kept: list[dict[str, Any]] = []
         self.choices = self._find_choices()
         self.initial = self._set_initial_model_aside()
 
-    def _find_choices(self) -> ChoiceTokens | None:
-        """The choices' tokens, with the hidden state before them hooked."""
+    def _find_choices(self) -> ChoiceProbe | None:
         answers = self.task.answers
         if not self.settings.letters or not answers or any(len(answer) != 1 for answer in answers):
             return None
@@ -66,8 +64,7 @@ class RolloutObserver(Observer):
         if why is not None:
             self.leave_out(f"rl/letter_* and rl/kl_letter_*: {why}")
             return None
-        self._hook(self.model)
-        return tokens
+        return ChoiceProbe(tokens, self.model)
 
     def _why_no_choices(self, tokens: ChoiceTokens) -> str | None:
         if is_split(self.accelerator):
@@ -88,15 +85,8 @@ class RolloutObserver(Observer):
             return None
         # With an adapter it is the same module as the policy, and hooked already.
         if self.choices and not initial.adapter:
-            self._hook(initial.plain)
+            self.choices.hook(initial.plain)
         return initial
-
-    def _hook(self, model: Any) -> None:
-        def keep(module: Any, given: Any, output: Any) -> None:
-            if self._keep_hidden:
-                self._hidden = output.last_hidden_state.detach()
-
-        model.base_model.register_forward_hook(keep)
 
     # Rollouts.
 
@@ -105,7 +95,7 @@ class RolloutObserver(Observer):
         self._graded = list(samples)
 
     def rolled_out(self, output: dict[str, Any]) -> None:
-        """Take what was generated and scored; adds ``choice_at`` and ``choice_family`` (B,) to the batch."""
+        """Take what was generated and scored; adds where the choices stand to the batch (``ChoiceProbe.place``)."""
         samples, logs, names = self._graded, self.trainer._logs, self.trainer.reward_func_names
         advantages = [*logs["advantages"]]
         columns = zip(*(logs["rewards"][name] for name in names), strict=True)
@@ -124,7 +114,7 @@ class RolloutObserver(Observer):
         self._count_answers(samples)
         self._keep_samples(samples, rewards, parts, advantages)
         if self.choices:
-            self._place_choices(samples, output)
+            self.metrics.add_sum("rl/letter_found_frac", float(self.choices.place(samples, output)), len(samples))
 
     def _count_answers(self, samples: Sequence[Sample]) -> None:
         if not self.task.answers:
@@ -163,24 +153,17 @@ class RolloutObserver(Observer):
             "components": {name: float(value) for name, value in grade.components.items()},
         }
 
-    def _place_choices(self, samples: Sequence[Sample], output: dict[str, Any]) -> None:
-        ids = output["completion_ids"]
-        tokens = [row[: sample.tokens] for row, sample in zip(ids.tolist(), samples, strict=True)]
-        places = self.choices.places(tokens, [_choice_span(sample) for sample in samples])
-        output["choice_at"] = torch.tensor([place for place, _ in places], device=ids.device)
-        output["choice_family"] = torch.tensor([family for _, family in places], device=ids.device)
-        self.metrics.add_sum("rl/letter_found_frac", float(sum(place >= 0 for place, _ in places)), len(places))
-
     # Micro-batches.
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """While a loss is computed: keep the hidden states."""
-        self._keep_hidden, self._hidden, self._scored = self.choices is not None, None, None
-        try:
+        """While a loss is computed: keep what the choices are read from."""
+        self._scored = None
+        with self._keeping():
             yield
-        finally:
-            self._keep_hidden = False
+
+    def _keeping(self) -> AbstractContextManager[None]:
+        return self.choices.keeping() if self.choices else nullcontext()
 
     def scored(self, logps: torch.Tensor, entropies: torch.Tensor | None) -> None:
         """Take the policy's log-probabilities and entropies (B, T), as training computes them."""
@@ -203,16 +186,16 @@ class RolloutObserver(Observer):
         self.metrics.add_sum("tokens/mean_logprob", (logps * mask).sum(), mask.sum())
         if entropies is not None:
             self.metrics.add_sum("tokens/mean_entropy", (entropies * mask).sum(), mask.sum())
-        logits = self._watch_choices(inputs, fresh)
-        self._hidden = None
+        logits = self._watch_choices(inputs, fresh) if self.choices else None
         if self.initial is not None and on_policy:
             self._watch_distance(inputs, logps, mask, logits)
 
     def _watch_choices(self, inputs: dict[str, Any], fresh: bool) -> torch.Tensor | None:
-        """Logits of the choices (B, choices) in this micro-batch; None where they are not watched."""
-        if not self.choices or self._hidden is None or "choice_at" not in inputs:
+        """Logits of the choices (B, choices) in this micro-batch; None where they cannot be read."""
+        logits = self.choices.logits(self.model, inputs) if self.choices.can_read(inputs) else None
+        self.choices.forget()
+        if logits is None:
             return None
-        logits = self._choice_logits(self.model, inputs)
         counted = (inputs["choice_at"] >= 0) & fresh
         self.metrics.add("rl/letter_margin", choice_logprobs.margins(logits), counted)
         self.metrics.add("rl/letter_pred", logits.argmax(-1), counted)
@@ -242,26 +225,19 @@ class RolloutObserver(Observer):
         part = {key: value[:rows] for key, value in inputs.items() if isinstance(value, torch.Tensor) and value.ndim}
         ids = torch.cat([part["prompt_ids"], part["completion_ids"]], dim=1)
         attended = torch.cat([part["prompt_mask"], part["completion_mask"]], dim=1)
-        self._hidden, self._keep_hidden = None, logits is not None
-        with self.initial.model() as model:
+        keeping = self._keeping() if logits is not None else nullcontext()
+        with self.initial.model() as model, keeping:
             initial, _, _ = self.trainer._get_per_token_logps_and_entropies(
                 model, ids, attended, part["completion_ids"].shape[1]
             )
             self._sequence_kl(logps[:rows], initial, mask[:rows])
-            if logits is not None:
-                before = self._choice_logits(self.initial.plain, part)
-                distance = choice_logprobs.kl(logits[:rows], before)
-                self.metrics.add("rl/kl_letter", distance, part["choice_at"] >= 0)
-        self._hidden, self._keep_hidden = None, False
-
-    def _choice_logits(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """Logits of the choices where one is committed: (B, choices); rows without one hold anything."""
-        # The state at one position predicts the token at the next.
-        at = inputs["choice_at"].clamp(min=0) + inputs["prompt_ids"].shape[1] - 1
-        hidden = self._hidden[torch.arange(len(at), device=at.device), at]
-        families = torch.tensor(self.choices.families, device=at.device)
-        with torch.no_grad():
-            return choice_logprobs.head_of(model).logits(hidden, families[inputs["choice_family"]])
+            if logits is None:
+                return
+            # With an adapter its head is the policy's: it is the initial one only in here.
+            before = self.choices.logits(self.initial.plain, part)
+        distance = choice_logprobs.kl(logits[:rows], before)
+        self.metrics.add("rl/kl_letter", distance, part["choice_at"] >= 0)
+        self.choices.forget()
 
     # Checkpoints.
 
@@ -288,7 +264,7 @@ class RolloutObserver(Observer):
             figures |= _mean_and_std(f"{name}_", values.get(name, []))
         predicted = values.get("rl/letter_pred", [])
         if predicted or "rl/letter_found_frac" in figures:
-            for i, choice in enumerate(self.choices.choices):
+            for i, choice in enumerate(self.choices.tokens.choices):
                 figures[f"rl/letter_pred_counts/{choice}"] = float(predicted.count(i))
         figures |= _rewards(values.get("rollout/reward", []))
         figures |= _lengths(values.get("rollout/length", []))
@@ -305,12 +281,6 @@ class RolloutObserver(Observer):
 def _weighted(part: Mapping[str, float], weights: Mapping[str, float]) -> float:
     """A completion's reward; a reward function that gave NaN does not count, as in TRL."""
     return sum(weights[name] * value for name, value in part.items() if value == value)
-
-
-def _choice_span(sample: Sample) -> tuple[str, int] | None:
-    """A completion's text and where its committed choice stands; None where the answer is not one letter."""
-    span = sample.grade.span
-    return (sample.completion, span[0]) if span and span[1] - span[0] == 1 else None
 
 
 def _mean_and_std(key: str, values: Sequence[float]) -> dict[str, float]:

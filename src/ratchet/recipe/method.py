@@ -173,7 +173,8 @@ def recorded_method(recipe: Mapping[str, Any]) -> Method | None:
     """The method of a recipe that a run wrote down; None for one that is not known here."""
     trainer = recipe.get("trainer")
     groups = [name for name, value in recipe.items() if value is not None]
-    return method_of(trainer, groups) if trainer in METHODS else None
+    known = isinstance(trainer, str) and trainer in METHODS  # a file may hold anything, also what cannot be looked up
+    return method_of(trainer, groups) if known else None
 
 
 def trainers() -> list[str]:

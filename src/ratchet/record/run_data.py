@@ -1,4 +1,4 @@
-"""A run's folder, read for figures and the report: whatever is there, and a sentence for whatever is not."""
+"""A run's folder, read for figures and the report: what is there, and a sentence for what is not."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,8 +10,9 @@ import yaml
 from ratchet.errors import UserError
 from ratchet.files import in_use
 from ratchet.record.records import FOLDER, parsed, read
+from ratchet.record.shapes import SHAPES, fits
 
-# What TRL logs of the same, for runs without diagnostics.
+# TRL's own names of the same figures, for runs without diagnostics.
 _INSTEAD = {
     "rollout/mean_reward": "reward",
     "rl/mean_reward": "reward",
@@ -20,71 +21,13 @@ _INSTEAD = {
     "policy/loss": "loss",
     "policy/entropy": "entropy",
 }
+# Names of the first versions.
 _FORMER = {
     "eval_accuracy": "eval/accuracy",
     "eval_accuracy_low": "eval/accuracy_low",
     "eval_accuracy_high": "eval/accuracy_high",
     "eval_majority": "eval/majority",
 }
-_NUMBER, _TEXT = (int, float), (str,)
-SHARE = {"accuracy": _NUMBER, "low": _NUMBER, "high": _NUMBER, "n": _NUMBER}
-_NUMBERS = {"": (int, float, bool)}
-_SAMPLE = {
-    "completion": _TEXT,
-    "gold": _TEXT,
-    "correct": (bool,),
-    "answer?": _TEXT,
-    "span?": [(int,)],
-    "components?": _NUMBERS,
-}
-# What an entry of each file must hold to be used at all: key -> types, or the shape of the elements of a list or a mapping
-# (of every element, under ""); a key that ends in "?" may be absent or null.
-SHAPES: dict[str, dict[str, Any]] = {
-    "log": {},
-    "histograms": {"name": _TEXT, "counts": [_NUMBER], "edges": [_NUMBER]},
-    "samples": {**_SAMPLE, "reward": _NUMBER, "advantage": _NUMBER, "rewards?": {}},
-    "confusion": {"counts": {"": {"": _NUMBER}}},
-    "attention": {"layer": (int,), "head": (int,), "tokens": [_TEXT], "weights": [[_NUMBER]]},
-    "embeddings": {"vectors": [[_NUMBER]]},
-    "evaluations": {
-        **{**SHARE, "split": _TEXT, "majority": _NUMBER, "answered": [{**_SAMPLE, "tokens?": _NUMBER}]},
-        **{"chance?": _NUMBER, "pass_at_k?": {"": SHARE}, "outcomes?": {"": (bool,)}},
-    },
-    "alarms": {"text": _TEXT},
-    "result.json": {"task": _TEXT, "steps": _NUMBER, "seconds": _NUMBER, "alarms?": {"": _TEXT}},
-    "run.json": {
-        "versions": {},
-        "hardware": {},
-        "data": {"rows": _NUMBER, "notes?": [_TEXT]},
-        "model": {"parameters": _NUMBER, "trained": _NUMBER},
-        "left_out?": [_TEXT],
-        "launcher": _TEXT,
-    },
-    "audit.json": {
-        "mode": _TEXT,
-        "policies?": [{"policy": _TEXT, "kind": _TEXT, "reward": _NUMBER, "correct": _NUMBER}],
-        "findings?": [{"name": _TEXT, "text": _TEXT, "fails": (bool,)}],
-    },
-    "diagnostics/loss_slice.json": {"axis": [_NUMBER], "losses": [[_NUMBER]]},
-}
-
-
-def fits(value: Any, shape: Any) -> bool:
-    """Whether a value read from a file has the shape that figures and pages rely on.
-
-    >>> fits({"counts": [1, 2.5]}, {"counts": [(int, float)]}), fits({"counts": ["x"]}, {"counts": [(int, float)]})
-    (True, False)
-    """
-    if isinstance(shape, tuple):
-        return isinstance(value, shape) and (bool in shape or not isinstance(value, bool))
-    if isinstance(shape, list):
-        return isinstance(value, list) and all(fits(element, shape[0]) for element in value)
-    if "" in shape:
-        return isinstance(value, dict) and all(fits(element, shape[""]) for element in value.values())
-    if not isinstance(value, dict):
-        return False
-    known = {key: value.get(key.removesuffix("?")) for key in shape}
-    return all(fits(known[key], wanted) or (key.endswith("?") and known[key] is None) for key, wanted in shape.items())
 
 
 @dataclass
@@ -112,7 +55,7 @@ class RunData:
 
     @property
     def name(self) -> str:
-        """Of the run; runs that are compared get longer ones where these are the same."""
+        """The folder's name; runs that are compared get longer ones where these are the same."""
         return self.title or self.folder.resolve().name
 
     @property
@@ -124,33 +67,33 @@ class RunData:
 
     @property
     def step(self) -> int:
-        """The last one logged."""
+        """The last step that was logged."""
         return max((entry["step"] for entry in self.log), default=0)
 
     def series(self, name: str) -> tuple[list[int], list[float]]:
-        """Steps and values of a logged figure, or of TRL's own of the same; where a step was logged twice, the later value."""
-        found = {
-            entry["step"]: entry[name]
-            for entry in self.log
-            if isinstance(entry.get(name), (int, float)) and not isinstance(entry[name], bool)
-        }
-        if not found and name in _INSTEAD:
+        """Steps and values of a logged figure, or of TRL's own of the same.
+
+        Where a step was logged twice, as by a run that was resumed before it, the later value counts.
+        """
+        values = {entry["step"]: entry[name] for entry in self.log if _is_number(entry.get(name))}
+        if not values and name in _INSTEAD:
             return self.series(_INSTEAD[name])
-        return [*found], [*found.values()]
+        return [*values], [*values.values()]
 
     def names(self, prefix: str) -> list[str]:
-        """Logged figures that begin so; those that end in a number, in its order."""
-        found = {name for entry in self.log for name in entry if name.startswith(prefix)}
-        return sorted(found, key=lambda name: (len(name), name))
+        """Logged figures whose names start so; those that end in a number, in its order."""
+        names = {name for entry in self.log for name in entry if name.startswith(prefix)}
+        return sorted(names, key=lambda name: (len(name), name))
 
     def checkpoints(self) -> list[Path]:
         """Saved checkpoints, the newest last."""
-        found = [
-            path
-            for path in self.folder.glob("checkpoint-*")
-            if path.name.split("-")[-1].isdigit() and (path / "trainer_state.json").is_file()
-        ]
-        return sorted(found, key=lambda path: int(path.name.split("-")[-1]))
+        complete = [path for path in self.folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
+        steps = {path: path.name.split("-")[-1] for path in complete}
+        return sorted((path for path in complete if steps[path].isdigit()), key=lambda path: int(steps[path]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def load(folder: Path) -> RunData:
@@ -162,29 +105,8 @@ def load(folder: Path) -> RunData:
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; name the output_dir of a run, for instance outputs/demo")
     run = RunData(folder)
-    for name in ("log", "histograms", "samples", "confusion", "attention", "embeddings", "evaluations", "alarms"):
-        entries, torn = read(folder, name)
-        usable = [entry for entry in entries if fits(entry, SHAPES[name])]
-        torn += len(entries) - len(usable)
-        setattr(run, name, usable)
-        if torn:
-            run.missing.append(
-                f"{torn} line{'s' if torn > 1 else ''} of {FOLDER}/{name}.jsonl could not be used (torn, not finite, or of another make)"
-            )
-    run.histograms = [entry for entry in run.histograms if len(entry["edges"]) == len(entry["counts"]) + 1 > 1]
-    run.embeddings = [entry for entry in run.embeddings if len({len(vector) for vector in entry["vectors"]}) == 1]
-    run.attention = [
-        entry for entry in run.attention if {len(row) for row in entry["weights"]} == {len(entry["tokens"])}
-    ]
-    run.recipe_text = _text(folder / "recipe.yaml")
-    run.recipe = _parsed(run, "recipe.yaml", yaml.safe_load)
-    for attribute, name in (
-        ("result", "result.json"),
-        ("about", "run.json"),
-        ("audit", "audit.json"),
-        ("slice", f"{FOLDER}/loss_slice.json"),
-    ):
-        setattr(run, attribute, _parsed(run, name, parsed))
+    _read_records(run)
+    _read_files(run)
     if not run.log:
         run.log = _from_trainer_state(run)
     if not (run.log or run.recipe or run.result):
@@ -195,6 +117,36 @@ def load(folder: Path) -> RunData:
         )
     _say_what_is_missing(run)
     return run
+
+
+def _read_records(run: RunData) -> None:
+    """The JSON lines, without those that figures could not be drawn from."""
+    for name in ("log", "histograms", "samples", "confusion", "attention", "embeddings", "evaluations", "alarms"):
+        entries, torn = read(run.folder, name)
+        usable = [entry for entry in entries if fits(entry, SHAPES[name])]
+        torn += len(entries) - len(usable)
+        setattr(run, name, usable)
+        if torn:
+            lines = "1 line" if torn == 1 else f"{torn} lines"
+            run.missing.append(
+                f"{lines} of {FOLDER}/{name}.jsonl could not be used (torn, not finite, or of another make)"
+            )
+    run.histograms = [entry for entry in run.histograms if len(entry["edges"]) == len(entry["counts"]) + 1 > 1]
+    run.embeddings = [entry for entry in run.embeddings if len(_widths(entry["vectors"])) == 1]
+    run.attention = [entry for entry in run.attention if _widths(entry["weights"]) == {len(entry["tokens"])}]
+
+
+def _widths(rows: list[list[float]]) -> set[int]:
+    return {len(row) for row in rows}
+
+
+def _read_files(run: RunData) -> None:
+    run.recipe_text = _text(run.folder / "recipe.yaml")
+    run.recipe = _parsed(run, "recipe.yaml", yaml.safe_load)
+    run.result = _parsed(run, "result.json", parsed)
+    run.about = _parsed(run, "run.json", parsed)
+    run.audit = _parsed(run, "audit.json", parsed)
+    run.slice = _parsed(run, f"{FOLDER}/loss_slice.json", parsed)
 
 
 def _text(path: Path) -> str:
@@ -220,21 +172,21 @@ def _parsed(run: RunData, name: str, parse: Callable[[str], Any]) -> dict[str, A
 
 def _from_trainer_state(run: RunData) -> list[dict[str, Any]]:
     """The log of a run of an older version, or of plain TRL."""
-    places = [
-        run.folder / "trainer_state.json",
-        *(path / "trainer_state.json" for path in reversed(run.checkpoints())),
-    ]
-    for path in places:
-        if path.is_file():
-            state = _parsed(run, str(path.relative_to(run.folder)), parsed)
-            history = state.get("log_history")
-            if isinstance(history, list):
-                run.missing.append(f"there is no {FOLDER}/log.jsonl; figures are from {path.relative_to(run.folder)}")
-                entries = [
-                    entry for entry in history if isinstance(entry, dict) and isinstance(entry.get("step"), int)
-                ]
-                return [{_FORMER.get(name, name): value for name, value in entry.items()} for entry in entries]
+    folders = [run.folder, *reversed(run.checkpoints())]
+    for path in (folder / "trainer_state.json" for folder in folders):
+        if not path.is_file():
+            continue
+        name = path.relative_to(run.folder)
+        history = _parsed(run, str(name), parsed).get("log_history")
+        if isinstance(history, list):
+            run.missing.append(f"there is no {FOLDER}/log.jsonl; figures are from {name}")
+            usable = [entry for entry in history if isinstance(entry, dict) and isinstance(entry.get("step"), int)]
+            return [_renamed(entry) for entry in usable]
     return []
+
+
+def _renamed(entry: dict[str, Any]) -> dict[str, Any]:
+    return {_FORMER.get(name, name): value for name, value in entry.items()}
 
 
 def _say_what_is_missing(run: RunData) -> None:
@@ -244,7 +196,8 @@ def _say_what_is_missing(run: RunData) -> None:
         run.missing.append("there is no recipe.yaml, so the recipe is not shown")
     if not run.about:
         run.missing.append(
-            "there is no run.json (commit, versions, hardware): the run is of an older version, or had not begun to train"
+            "there is no run.json (commit, versions, hardware): the run is of an older version, "
+            "or had not begun to train"
         )
     if run.status != "finished":
         run.missing.append(f"there is no result.json: the run is {run.status}")

@@ -1,13 +1,20 @@
 """The figures with three axes, and what they need: distributions over time, the path of training, hidden states."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from ratchet.record.run_data import RunData
-from ratchet.reporting.figures.plotly import BLUE, GREY, SCALE, Figure, short, solid, thinned
+from ratchet.reporting.figures.plotly import BLUE, GREY, MOST_POINTS, SCALE, Figure, short, solid, thinned
+from ratchet.reporting.figures.series import column
 
 
 def densities(run: RunData, name: str, bins: int = 24) -> tuple[list[int], np.ndarray, np.ndarray] | None:
-    """Steps, bin centres, and the share of values in each bin: (steps, bins), from histograms with edges of their own."""
+    """Steps, bin centres, and the share of values in each bin: (steps, bins).
+
+    Each histogram of the record has edges of its own; its shares go to the common bins by overlap.
+    """
     entries = [entry for entry in run.histograms if entry["name"] == name]
     if len(entries) < 2:
         return None
@@ -17,7 +24,8 @@ def densities(run: RunData, name: str, bins: int = 24) -> tuple[list[int], np.nd
     for entry in entries:
         counts = np.asarray(entry["counts"], dtype=float)
         share = np.concatenate([[0.0], np.cumsum(counts)]) / max(1.0, counts.sum())
-        rows.append(np.diff(np.interp(edges, entry["edges"], share)))  # each bin's share goes where it overlaps
+        # The cumulated share at the common edges, as if values lay evenly within a bin; differences are the bins'.
+        rows.append(np.diff(np.interp(edges, entry["edges"], share)))
     return [entry["step"] for entry in entries], (edges[:-1] + edges[1:]) / 2, np.asarray(rows)
 
 
@@ -27,56 +35,42 @@ def reward_surface(run: RunData) -> Figure | None:
     if found is None:
         return None
     steps, centres, rows = found
-    surface = {
-        "type": "surface",
-        "x": short(centres),
-        "y": steps,
-        "z": short(rows),
-        "colorscale": SCALE,
-        "showscale": False,
-    }
+    surface = _surface(short(centres), steps, short(rows), showscale=False)
     return solid("Rewards of completions over time", [surface], ("reward", "step", "share"))
+
+
+def _surface(x: Any, y: Any, z: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "surface", "x": x, "y": y, "z": z, "colorscale": SCALE, **more}
 
 
 def gradient_flow(run: RunData) -> Figure | None:
     """Norm of each layer's gradient: layer x step x norm."""
-    layers = run.names("grad/layer/")
-    columns = [run.series(name) for name in layers]
-    if not columns or len(columns[0][0]) < 2:
+    columns = {int(name.rsplit("/", 1)[1]): column(run, name) for name in run.names("grad/layer/")}
+    if not columns:
         return None
-    found = [dict(zip(*column, strict=True)) for column in columns]
-    steps = thinned([*found[0]], 300)
-    rows = [[column.get(step) for column in found] for step in steps]
-    surface = {
-        "type": "surface",
-        "x": [int(name.rsplit("/", 1)[1]) for name in layers],
-        "y": steps,
-        "z": short(rows),
-        "colorscale": SCALE,
-    }
-    return {
-        **solid("Gradient flow", [{**surface, "showscale": False}], ("layer", "step", "norm before clipping")),
-        "metric": "grad/layer/0",
-    }
+    steps = [*next(iter(columns.values()))]
+    if len(steps) < 2:
+        return None
+    steps = thinned(steps, 300)
+    rows = [[norms.get(step) for norms in columns.values()] for step in steps]
+    surface = _surface([*columns], steps, short(rows), showscale=False)
+    drawn = solid("Gradient flow", [surface], ("layer", "step", "norm before clipping"))
+    return {**drawn, "metric": "grad/layer/0"}
 
 
 def loss_path(run: RunData) -> Figure | None:
-    """The path of training over step and learning rate, as a ribbon whose upper edge is the loss; nothing is interpolated beside it."""
-    steps, losses = (thinned(values, 1000) for values in run.series("loss"))
-    rates = dict(zip(*run.series("learning_rate"), strict=True))
+    """The path of training over step and learning rate, as a ribbon whose upper edge is the loss.
+
+    Nothing is interpolated beside the path: a run says nothing of the loss where it has not been.
+    """
+    steps, losses = (thinned(values, MOST_POINTS) for values in run.series("loss"))
+    rates = column(run, "learning_rate")
     if len(steps) < 3 or not rates:
         return None
-    rate, floor = [rates.get(step, 0.0) for step in steps], min(losses)
-    ribbon = {
-        "type": "surface",
-        "x": [steps, steps],
-        "y": [rate, rate],
-        "z": [[floor] * len(steps), losses],
-        "colorscale": SCALE,
-        "showscale": False,
-        "opacity": 0.6,
-    }
-    line = {
+    rate = [rates.get(step, 0.0) for step in steps]
+    floor = [min(losses)] * len(steps)
+    ribbon = _surface([steps, steps], [rate, rate], [floor, losses], showscale=False, opacity=0.6)
+    path = {
         "type": "scatter3d",
         "mode": "lines+markers",
         "x": steps,
@@ -84,44 +78,47 @@ def loss_path(run: RunData) -> Figure | None:
         "z": losses,
         "line": {"width": 5, "color": BLUE},
         "marker": {"size": 3, "color": BLUE},
+        "name": "loss",
     }
-    return {
-        **solid("Loss along the run", [ribbon, {**line, "name": "loss"}], ("step", "learning rate", "loss")),
-        "metric": "policy/loss",
-    }
+    drawn = solid("Loss along the run", [ribbon, path], ("step", "learning rate", "loss"))
+    return {**drawn, "metric": "policy/loss"}
 
 
 def loss_slice(run: RunData) -> Figure | None:
-    """A true slice of the loss around the checkpoint, along two filter-normalised random directions (Li et al., 2018, arXiv:1712.09913)."""
+    """A true slice of the loss around the checkpoint, along two random directions; see ``diagnostics.loss_slice``."""
     if not run.slice.get("losses"):
         return None
     axis = run.slice["axis"]
-    surface = {"type": "surface", "x": axis, "y": axis, "z": run.slice["losses"], "colorscale": SCALE}
     title = f"Loss around step {run.slice.get('step', '?')} ({run.slice.get('rows', '?')} rows)"
+    surface = _surface(axis, axis, run.slice["losses"])
     return solid(title, [surface], ("first direction", "second direction", "loss of the targets"))
 
 
 def dynamics(run: RunData) -> Figure | None:
     """Loss, gradient norm and reward (or accuracy of tokens) against each other, coloured by step."""
     third, label = ("reward", "reward") if run.series("reward")[0] else ("mean_token_accuracy", "token accuracy")
-    columns = [dict(zip(*run.series(name), strict=True)) for name in ("loss", "grad_norm", third)]
-    steps = thinned([step for step in columns[0] if all(step in column for column in columns)], 1000)
+    columns = [column(run, name) for name in ("loss", "grad_norm", third)]
+    common = [step for step in columns[0] if all(step in values for values in columns)]
+    steps = thinned(common, MOST_POINTS)
     if len(steps) < 3:
         return None
-    x, y, z = ([column[step] for step in steps] for column in columns)
-    marker = {"size": 4, "color": steps, "colorscale": SCALE, "colorbar": {"title": {"text": "step"}}}
+    x, y, z = ([values[step] for step in steps] for values in columns)
     points = {
         "type": "scatter3d",
         "mode": "lines+markers",
         "x": x,
         "y": y,
         "z": z,
-        "marker": marker,
+        "marker": _coloured_by(steps),
         "line": {"color": GREY, "width": 2},
+        "text": [f"step {step}" for step in steps],
     }
-    return solid(
-        "Training dynamics", [{**points, "text": [f"step {s}" for s in steps]}], ("loss", "gradient norm", label)
-    )
+    return solid("Training dynamics", [points], ("loss", "gradient norm", label))
+
+
+def _coloured_by(steps: Sequence[int]) -> dict[str, Any]:
+    """Markers whose colour is the step."""
+    return {"size": 4, "color": steps, "colorscale": SCALE, "colorbar": {"title": {"text": "step"}}}
 
 
 def attention_cloud(run: RunData) -> Figure | None:
@@ -129,26 +126,25 @@ def attention_cloud(run: RunData) -> Figure | None:
     if not run.attention:
         return None
     entry = run.attention[-1]
-    first = len(entry["tokens"]) - len(entry["weights"])
-    points = [(q + first, k, w) for q, row in enumerate(entry["weights"]) for k, w in enumerate(row) if w > 0.01]
+    first = len(entry["tokens"]) - len(entry["weights"])  # queries are the last of the tokens
+    points = []
+    for query, row in enumerate(entry["weights"], first):
+        points += [(query, key, weight) for key, weight in enumerate(row) if weight > 0.01]
     if not points:
         return None
-    x, y, z = (list(column) for column in zip(*points, strict=True))
-    text = [f"{entry['tokens'][q]!r} looks at {entry['tokens'][k]!r}" for q, k, _ in points]
+    x, y, z = (list(values) for values in zip(*points, strict=True))
+    tokens = entry["tokens"]
     cloud = {
         "type": "scatter3d",
         "mode": "markers",
         "x": x,
         "y": y,
         "z": z,
-        "text": text,
+        "text": [f"{tokens[query]!r} looks at {tokens[key]!r}" for query, key, _ in points],
         "marker": {"size": 3, "color": z, "colorscale": SCALE},
     }
-    return solid(
-        f"Attention at step {entry['step']}, layer {entry['layer']}, head {entry['head']}",
-        [cloud],
-        ("query", "key", "weight"),
-    )
+    title = f"Attention at step {entry['step']}, layer {entry['layer']}, head {entry['head']}"
+    return solid(title, [cloud], ("query", "key", "weight"))
 
 
 def embedding(run: RunData) -> Figure | None:
@@ -157,27 +153,11 @@ def embedding(run: RunData) -> Figure | None:
     if len(entries) < 2:
         return None
     rows = min(len(entry["vectors"]) for entry in entries)
-    points = np.asarray([entry["vectors"][:rows] for entry in entries], dtype=float)
-    flat = points.reshape(-1, points.shape[-1])
-    centred = flat - flat.mean(0)
-    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
-    kept = min(3, len(sizes))
-    placed = np.zeros((len(flat), 3))
-    placed[:, :kept] = centred @ axes[:kept].T
-    placed = placed.reshape(len(entries), rows, 3)
-    share = (sizes[:3] ** 2).sum() / max(1e-12, (sizes**2).sum())
+    placed, share = _principal(np.asarray([entry["vectors"][:rows] for entry in entries], dtype=float))
     steps = [entry["step"] for entry in entries]
     traces = []
     for row in range(rows):
         x, y, z = (short(placed[:, row, i]) for i in range(3))
-        marker = {
-            "size": 4,
-            "color": steps,
-            "colorscale": SCALE,
-            "showscale": row == 0,
-            "colorbar": {"title": {"text": "step"}},
-        }
-        text = [f"step {step}" for step in steps]
         traces.append(
             {
                 "type": "scatter3d",
@@ -186,11 +166,25 @@ def embedding(run: RunData) -> Figure | None:
                 "y": y,
                 "z": z,
                 "name": f"row {row}",
-                "text": text,
-                "marker": marker,
+                "text": [f"step {step}" for step in steps],
+                "marker": {**_coloured_by(steps), "showscale": row == 0},
                 "showlegend": False,
             }
         )
-    return solid(
-        f"Hidden states of fixed rows (PCA, {share:.0%} of the variance)", traces, ("first", "second", "third")
-    )
+    title = f"Hidden states of fixed rows (PCA, {share:.0%} of the variance)"
+    return solid(title, traces, ("first", "second", "third"))
+
+
+def _principal(points: np.ndarray) -> tuple[np.ndarray, float]:
+    """(probes, rows, hidden) to (probes, rows, 3), and how much of the variance that keeps.
+
+    One set of axes for all probes, so that rows move through one space.
+    """
+    flat = points.reshape(-1, points.shape[-1])
+    centred = flat - flat.mean(0)
+    _, sizes, axes = np.linalg.svd(centred, full_matrices=False)
+    kept = min(3, len(sizes))
+    placed = np.zeros((len(flat), 3))
+    placed[:, :kept] = centred @ axes[:kept].T
+    share = (sizes[:3] ** 2).sum() / max(1e-12, (sizes**2).sum())
+    return placed.reshape(*points.shape[:2], 3), share

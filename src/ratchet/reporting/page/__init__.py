@@ -1,1 +1,1 @@
-"""One page about a run: ``facts`` gathers what it says, ``page`` and ``twin`` write it as HTML and as Markdown."""
+"""One page about a run: ``facts`` gathers what it says, ``html`` and ``markdown`` put it into words and tables."""

@@ -9,13 +9,14 @@ from ratchet.evaluation.statistics import Share, mcnemar
 from ratchet.program import program
 from ratchet.recipe.method import recorded_method
 from ratchet.record.catalogue import PHASES
-from ratchet.record.run_data import SHARE, RunData, fits
+from ratchet.record.run_data import RunData
+from ratchet.record.shapes import SHARE, fits
 from ratchet.runtime import duration
 
 
 @dataclass
 class Facts:
-    """Everything that is said in words and tables."""
+    """Everything that the page says in words and tables; both of its forms are written from this."""
 
     verdict: str
     results: list[tuple[str, str, str, str]] = field(default_factory=list)
@@ -36,15 +37,23 @@ class Facts:
 def gather(run: RunData) -> Facts:
     """All of it; what is not there is left out."""
     found = Facts(_verdict(run))
-    _results(run, found)
-    found.alarms = [entry["text"] for entry in run.alarms] or [
-        f"{name}: {text}" for name, text in (run.result.get("alarms") or {}).items()
-    ]
-    _time(run, found)
-    _audit(run, found)
-    _about(run, found)
+    found.results = _results(run)
+    found.alarms = _alarms(run)
+    seconds = _seconds(run)
+    total = sum(seconds.values())
+    total = total if isfinite(total) else 0.0  # a logged value was no time
+    if total > 0:
+        spent = sorted(((phase, value) for phase, value in seconds.items() if value > 0), key=lambda pair: -pair[1])
+        found.seconds = [(phase.replace("_", " "), value, value / total) for phase, value in spent]
+    found.totals = _totals(run, total)
+    found.audit_head = _audit_head(run)
+    found.audit, found.audit_findings = _audit_rows(run), _audit_findings(run)
+    found.about = _about(run)
     _commands(run, found)
     return found
+
+
+# Results.
 
 
 def _ends(run: RunData) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
@@ -59,155 +68,185 @@ def _share(entry: dict[str, Any]) -> Share:
 
 
 def _verdict(run: RunData) -> str:
+    """The result in a sentence; only an interval that lies above the majority's share is called clearly above it."""
     before, after = _ends(run)
     last = after or before
     if last is None:
-        return f"The run is {run.status} at step {run.step}; nothing was evaluated" + (
-            " yet." if run.status == "running" else "."
-        )
-    now, split = _share(last), last["split"]
-    text = f"{now.accuracy:.3f} of the {now.n} {split} answers are right"
+        end = " yet." if run.status == "running" else "."
+        return f"The run is {run.status} at step {run.step}; nothing was evaluated{end}"
+    now = _share(last)
+    text = f"{now.accuracy:.3f} of the {now.n} {last['split']} answers are right"
     if before and after:
-        text = f"Accuracy on {now.n} {split} rows went from {before['accuracy']:.3f} to {now.accuracy:.3f}"
-        paired = _paired(before, after)
-        text += f" (McNemar p = {paired['p']:.2g})" if paired else ""
+        text = (
+            f"Accuracy on {now.n} {last['split']} rows went from {before['accuracy']:.3f} to {now.accuracy:.3f}"
+            f"{_paired(before, after)}"
+        )
     clear = "clearly above" if now.low > last["majority"] else "not clearly above"
     return f"{text}, {clear} always giving the commonest answer ({last['majority']:.3f})."
 
 
-def _paired(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any] | None:
+def _paired(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Whether the change could be chance: McNemar's test, where both evaluations were of the same rows."""
     first, second = before.get("outcomes") or {}, after.get("outcomes") or {}
     if not first or first.keys() != second.keys():
-        return None
-    return mcnemar([*first.values()], [second[key] for key in first])
+        return ""
+    p = mcnemar([*first.values()], [second[key] for key in first])["p"]
+    return f" (McNemar p = {p:.2g})"
 
 
-def _results(run: RunData, found: Facts) -> None:
+def _results(run: RunData) -> list[tuple[str, str, str, str]]:
     before, after = _ends(run)
-    for title, entry in (("before training", before), (f"after {after['step']} steps" if after else "", after)):
-        if not entry:
-            continue
-        rows = [
-            ("accuracy", _share(entry)),
-            *((f"pass@{k}", Share(**share)) for k, share in entry.get("pass_at_k", {}).items()),
-        ]
-        for name, share in rows:
-            found.results.append(
-                (f"{name} {title}", f"{share.accuracy:.3f}", f"{share.low:.3f} to {share.high:.3f}", str(share.n))
-            )
+    rows = _evaluation("before training", before)
+    rows += _evaluation(f"after {after['step']} steps" if after else "", after)
     last = after or before
     if last:
-        found.results.append(("always the commonest answer", f"{last['majority']:.3f}", "", ""))
+        rows.append(("always the commonest answer", f"{last['majority']:.3f}", "", ""))
         if last.get("chance"):
-            found.results.append(("guessing", f"{last['chance']:.3f}", "", ""))
-    for part in ("before", "after"):  # an older run, whose evaluations were not kept
-        if not run.evaluations and fits(run.result.get(part), SHARE):
-            share = _share(run.result[part])
-            found.results.append(
-                (
-                    f"accuracy {part} training",
-                    f"{share.accuracy:.3f}",
-                    f"{share.low:.3f} to {share.high:.3f}",
-                    str(share.n),
-                )
-            )
+            rows.append(("guessing", f"{last['chance']:.3f}", "", ""))
+    if not run.evaluations:  # an older run, whose evaluations were not kept
+        for part in ("before", "after"):
+            if fits(run.result.get(part), SHARE):
+                rows.append(_result(f"accuracy {part} training", _share(run.result[part])))
+    return rows
 
 
-def _time(run: RunData, found: Facts) -> None:
-    """Totals over the run: each logged mean times the steps it stands for."""
+def _evaluation(title: str, entry: dict[str, Any] | None) -> list[tuple[str, str, str, str]]:
+    if not entry:
+        return []
+    rows = [_result(f"accuracy {title}", _share(entry))]
+    for k, share in (entry.get("pass_at_k") or {}).items():
+        rows.append(_result(f"pass@{k} {title}", Share(**share)))
+    return rows
+
+
+def _result(title: str, share: Share) -> tuple[str, str, str, str]:
+    return title, f"{share.accuracy:.3f}", f"{share.low:.3f} to {share.high:.3f}", str(share.n)
+
+
+def _alarms(run: RunData) -> list[str]:
+    if run.alarms:
+        return [entry["text"] for entry in run.alarms]
+    return [f"{name}: {text}" for name, text in (run.result.get("alarms") or {}).items()]
+
+
+# Time.
+
+
+def _seconds(run: RunData) -> dict[str, float]:
+    """Seconds over the run by phase: each logged mean times the steps it stands for; the rest is what no step has."""
     sums = dict.fromkeys(PHASES, 0.0)
     for phase in PHASES:
         before = 0
         for step, each in zip(*run.series(f"time/{phase}"), strict=True):
             sums[phase] += (step - before) * each
             before = step
-    whole = run.result.get("seconds")
-    rest = (whole or 0.0) - sum(sums.values())
-    if rest > 0:
-        sums["start-up, evaluation, saving"] = rest
-    total = sum(sums.values())
-    total = total if isfinite(total) else 0.0  # a logged value was no time
-    if total > 0:
-        found.seconds = [
-            (phase.replace("_", " "), value, value / total)
-            for phase, value in sorted(sums.items(), key=lambda item: -item[1])
-            if value > 0
-        ]
+    rest = (run.result.get("seconds") or 0.0) - sum(sums.values())
+    return {**sums, "start-up, evaluation, saving": rest} if rest > 0 else sums
+
+
+def _totals(run: RunData, seconds: float) -> list[tuple[str, str]]:
+    totals = [("optimiser steps", f"{run.step:,}")]
     tokens = run.series("num_tokens")[1]
-    found.totals.append(("optimiser steps", f"{run.step:,}"))
     if tokens:
-        found.totals.append(("tokens (prompts and completions)", f"{tokens[-1]:,.0f}"))
-    if total > 0:
-        found.totals.append(("time", duration(total)))
+        totals.append(("tokens (prompts and completions)", f"{tokens[-1]:,.0f}"))
+    if seconds > 0:
+        totals.append(("time", duration(seconds)))
         speeds = run.series("time/tokens_per_second")[1]
         if speeds:
-            found.totals.append(("tokens per second, median of logs", f"{sorted(speeds)[len(speeds) // 2]:,.0f}"))
+            totals.append(("tokens per second, median of logs", f"{sorted(speeds)[len(speeds) // 2]:,.0f}"))
     memory = run.series("memory/peak_gib")[1]
     if memory:
-        found.totals.append(("peak memory of the fullest process", f"{memory[-1]:.2f} GiB"))
+        totals.append(("peak memory of the fullest process", f"{memory[-1]:.2f} GiB"))
     settings = run.recipe.get("report") if isinstance(run.recipe.get("report"), dict) else {}
     price, currency = settings.get("price_per_hour"), settings.get("currency", "USD")
-    if fits(price, (int, float)) and total > 0:
-        found.totals.append((f"cost at {price} {currency} an hour", f"{total / 3600 * price:.2f} {currency}"))
+    if fits(price, (int, float)) and seconds > 0:
+        totals.append((f"cost at {price} {currency} an hour", f"{seconds / 3600 * price:.2f} {currency}"))
+    return totals
 
 
-def _audit(run: RunData, found: Facts) -> None:
+# The audit of the reward.
+
+# Kind of policy, how it is called here, and how many of the best are shown.
+_POLICIES = (("gold", "right", 3), ("ignorant", "knows nothing", 5), ("hack", "hack", 5))
+
+
+def _audit_head(run: RunData) -> str:
     audit = run.audit
     if not audit:
         method = recorded_method(run.recipe)
-        if method is not None and not method.rewarded:
-            found.audit_head = f"There was none: {method.title} has no reward."
-        return
-    if audit.get("mode") == "off":
-        found.audit_head = "Switched off by the recipe (audit: off): nobody looked whether the reward can be cheated."
-        return
-    found.audit_head = f"{audit.get('scores')} answers of fixed policies to {audit.get('rows')} training rows, before training (mode {audit.get('mode')})."
-    for kind, words, count in (("gold", "right", 3), ("ignorant", "knows nothing", 5), ("hack", "hack", 5)):
-        best = [policy for policy in audit.get("policies") or [] if policy["kind"] == kind][:count]
-        found.audit += [(p["policy"], words, f"{p['reward']:.3f}", f"{p['correct']:.3f}") for p in best]
-    for finding in audit.get("findings") or []:
-        state = (
-            "fails" if finding["fails"] else f"accepted: {finding['accepted']}" if finding.get("accepted") else "note"
-        )
-        found.audit_findings.append(f"{finding['name']} ({state}): {finding['text']}")
+        return f"There was none: {method.title} has no reward." if method and not method.rewarded else ""
+    mode = audit.get("mode")
+    if mode == "off":
+        return "Switched off by the recipe (audit: off): nobody looked whether the reward can be cheated."
+    return (
+        f"{audit.get('scores')} answers of fixed policies to {audit.get('rows')} training rows, before training "
+        f"(mode {mode})."
+    )
 
 
-def _about(run: RunData, found: Facts) -> None:
-    about, recipe = run.about, run.recipe
-    model = recipe.get("model_name_or_path") or ("random weights" if recipe.get("from_scratch") else None)
+def _audit_rows(run: RunData) -> list[tuple[str, str, str, str]]:
+    if run.audit.get("mode") == "off":
+        return []
+    policies = run.audit.get("policies") or []
+    rows = []
+    for kind, words, count in _POLICIES:
+        best = [policy for policy in policies if policy["kind"] == kind][:count]
+        rows += [(p["policy"], words, f"{p['reward']:.3f}", f"{p['correct']:.3f}") for p in best]
+    return rows
+
+
+def _audit_findings(run: RunData) -> list[str]:
+    if run.audit.get("mode") == "off":
+        return []
+    findings = run.audit.get("findings") or []
+    return [f"{finding['name']} ({_state(finding)}): {finding['text']}" for finding in findings]
+
+
+def _state(finding: dict[str, Any]) -> str:
+    if finding["fails"]:
+        return "fails"
+    return f"accepted: {finding['accepted']}" if finding.get("accepted") else "note"
+
+
+# What was run.
+
+
+def _about(run: RunData) -> list[tuple[str, str]]:
+    recipe = run.recipe
     rows = [
         ("trainer", recipe.get("trainer")),
         ("task", recipe.get("task")),
-        ("model", model),
+        ("model", recipe.get("model_name_or_path") or ("random weights" if recipe.get("from_scratch") else None)),
         ("status", f"{run.status}, step {run.step}"),
     ]
-    if about:
-        data, size, hardware = about.get("data", {}), about.get("model", {}), about.get("hardware", {})
-        machine = ", ".join(
-            [
-                f"{hardware.get('cores')} cores",
-                f"{hardware.get('memory_gib')} GiB",
-                str(hardware.get("machine")),
-                *_counted(hardware.get("gpus", [])),
-            ]
-        )
-        rows += [
-            ("started", about.get("started")),
-            ("command", about.get("command")),
-            ("commit", about.get("commit") or "not in a repository"),
-            ("parameters", f"{size.get('parameters', 0):,}, of which {size.get('trained', 0):,} are trained"),
-            ("training rows", f"{data.get('rows', 0):,}, SHA-256 {data.get('sha256')}"),
-            *(("", note) for note in data.get("notes") or []),
-            ("processes", f"{about.get('processes')} ({about.get('distributed')})"),
-            ("hardware", machine),
-            ("versions", ", ".join(f"{name} {number}" for name, number in about.get("versions", {}).items())),
-            *(("left out", note) for note in about.get("left_out") or []),
-        ]
-    found.about = [(title, str(value)) for title, value in rows if value not in (None, "")]
+    if run.about:
+        rows += _provenance(run.about)
+    return [(title, str(value)) for title, value in rows if value not in (None, "")]
 
 
-def _counted(names: list[str]) -> list[str]:
-    return [f"{names.count(name)} x {name}" for name in dict.fromkeys(names)]
+def _provenance(about: dict[str, Any]) -> list[tuple[str, Any]]:
+    data, size = about.get("data", {}), about.get("model", {})
+    return [
+        ("started", about.get("started")),
+        ("command", about.get("command")),
+        ("commit", about.get("commit") or "not in a repository"),
+        ("parameters", f"{size.get('parameters', 0):,}, of which {size.get('trained', 0):,} are trained"),
+        ("training rows", f"{data.get('rows', 0):,}, SHA-256 {data.get('sha256')}"),
+        *(("", note) for note in data.get("notes") or []),
+        ("processes", f"{about.get('processes')} ({about.get('distributed')})"),
+        ("hardware", _machine(about.get("hardware", {}))),
+        ("versions", ", ".join(f"{name} {number}" for name, number in about.get("versions", {}).items())),
+        *(("left out", note) for note in about.get("left_out") or []),
+    ]
+
+
+def _machine(hardware: dict[str, Any]) -> str:
+    parts = [f"{hardware.get('cores')} cores", f"{hardware.get('memory_gib')} GiB", str(hardware.get("machine"))]
+    gpus = hardware.get("gpus") or []
+    return ", ".join([*parts, *(f"{gpus.count(name)} x {name}" for name in dict.fromkeys(gpus))])
+
+
+# What to type next.
 
 
 def _commands(run: RunData, found: Facts) -> None:

@@ -1,4 +1,7 @@
-"""The report as one HTML file that needs nothing else: no network, no server, any screen, light or dark."""
+"""The report as one HTML file that needs nothing else: no network, no server, any screen, light or dark.
+
+Everything from a run (texts of a model, names, commands) is escaped where it is put into the page.
+"""
 
 import base64
 import gzip
@@ -12,93 +15,90 @@ from typing import Any
 from ratchet.record import catalogue
 from ratchet.record.run_data import RunData
 from ratchet.reporting.figures.figures import comparison, figures
-from ratchet.reporting.figures.plotly import AMBER, BLUE, COLOURS, Figure
+from ratchet.reporting.figures.plotly import AMBER, BLUE, Figure, colour_of
+from ratchet.reporting.page.completions import browser, completions
 from ratchet.reporting.page.facts import Facts, gather
 
 HERE = Path(__file__).parent
-ROWS = 400  # completions kept of each evaluation, and of training; a page stays small
-LONGEST = 4_000  # characters of a completion that are shown
-_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"  # nothing is loaded from anywhere
+# Nothing is loaded from anywhere: should a text get past the escaping, it still could send nothing away.
+_POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+Section = tuple[str, str, str]  # anchor, heading, content; one without content is left out
 
 
 def page(run: RunData) -> str:
     """The whole page about one run."""
     facts = gather(run)
-    drawn, completions = figures(run), _completions(run)
+    drawn, listed = figures(run), completions(run)
     sections = [
-        ("result", "Result", _result(run, facts)),
+        ("result", "Result", _result(facts)),
         ("alarms", "Alarms", _alarms(facts)),
         ("curves", "Curves", _grid(drawn)),
-        ("completions", "Completions", _browser(completions)),
+        ("completions", "Completions", browser(listed)),
         ("audit", "Audit of the reward", _audit(facts)),
         ("time", "Time and cost", _time(facts)),
         ("run", "What was run", _about(run, facts)),
-        (
-            "next",
-            "What to type next",
-            "".join(f"<p>{escape(what)}</p><pre>{escape(words)}</pre>" for what, words in facts.commands),
-        ),
+        ("next", "What to type next", _commands(facts)),
     ]
-    return _document(
-        run.name, facts.verdict, run.missing, [section for section in sections if section[2]], drawn, completions
-    )
+    return _document(run.name, facts.verdict, run.missing, sections, drawn, listed)
 
 
 def comparison_page(runs: Sequence[RunData]) -> str:
     """Several runs side by side."""
     drawn = comparison(runs)
-    head = "<tr><th>run<th>status<th class=n>step<th>result</tr>"
-    rows = "".join(
-        f"<tr><td>{escape(run.name)}<td>{run.status}<td class=n>{run.step}<td>{escape(gather(run).verdict)}</tr>"
-        for run in runs
-    )
     missing = [f"{run.name}: {sentence}" for run in runs for sentence in run.missing]
     sections = [
-        ("result", "Result", f"<div class=scroll><table>{head}{rows}</table></div>"),
+        ("result", "Result", _verdicts(runs)),
         ("curves", "Curves", _grid(drawn)),
         ("differences", "What differs between the recipes", _differences(runs)),
     ]
-    return _document(
-        ", ".join(run.name for run in runs),
-        f"{len(runs)} runs compared.",
-        missing,
-        [s for s in sections if s[2]],
-        drawn,
-        None,
-    )
+    title = ", ".join(run.name for run in runs)
+    return _document(title, f"{len(runs)} runs compared.", missing, sections, drawn, None)
 
 
 def _document(
     title: str,
     verdict: str,
     missing: Sequence[str],
-    sections: Sequence[tuple[str, str, str]],
+    sections: Sequence[Section],
     drawn: dict[str, Figure],
-    completions: Any,
+    listed: list[dict[str, Any]] | None,
 ) -> str:
+    sections = [section for section in sections if section[2]]
     nav = "".join(f'<a href="#{key}">{heading}</a>' for key, heading, _ in sections)
     body = "".join(f'<section id="{key}"><h2>{heading}</h2>{content}</section>' for key, heading, content in sections)
-    gaps = "".join(f"<li>{escape(text)}</li>" for text in missing)
-    gaps = f"<div class=missing><p>Not everything is here:</p><ul>{gaps}</ul></div>" if missing else ""
-    data = {name: {"data": figure["data"], "layout": figure["layout"]} for name, figure in drawn.items()}
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><link rel="icon" href="data:,">'
         f"<title>{escape(title)}</title><style>{_part('page.css')}</style></head><body>"
         f"<h1>{escape(title)}</h1><p class=verdict>{escape(verdict)}</p><nav>{nav}</nav>"
-        "<noscript><p class=missing>Figures and completions need JavaScript; tables and text are complete.</p></noscript>"
-        f"<p id=message class=missing hidden></p>{gaps}{body}"
-        + (
-            f'<script type="application/json" id="completions-data">{_json(completions)}</script>'
-            if completions
-            else ""
-        )
-        + (
-            f'<script type="application/json" id="figures-data">{_json(data)}</script><script type="text/plain" id="plotly">{_plotly()}</script>'
-            if data
-            else ""
-        )
-        + f"<script>{_part('page.js')}</script></body></html>"
+        "<noscript><p class=missing>Figures and completions need JavaScript; tables and text are complete.</p>"
+        "</noscript>"
+        f"<p id=message class=missing hidden></p>{_gaps(missing)}{body}{_completions_data(listed)}"
+        f"{_figures_data(drawn)}<script>{_part('page.js')}</script></body></html>"
+    )
+
+
+def _gaps(missing: Sequence[str]) -> str:
+    if not missing:
+        return ""
+    items = "".join(f"<li>{escape(text)}</li>" for text in missing)
+    return f"<div class=missing><p>Not everything is here:</p><ul>{items}</ul></div>"
+
+
+def _completions_data(listed: list[dict[str, Any]] | None) -> str:
+    if not listed:
+        return ""
+    return f'<script type="application/json" id="completions-data">{_json(listed)}</script>'
+
+
+def _figures_data(drawn: dict[str, Figure]) -> str:
+    if not drawn:
+        return ""
+    data = {name: {"data": figure["data"], "layout": figure["layout"]} for name, figure in drawn.items()}
+    return (
+        f'<script type="application/json" id="figures-data">{_json(data)}</script>'
+        f'<script type="text/plain" id="plotly">{_plotly()}</script>'
     )
 
 
@@ -120,14 +120,29 @@ def _json(value: Any) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int]) -> str:
-    def cells(row: Sequence[str], tag: str) -> str:
-        return "".join(f"<{tag}{' class=n' if i in numbers else ''}>{escape(cell)}" for i, cell in enumerate(row))
+    """A table of text; ``numbers`` are the columns that are set right-aligned."""
 
-    body = "".join(f"<tr>{cells(row, 'td')}</tr>" for row in rows)
-    return f"<div class=scroll><table><tr>{cells(head, 'th')}</tr>{body}</table></div>"
+    def cell(tag: str, column: int, text: str) -> str:
+        opening = f"<{tag} class=n>" if column in numbers else f"<{tag}>"
+        return f"{opening}{escape(text)}"
+
+    def cells(tag: str, row: Sequence[str]) -> str:
+        return "".join(cell(tag, column, text) for column, text in enumerate(row))
+
+    body = "".join(f"<tr>{cells('td', row)}</tr>" for row in rows)
+    return f"<div class=scroll><table><tr>{cells('th', head)}</tr>{body}</table></div>"
 
 
-def _result(run: RunData, facts: Facts) -> str:
+def _verdicts(runs: Sequence[RunData]) -> str:
+    head = "<tr><th>run<th>status<th class=n>step<th>result</tr>"
+    rows = "".join(
+        f"<tr><td>{escape(run.name)}<td>{run.status}<td class=n>{run.step}<td>{escape(gather(run).verdict)}</tr>"
+        for run in runs
+    )
+    return f"<div class=scroll><table>{head}{rows}</table></div>"
+
+
+def _result(facts: Facts) -> str:
     if not facts.results:
         return "<p class=dim>Nothing was evaluated.</p>"
     return _intervals(facts) + _table(("", "share", "95 % interval", "n"), facts.results, (1, 3))
@@ -136,23 +151,37 @@ def _result(run: RunData, facts: Facts) -> str:
 def _intervals(facts: Facts) -> str:
     """A drawing of the accuracies with their intervals, that needs no script."""
     shown = [row for row in facts.results if row[0].startswith(("accuracy", "always"))]
-    lines = []
-    for i, (title, value, interval, _) in enumerate(shown):
-        y, colour = 26 * i + 22, AMBER if title.startswith("always") else BLUE
-        if interval:
-            low, high = (10 + 620 * float(end) for end in interval.split(" to "))
-            lines.append(
-                f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" style="stroke:{colour};stroke-width:6;opacity:.45"/>'
-            )
-        at, anchor = (10, "start") if float(value) > 0.5 else (630, "end")
-        lines.append(f'<circle cx="{10 + 620 * float(value):.1f}" cy="{y}" r="5" fill="{colour}"/>')
-        lines.append(f'<text x="{at}" y="{y + 4}" text-anchor="{anchor}">{escape(title)}: {value}</text>')
+    bars = "".join(_interval(26 * i + 22, title, value, ends) for i, (title, value, ends, _) in enumerate(shown))
     height = 26 * len(shown) + 24
-    axis = f'<line x1="10" x2="630" y1="{height - 18}" y2="{height - 18}"/>' + "".join(
-        f'<text x="{10 + 620 * t:.0f}" y="{height - 4}" text-anchor="middle">{t:g}</text>'
-        for t in (0, 0.25, 0.5, 0.75, 1)
+    axis = f'<line x1="10" x2="630" y1="{height - 18}" y2="{height - 18}"/>'
+    for share in (0, 0.25, 0.5, 0.75, 1):
+        axis += f'<text x="{_across(share):.0f}" y="{height - 4}" text-anchor="middle">{share:g}</text>'
+    return (
+        f'<svg class=interval viewBox="-8 0 656 {height}" role="img" '
+        f'aria-label="accuracies with their intervals">{bars}{axis}</svg>'
     )
-    return f'<svg class=interval viewBox="-8 0 656 {height}" role="img" aria-label="accuracies with their intervals">{"".join(lines)}{axis}</svg>'
+
+
+def _across(share: float) -> float:
+    """Where a share stands in the drawing."""
+    return 10 + 620 * share
+
+
+def _interval(y: int, title: str, value: str, ends: str) -> str:
+    colour = AMBER if title.startswith("always") else BLUE
+    bar = ""
+    if ends:
+        low, high = (_across(float(end)) for end in ends.split(" to "))
+        bar = (
+            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" '
+            f'style="stroke:{colour};stroke-width:6;opacity:.45"/>'
+        )
+    # The words stand on the side that the bar leaves free.
+    at, anchor = (10, "start") if float(value) > 0.5 else (630, "end")
+    return (
+        f'{bar}<circle cx="{_across(float(value)):.1f}" cy="{y}" r="5" fill="{colour}"/>'
+        f'<text x="{at}" y="{y + 4}" text-anchor="{anchor}">{escape(title)}: {value}</text>'
+    )
 
 
 def _alarms(facts: Facts) -> str:
@@ -164,14 +193,16 @@ def _alarms(facts: Facts) -> str:
 def _grid(drawn: dict[str, Figure]) -> str:
     if not drawn:
         return "<p class=dim>There is nothing to draw yet.</p>"
-    cards = []
-    for name, figure in drawn.items():
-        solid, title = "scene" in figure["layout"], escape(figure["layout"]["title"]["text"])
-        turn, kind = ("<button class=turn>turn</button>", "fig d3") if solid else ("", "fig")
-        cards.append(
-            f'<div class=card>{turn}<h3>{title}</h3><div class="{kind}" data-name="{escape(name)}"></div>{_reading(figure.get("metric"))}</div>'
-        )
-    return f"<div class=grid>{''.join(cards)}</div>"
+    return f"<div class=grid>{''.join(_card(name, figure) for name, figure in drawn.items())}</div>"
+
+
+def _card(name: str, figure: Figure) -> str:
+    title = escape(figure["layout"]["title"]["text"])
+    turn, kind = ("<button class=turn>turn</button>", "fig d3") if "scene" in figure["layout"] else ("", "fig")
+    return (
+        f'<div class=card>{turn}<h3>{title}</h3><div class="{kind}" data-name="{escape(name)}"></div>'
+        f"{_reading(figure.get('metric'))}</div>"
+    )
 
 
 def _reading(name: str | None) -> str:
@@ -179,62 +210,9 @@ def _reading(name: str | None) -> str:
     if metric is None:
         return ""
     lines = "".join(f"<p><b>{heading}:</b> {escape(text)}.</p>" for heading, text in metric.reading())
-    return f"<details><summary>how to read it</summary><p><code>{escape(metric.name)}</code>: {escape(metric.formula)}.</p>{lines}</details>"
-
-
-def _completions(run: RunData) -> list[dict[str, Any]] | None:
-    """Completions to browse: of the first and the newest evaluation, and samples of training."""
-    found = []
-    chosen = {run.evaluations[i]["step"]: run.evaluations[i] for i in (0, -1)} if run.evaluations else {}
-    for step, entry in chosen.items():
-        for a in entry.get("answered", [])[:ROWS]:
-            found.append(
-                {
-                    **_shown(a),
-                    "source": f"evaluation at step {step}",
-                    "step": step,
-                    "tokens": a.get("tokens"),
-                    "truncated": a.get("truncated"),
-                }
-            )
-    for sample in run.samples[-ROWS:]:
-        earned = {key: sample.get(key) for key in ("reward", "rewards", "advantage")}
-        found.append({**_shown(sample), **earned, "source": "training", "step": sample["step"]})
-    return found or None
-
-
-def _shown(entry: dict[str, Any]) -> dict[str, Any]:
-    text = entry["completion"][:LONGEST]
-    span = entry.get("span")
-    if span is None and entry.get(
-        "answer"
-    ):  # a task that does not say where: the last place where the answer stands as it is
-        at = text.rfind(entry["answer"])
-        span = [at, at + len(entry["answer"])] if at >= 0 else None
-    if span and (len(span) != 2 or span[1] > len(text)):
-        span = None
-    kept = {key: entry.get(key) for key in ("id", "prompt", "gold", "answer", "correct", "components")}
-    return {**kept, "completion": text + (" [...]" if len(entry["completion"]) > LONGEST else ""), "span": span}
-
-
-def _browser(found: list[dict[str, Any]] | None) -> str:
-    if not found:
-        return ""
-    sources = list(dict.fromkeys(entry["source"] for entry in found))
-    newest = max(
-        (source for source in sources if source != "training"),
-        key=lambda source: int(source.rsplit(" ", 1)[1]),
-        default=sources[0],
-    )
-    options = "".join(
-        f"<option{' selected' if source == newest else ''}>{escape(source)}</option>" for source in sources
-    )
     return (
-        f"<div class=controls><label>from <select id=source>{options}</select></label>"
-        "<label>show <select id=which><option value=all>all</option><option value=right>right</option><option value=wrong>wrong</option></select></label>"
-        "<label>order <select id=order><option value=given>as given</option><option value=reward>highest reward</option><option value=low>lowest reward</option>"
-        "<option value=length>longest</option></select></label><label>with <input id=words placeholder=text size=12></label><span id=count class=dim></span></div>"
-        "<p class=dim>What the grader read as the answer is marked.</p><div id=rows></div><button id=more hidden>more</button>"
+        "<details><summary>how to read it</summary>"
+        f"<p><code>{escape(metric.name)}</code>: {escape(metric.formula)}.</p>{lines}</details>"
     )
 
 
@@ -242,41 +220,43 @@ def _audit(facts: Facts) -> str:
     if not facts.audit_head:
         return ""
     table = _table(("policy", "kind", "mean reward", "graded correct"), facts.audit, (2, 3)) if facts.audit else ""
-    return f"<p>{escape(facts.audit_head)}</p>{table}<ul>{''.join(f'<li>{escape(text)}</li>' for text in facts.audit_findings)}</ul>"
+    findings = "".join(f"<li>{escape(text)}</li>" for text in facts.audit_findings)
+    return f"<p>{escape(facts.audit_head)}</p>{table}<ul>{findings}</ul>"
 
 
 def _time(facts: Facts) -> str:
-    bar = "".join(
-        f'<span style="width:{share:.2%};background:{COLOURS[i % len(COLOURS)]}"></span>'
-        for i, (_, _, share) in enumerate(facts.seconds)
-    )
-    rows = "".join(
-        f'<tr><td><span class=key style="background:{COLOURS[i % len(COLOURS)]}"></span>{escape(phase)}<td class=n>{value:,.1f} s<td class=n>{share:.1%}</tr>'
-        for i, (phase, value, share) in enumerate(facts.seconds)
-    )
-    return (f"<div class=bar>{bar}</div><div class=scroll><table>{rows}</table></div>" if rows else "") + _table(
-        ("", ""), facts.totals, (1,)
-    )
+    totals = _table(("", ""), facts.totals, (1,))
+    if not facts.seconds:
+        return totals
+    bar, rows = "", ""
+    for i, (phase, seconds, share) in enumerate(facts.seconds):
+        bar += f'<span style="width:{share:.2%};background:{colour_of(i)}"></span>'
+        rows += (
+            f'<tr><td><span class=key style="background:{colour_of(i)}"></span>{escape(phase)}'
+            f"<td class=n>{seconds:,.1f} s<td class=n>{share:.1%}</tr>"
+        )
+    return f"<div class=bar>{bar}</div><div class=scroll><table>{rows}</table></div>{totals}"
 
 
 def _about(run: RunData, facts: Facts) -> str:
     rows = "".join(f"<tr><td>{escape(title)}<td>{escape(value)}</tr>" for title, value in facts.about)
-    recipe = (
-        f"<details open><summary>the resolved recipe</summary><pre>{escape(run.recipe_text)}</pre></details>"
-        if run.recipe_text
-        else ""
-    )
-    return f"<div class='scroll about'><table>{rows}</table></div>{recipe}"
+    table = f"<div class='scroll about'><table>{rows}</table></div>"
+    if not run.recipe_text:
+        return table
+    recipe = f"<pre>{escape(run.recipe_text)}</pre>"
+    return f"{table}<details open><summary>the resolved recipe</summary>{recipe}</details>"
+
+
+def _commands(facts: Facts) -> str:
+    return "".join(f"<p>{escape(what)}</p><pre>{escape(words)}</pre>" for what, words in facts.commands)
 
 
 def _differences(runs: Sequence[RunData]) -> str:
-    def told(value: Any) -> str:
-        return json.dumps(value, ensure_ascii=False, default=str)
-
-    keys = sorted({key for run in runs for key in run.recipe}, key=str)
-    rows = [
-        (str(key), *(told(run.recipe.get(key)) for run in runs))
-        for key in keys
-        if len({told(run.recipe.get(key)) for run in runs}) > 1
-    ]
-    return _table(("key", *(run.name for run in runs)), rows, ()) if rows else "<p class=dim>Nothing.</p>"
+    rows = []
+    for key in sorted({key for run in runs for key in run.recipe}, key=str):
+        values = [json.dumps(run.recipe.get(key), ensure_ascii=False, default=str) for run in runs]
+        if len(set(values)) > 1:
+            rows.append((str(key), *values))
+    if not rows:
+        return "<p class=dim>Nothing.</p>"
+    return _table(("key", *(run.name for run in runs)), rows, ())

@@ -1,1 +1,1 @@
-"""A run in a terminal: over ssh, while it goes on or when it has ended, with or without a GPU."""
+"""A run in a terminal: over ssh, while it runs or when it has ended, with or without a GPU."""

@@ -14,7 +14,7 @@ from ratchet.reporting.terminal.screen import page
 
 
 def watch(folder: Path, every: float, log: Path | None, lines: int, once: bool) -> None:
-    """Until the run has ended, or Ctrl-C; ``once`` draws a single time, as it does where nobody looks (no terminal)."""
+    """Draw until the run has ended, or Ctrl-C; a single time with ``once``, or where nobody looks (no terminal)."""
     console, disk = Console(), Disk(folder)
     if once or not console.is_terminal:
         console.print(page(look(folder, disk, log, lines)))
@@ -29,17 +29,17 @@ def watch(folder: Path, every: float, log: Path | None, lines: int, once: bool) 
 
 
 def follow(folder: Path, every: float, wait: float) -> None:
-    """One line for each logged step, those that are there first, until the run has ended.
+    """Print one line for each logged step, those that are there first, until the run has ended.
 
     Args:
-        wait: seconds in which a run may begin.
+        wait: seconds in which a run may start.
 
     Raises:
-        UserError: where none begins.
+        UserError: where none starts.
     """
     shown, until = 0, time.monotonic() + wait
     while True:
-        goes_on = in_use(folder)  # asked first: what is read after the end is whole
+        running = in_use(folder)  # asked first: what is read after the end is whole
         try:
             run = load(folder)
         except UserError:
@@ -51,6 +51,6 @@ def follow(folder: Path, every: float, wait: float) -> None:
         for entry in entries[shown:]:
             print(line(entry), flush=True)
         shown = len(entries)
-        if not goes_on:
+        if not running:
             return
         time.sleep(every)

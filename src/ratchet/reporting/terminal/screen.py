@@ -36,15 +36,21 @@ def _head(view: View) -> list[RenderableType]:
     lines = [Text(f"{view.status}: step {view.step}{of}{left}", style="bold")]
     if view.silent is not None and view.silent > 120:
         lines.append(Text(f"nothing was logged for {duration(view.silent)}", style="yellow"))
-    steps, values = view.run.series("eval/accuracy")
-    if values:
-        low, high = view.run.series("eval/accuracy_low")[1][-1:], view.run.series("eval/accuracy_high")[1][-1:]
-        interval = f" [{low[0]:.3f}, {high[0]:.3f}]" if low and high else ""
-        lines.append(Text(f"held-out accuracy {values[-1]:.3f}{interval} at step {steps[-1]}"))
+    lines += _held_out(view)
     if view.run.log:
         last = next((entry for entry in reversed(view.run.log) if "loss" in entry), view.run.log[-1])
         lines.append(Text(line(last), style="dim"))
     return lines
+
+
+def _held_out(view: View) -> list[RenderableType]:
+    """The newest accuracy on held-out rows, with its interval."""
+    steps, values = view.run.series("eval/accuracy")
+    if not values:
+        return []
+    low, high = (view.run.series(f"eval/accuracy_{end}")[1] for end in ("low", "high"))
+    interval = f" [{low[-1]:.3f}, {high[-1]:.3f}]" if low and high else ""
+    return [Text(f"held-out accuracy {values[-1]:.3f}{interval} at step {steps[-1]}")]
 
 
 def _figures(view: View) -> RenderableType:
@@ -66,21 +72,20 @@ def spark(values: list[float], width: int = 40) -> str:
     if not values:
         return ""
     size = max(1, -(-len(values) // width))
-    means = [sum(part) / len(part) for part in (values[i : i + size] for i in range(0, len(values), size))]
+    parts = [values[i : i + size] for i in range(0, len(values), size)]
+    means = [sum(part) / len(part) for part in parts]
     low, high = min(means), max(means)
-    return "".join(
-        BLOCKS[round((mean - low) / (high - low) * (len(BLOCKS) - 1)) if high > low else 0] for mean in means
-    )
+    if not high > low:  # so that NaN counts as flat
+        return BLOCKS[0] * len(means)
+    return "".join(BLOCKS[round((mean - low) / (high - low) * (len(BLOCKS) - 1))] for mean in means)
 
 
 def _machine(view: View) -> RenderableType:
     lines = []
     if view.phases:
         total = sum(view.phases.values()) or 1.0
-        lines.append(
-            "seconds of a step: "
-            + ", ".join(f"{name} {value:.2f} ({value / total:.0%})" for name, value in view.phases.items() if value)
-        )
+        shares = [f"{name} {value:.2f} ({value / total:.0%})" for name, value in view.phases.items() if value]
+        lines.append(f"seconds of a step: {', '.join(shares)}")
     lines += view.memory
     full = view.disk.full_in()
     at_this_rate = f", full in {duration(full)} at this rate" if full is not None else ""
