@@ -15,7 +15,7 @@ reads whatever a model makes of it.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -119,14 +119,13 @@ class AquaRat(Task):
     """Stands after the options in every prompt; may be empty."""
     system_prompt: str | None = None
     """A system message before every prompt."""
-    generated: Generated = None  # type: ignore[assignment]
+    generated: Generated = field(default_factory=Generated)
     """Settings of ``source: generated``."""
 
     name = "aquarat"
     answers = tuple(LETTERS)
 
     def __post_init__(self) -> None:
-        self.generated = self.generated or Generated()
         self.source = self.source or os.environ.get("AQUA_DATA_DIR") or aquarat_rows.HUB_DATASET
 
     @property

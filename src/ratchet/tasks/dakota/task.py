@@ -17,7 +17,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -95,13 +95,12 @@ class Dakota(Task):
     """Stands after every question; may be empty."""
     system_prompt: str | None = None
     """A system message before every prompt."""
-    generated: Generated = None  # type: ignore[assignment]
+    generated: Generated = field(default_factory=Generated)
     """Settings of ``source: generated``."""
 
     name = "dakota"
 
     def __post_init__(self) -> None:
-        self.generated = self.generated or Generated()
         self.source = self.source or os.environ.get("DAKOTA_DATA_DIR")
         self._weights = _checked_weights(self.weights)
         for key, allowed in (("kinds", CHECKABLE), ("difficulties", _DIFFICULTIES)):
