@@ -1,7 +1,7 @@
 """Rewards built from a task's grade, by name.
 
-``functions.py`` defines them, ``registry.py`` weighs them, ``trl_adapter.py`` hands them to TRL. A recipe lists rewards
-by name, each with a weight and its own parameters:
+``functions.py`` defines them, ``registry.py`` weighs them, ``trl_adapter.py`` hands them to TRL. A recipe lists
+rewards by name, each with a weight and its own parameters:
 
     rewards:
       correctness: {weight: 1.0}
