@@ -80,6 +80,7 @@ def overlong(sample: Sample, cache: int = 64) -> float:
     if sample.tokens is None or sample.limit is None:
         return 0.0
     over = sample.tokens - (sample.limit - cache)
+    # subtracted from 0.0, not negated: -min(...) would give -0.0 for short completions
     return 0.0 - min(1.0, max(0.0, over / max(1, cache)))
 
 
@@ -101,13 +102,15 @@ def repetition(sample: Sample, ngram: int = 4) -> float:
 
 @reward(0.0, 1.0, goal=True, wrong=0.5)
 def score(sample: Sample) -> float:
-    """The task's own score of an answer (``Grade.components["score"]``): 1 for a right one, at most 0.5 for a partly right one.
+    """The task's own score of an answer: 1 for a right one, at most 0.5 for a partly right one.
+
+    It is ``Grade.components["score"]``.
 
     >>> from ratchet.tasks.base import Grade
     >>> score.function(Sample("suŋka", {}, Grade(False, "suŋka", {"score": 0.4})))
     0.4
     """
-    found = sample.grade.components.get("score")
-    if found is None:
+    value = sample.grade.components.get("score")
+    if value is None:
         raise ValueError("this task's grade has no component score; take correctness")
-    return found
+    return value

@@ -24,7 +24,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Score:
-    """A completion's grade and its unweighted rewards, one per term; where there is a failure, neither means anything."""
+    """A completion's grade and its unweighted rewards, one per term.
+
+    Where there is a failure, neither means anything.
+    """
 
     grade: Grade
     rewards: tuple[float, ...]
@@ -50,22 +53,23 @@ class Scorer(Protocol):
 
 
 def score(task: Task, terms: Sequence[RewardTerm], request: ScoringRequest) -> Score:
-    """Grade a completion and reward it; whatever goes wrong is a ``Failure``, never an exception."""
+    """Grade a completion and reward it; what goes wrong is a ``Failure``, never an exception."""
     called = "grade"
     try:
         grade = task.grade(request.text, request.row)
         if not isinstance(grade, Grade):
             return failed(terms, called, f"it must return a Grade, it returns {_shown(grade)}")
-        sample, rewards = Sample(request.text, request.row, grade, request.tokens, request.limit), []
+        sample = Sample(request.text, request.row, grade, request.tokens, request.limit)
+        rewards: list[float] = []
         for term in terms if request.rewarded else ():
             called = f"rewards.{term.name}"
             value = term(sample)
-            if not hasattr(value, "__float__"):
+            if not hasattr(value, "__float__"):  # numpy's and torch's scalars have it, texts and None have not
                 return failed(terms, called, f"it must return a number, it returns {_shown(value)}")
             rewards.append(float(value))
             if not isfinite(rewards[-1]):
                 return failed(terms, called, f"it must return a finite number, it returns {rewards[-1]}")
-    except Exception as error:  # whatever the user's own code raises
+    except Exception as error:  # the user's own code may raise anything
         return failed(terms, called, f"{type(error).__name__}: {error}", traceback.format_exc())
     return Score(grade, tuple(rewards))
 

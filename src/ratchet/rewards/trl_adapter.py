@@ -1,4 +1,7 @@
-"""Rewards as TRL calls them: ``f(completions, completion_ids, **columns) -> list[float]``, one per term of the recipe."""
+"""Rewards as TRL calls them, one function per term of the recipe.
+
+TRL's form is ``f(completions, completion_ids, **columns) -> list[float]``.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -37,23 +40,28 @@ class Grader:
     def scored(
         self, completions: Sequence[Any], completion_ids: Sequence[Sequence[int]] | None, columns: dict[str, Any]
     ) -> list[Score]:
-        """The scores on a batch; a list seen last time is not judged again."""
+        """The scores on a batch; a list seen last time is not scored again."""
+        # by identity: TRL hands the very same list to each reward function, and equal texts in another list are a new
+        # batch, drawn from other rows
         if completions is not self._completions:
             rows = self._rows(len(completions), columns)
-            ids = completion_ids if completion_ids is not None else [None] * len(completions)
+            lengths = _lengths(len(completions), completion_ids)
             self.requests = [
-                ScoringRequest(completion_text(completion), row, None if tokens is None else len(tokens), self.limit)
-                for completion, row, tokens in zip(completions, rows, ids, strict=True)
+                ScoringRequest(completion_text(completion), row, length, self.limit)
+                for completion, row, length in zip(completions, rows, lengths, strict=True)
             ]
             self.scores = self.scorer(self.requests)
             self._completions = completions
-            samples = [
-                Sample(request.text, request.row, v.grade, request.tokens, request.limit)
-                for request, v in zip(self.requests, self.scores, strict=True)
-            ]
-            for listener in self.listeners:
-                listener(samples)
+            self._tell_listeners()
         return self.scores
+
+    def _tell_listeners(self) -> None:
+        samples = [
+            Sample(request.text, request.row, score.grade, request.tokens, request.limit)
+            for request, score in zip(self.requests, self.scores, strict=True)
+        ]
+        for listener in self.listeners:
+            listener(samples)
 
     @staticmethod
     def _rows(count: int, columns: dict[str, Any]) -> list[dict[str, Any]]:
@@ -61,8 +69,16 @@ class Grader:
         return [{name: values[i] for name, values in own.items()} for i in range(count)]
 
 
+def _lengths(count: int, completion_ids: Sequence[Sequence[int]] | None) -> Sequence[int | None]:
+    """The completions' lengths in tokens, where TRL says them."""
+    return [None] * count if completion_ids is None else [len(tokens) for tokens in completion_ids]
+
+
 def reward_functions(grader: Grader) -> list[Callable[..., list[float]]]:
-    """One function per term, named as the term, so that TRL logs ``rewards/<name>/mean``; NaN where a completion could not be judged."""
+    """One function per term, named as the term, so that TRL logs ``rewards/<name>/mean``.
+
+    A completion that could not be scored gets NaN, which TRL leaves out of its means.
+    """
     return [_function(grader, i, term.name) for i, term in enumerate(grader.terms)]
 
 

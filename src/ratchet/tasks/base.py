@@ -1,7 +1,7 @@
 """What a task is: rows, the messages shown for a row, and one grade for whatever a model answers.
 
-Everything that judges a completion (reward, evaluation, audit) calls ``Task.grade``, so they cannot disagree. A task of
-your own is one file with one subclass; see "Bring your own task" in the README.
+Everything that judges a completion (reward, evaluation, audit) calls ``Task.grade``, so they cannot disagree. A task
+of your own is one file with one subclass; see "Bring your own task" in the README.
 """
 
 from abc import ABC, abstractmethod
@@ -98,7 +98,7 @@ class Task(ABC):
         """About how many rows a split has, where that can be told at once and without a network; for estimates."""
         return None
 
-    # What the audit asks of a task besides; each has a default that any task can live with.
+    # What the audit also asks of a task; each has a default that suits any task.
 
     def commit(self, answer: str, row: Row) -> str:
         """A completion that is nothing but ``answer``, given the way the prompt asks for it."""
@@ -123,9 +123,19 @@ def completion_text(completion: str | Sequence[Message]) -> str:
         return completion
     if not isinstance(completion, Sequence):
         return ""
-    parts = [
-        m.get("content") for m in completion if isinstance(m, Mapping) and m.get("role", "assistant") == "assistant"
-    ]
-    texts = [[part] if isinstance(part, str) else part if isinstance(part, Sequence) else [] for part in parts]
-    flat = [item.get("text") if isinstance(item, Mapping) else item for text in texts for item in text]
-    return "\n".join(text for text in flat if isinstance(text, str))
+    texts: list[str] = []
+    for message in completion:
+        # what the user and the tools say is no part of the answer
+        if isinstance(message, Mapping) and message.get("role", "assistant") == "assistant":
+            texts += _content_texts(message.get("content"))
+    return "\n".join(texts)
+
+
+def _content_texts(content: Any) -> list[str]:
+    """The texts of a message's content: a string, or a list of strings and of parts such as ``{"text": ...}``."""
+    if isinstance(content, str):
+        return [content]
+    if not isinstance(content, Sequence):
+        return []
+    parts = [part.get("text") if isinstance(part, Mapping) else part for part in content]
+    return [part for part in parts if isinstance(part, str)]

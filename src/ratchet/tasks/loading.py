@@ -1,4 +1,4 @@
-"""Rows from files of JSON lines and from the Hub, each with the place it comes from; and how many of them are taken."""
+"""Reads rows from files of JSON lines and from the Hub, each with its place, and caps how many of them are taken."""
 
 import json
 import logging
@@ -11,6 +11,7 @@ from typing import Any
 from ratchet.errors import UserError, UserErrors
 from ratchet.tasks.base import Row
 
+SHOWN = 10  # bad rows that a message names
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -26,6 +27,7 @@ def _parse(line: bytes) -> Any:
     try:
         value = json.loads(line.decode("utf-8-sig"))
         if _SURROGATE.search(line):
+            # JSON may escape half of a pair, which no file and no tokenizer takes: fail here, where the line is known
             json.dumps(value, ensure_ascii=False).encode()
         return value
     except UnicodeEncodeError:
@@ -48,14 +50,15 @@ def read_hub(
         configuration: taken where the data set has it.
 
     Raises:
-        UserError: when it cannot be had, for whatever reason.
+        UserError: when it cannot be had.
     """
     from datasets import get_dataset_config_names, load_dataset
 
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # of each of its tries it prints a line
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it warns of every single retry
     try:
         names = get_dataset_config_names(dataset, revision=revision)
-        rows = load_dataset(dataset, configuration if configuration in names else None, split=split, revision=revision)
+        chosen = configuration if configuration in names else None
+        rows = load_dataset(dataset, chosen, split=split, revision=revision)
     except Exception as error:  # the Hub's client raises dozens of kinds; all mean that the data cannot be had
         raise UserError(
             f"data.source: {dataset} could not be loaded from the Hub ({type(error).__name__}: {error}). {instead}"
@@ -90,7 +93,9 @@ def bad_rows_error(bad: Sequence[str], of: str) -> UserErrors:
     Args:
         of: what they are a part of, for instance "254 train rows".
     """
-    shown = [*bad[:10], *([f"... and {len(bad) - 10} more"] if len(bad) > 10 else [])]
+    shown = [*bad[:SHOWN]]
+    if len(bad) > SHOWN:
+        shown.append(f"... and {len(bad) - SHOWN} more")
     return UserErrors(shown, f"{len(bad)} of {of} are bad (data.bad_rows: drop would leave them out):")
 
 

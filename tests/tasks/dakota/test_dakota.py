@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from ratchet.errors import UserError
 from ratchet.tasks.dakota import facts
-from ratchet.tasks.dakota.cleaning import clean, gives_away
+from ratchet.tasks.dakota.cleaning import clean
+from ratchet.tasks.dakota.conversion import gives_away
 from ratchet.tasks.dakota.orthography import normalise, skeleton
 from ratchet.tasks.dakota.paradigms import conjugated, exercises, held_out
 from ratchet.tasks.dakota.rows import split_rows

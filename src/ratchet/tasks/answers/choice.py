@@ -19,44 +19,45 @@ Cost is bounded: keywords are found by substring search, patterns are matched on
 backtrack, and of a long text only the end is read when the end holds a claim.
 """
 
-import re
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from ratchet.tasks.answers.choice_claims import Claim, Reader
+from ratchet.tasks.answers.choice_claims import boxes_and_tags, foreign, keywords, lines, ticks
+from ratchet.tasks.answers.choice_claims.claim import Claim, Passage
+from ratchet.tasks.answers.markup import after_thinking, new_questions, plain
 from ratchet.tasks.answers.option_values import trailing_value
+from ratchet.tasks.answers.phrases import compiled
+from ratchet.tasks.answers.vocabulary import withdrawals
 
 TAIL = 700  # characters read first; the rest only where these hold no claim
 WHOLE = 6_000  # characters read at most
+BETWEEN = 400  # characters before an answer in which words may withdraw the one before it
+AFTERWARDS = 500  # characters after the last answer in which words may withdraw it
 
-_TAKEN_BACK = re.compile(
-    r"\b(?:wait|actually|correction|correct(?:ing|ed)|oops|sorry|scratch|i\s+mean[t]?|rather|instead|on\s+second\s+thought|mistake[n]?|mis(?:read|calculated|counted)|wrong|incorrect|error|"
-    r"not\s+right|hmm+|no[,.;:!—–-]|no\s+wait|revis(?:e|ed|ing)|re-?(?:check|calculat|comput|consider|do|think|read)\w*|double-?check\w*|let\s+me\s+(?:re|fix|correct|try|start)\w*|apolog\w+|never\s*mind|changed?\s+(?:my|the)|updated?|strike|withdraw\w*|retract\w*|disregard|ignore\s+(?:that|the\s+above|my))"
-    r"|更正|不对|等等|错了|間違|いや|perd[óo]n|espera|me\s+equivo|corrijo|nein|falsch|moment|irrtum|warte|attende[zs]|je\s+me\s+trompe|erreur|подожд|ошиб|errado|scusa|aspetta|sbagliato|~~",
-    re.IGNORECASE,
-)
-_WITHDRAWN = re.compile(
-    r"\b(?:(?:that|this|it|which|my\s+answer|the\s+answer|answer)(?:\s+(?:is|was|can|seems|looks|must\s+be|may\s+be|might\s+be)|'s)\s*(?:not|n't|wrong|incorrect|false|a\s+mistake|an\s+error|mistaken|invalid|impossible)|"
-    r"that\s+(?:isn't|wasn't|can't|doesn't|cannot|does\s+not)\b|not\s+(?:right|correct)\b|scratch\s+that|never\s*mind|strike\s+that|i\s+(?:take|withdraw|retract)\b|ignore\s+(?:that|the\s+above|my|this)|disregard|"
-    r"i\s+(?:do\s+not|don't|dont|am\s+not|can't|cannot)\s+(?:really\s+)?(?:know|sure|tell|decide|say|determine|stand|answer|be\s+sure)|i'm\s+not\s+sure|none\s+of\s+(?:them|that|it|(?:the|these|those)\s+(?:options?|choices?|answers?)?\s*(?:is|are|fit|match|work)\w*)|(?:but|though)\s+i\s+could\s+be\s+wrong|made\s+(?:a|an)\s+(?:mistake|error)|no\s+answer|withdrawn|retracted|there\s+is\s+no\s+correct|cannot\s+be\s+determined"
-    r"|on\s+second\s+thoughts?|let\s+me\s+(?:re\w+|start\s+over|try\s+again|think\s+again))"
-    r"|\b(?:wait|hmm+|oops|actually\s+no|no\s+wait|hold\s+on)\b|está\s+mal|no\s+s[ée]\b|weiß\s+nicht|je\s+ne\s+sais\s+pas|не\s+знаю|não\s+sei|non\s+lo\s+so|不对|不知道|不确定|わかりません|모르겠",
-    re.IGNORECASE,
-)
-_CONFIRMED = re.compile(
-    r"(?<!not )(?<!n't )\b(?:yes|confirmed|confirms|stands|checks\s+out|that's\s+(?:right|correct)|is\s+correct|still|consistent|holds|same|good)\b",
-    re.IGNORECASE,
-)
-_OPTION_BLOCK = re.compile(r"\(?A[).:\]][^\n]{0,120}?\s\(?B[).:\]](?:[^\n]|\n){0,120}?\s\(?C[).:\]]")
-# A line that begins another question; it starts with a line break so that the search is as fast as finding one.
-_NEW_QUESTION = re.compile(
-    r"\n[ \t#*>\d.\-=_(]{0,12}+(?=[nafmqpeiuh题问в])(?:(?:next|new|another|follow-?up|multiple[- ]choice)\s+)?(?:question|problem|q|exercise|instruction|input|user|human|example|quiz|frage|pregunta|aufgabe|题目|问题|вопрос)(?!\w)[^\S\n]{0,4}+[*#]{0,4}+(?:(?:no\.?|number|#)?[^\S\n]{0,4}\d{1,4}[^\S\n*]{0,4}+[*]{0,4}+)?(?:[:：.)\n—–-]|$)",
-    re.IGNORECASE,
-)
-_NEW_TURN = re.compile(
-    r"<\|(?:im_start|im_end|endoftext|eot_id|end|user|eos|start_header_id|begin_of_text)[^>\n]{0,20}\|>|</s>|<end_of_turn>|\[/?INST\]|<start_of_turn>"
-)
+SOURCES = (keywords, boxes_and_tags, foreign, ticks, lines)
+_OPTION_BLOCK = compiled(r"\(?A[).:\]][^\n]{0,120}?\s\(?B[).:\]](?:[^\n]|\n){0,120}?\s\(?C[).:\]]")
+_CONFLICT = "*"  # what stands after two different answers: no letter, until a correction names one
+
+
+class Judgement(NamedTuple):
+    """What a stretch of text comes to."""
+
+    settled: bool
+    """Whether it says something about the answer; else another stretch is read."""
+    letter: str | None = None
+    """None where it hedges, or takes its answer back."""
+    claim: Claim | None = None
+    """The last claim on the letter."""
+
+
+class Standing(NamedTuple):
+    """What stands after all claims were weighed."""
+
+    letters: str | None
+    end: int
+    """Where the last claim ends."""
+    last: Claim | None
 
 
 def read_answer(text: str, options: Sequence[str]) -> str | None:
@@ -86,7 +87,7 @@ def find_answer(text: str, options: Sequence[str]) -> tuple[str | None, tuple[in
     if not isinstance(text, str):
         return None, None
     for start, raw, opens in _parts(text):
-        part = _plain(raw)
+        part = plain(raw)
         settled, letter, claim = _judge(part, options, opens)
         if settled:
             if not letter or ord(letter) - 65 >= len(options):
@@ -96,7 +97,11 @@ def find_answer(text: str, options: Sequence[str]) -> tuple[str | None, tuple[in
 
 
 def _parts(text: str) -> Iterator[tuple[int, str, bool]]:
-    """The stretches that may hold the answer, in the order in which they are believed: start, text, whether it opens the text."""
+    """The stretches that may hold the answer, in the order in which they are believed.
+
+    Yields:
+        Where the stretch starts, its text, and whether it opens the completion.
+    """
     offset, text = after_thinking(text)
     start = 0
     for cut in new_questions(text):
@@ -109,78 +114,60 @@ def _parts(text: str) -> Iterator[tuple[int, str, bool]]:
 
 
 def _place(letter: str, claim: Claim | None, part: str, raw: str, start: int) -> tuple[int, int] | None:
-    """Where the letter of a claim on ``part`` stands in the text of which ``raw`` is the stretch from ``start``."""
-    if claim is None:
-        return None
-    for at in range(min(claim.end, len(part)) - 1, claim.start - 1, -1):
-        if part[at].upper() == letter and not (part[at - 1 : at].isalnum() or part[at + 1 : at + 2].isalnum()):
-            break
-    else:
+    """Where the letter of a claim stands in the completion.
+
+    Args:
+        part: the plain text that the claim was made on.
+        raw: the same stretch as it was written.
+        start: where it starts in the completion.
+    """
+    at = None if claim is None else _last_standing(letter, claim, part)
+    if at is None:
         return None
     if part is not raw and len(part) != len(raw):  # normalisation moved it
-        at = bisect_left(range(len(raw)), True, key=lambda end: len(_plain(raw[: end + 1])) > at)
+        at = bisect_left(range(len(raw)), True, key=lambda end: len(plain(raw[: end + 1])) > at)
     return start + at, start + at + 1
 
 
-def after_thinking(text: str) -> tuple[int, str]:
-    """What stands outside ``<think>``, and where it begins: a closed block is skipped, an unclosed one swallows the rest."""
-    if "hink" not in text and "HINK" not in text:
-        return 0, text
-    ends = [match.end() for match in _THINK_CLOSED.finditer(text)]
-    start = ends[-1] if ends else 0
-    opened = _THINK_OPENED.search(text, start)
-    return start, text[start : opened.start()] if opened else text[start:]
+def _last_standing(letter: str, claim: Claim, part: str) -> int | None:
+    """Where the letter last stands alone within a claim."""
+    for at in range(min(claim.end, len(part)) - 1, claim.start - 1, -1):
+        glued = part[at - 1 : at].isalnum() or part[at + 1 : at + 2].isalnum()
+        if part[at].upper() == letter and not glued:
+            return at
+    return None
 
 
-_THINK_CLOSED = re.compile(r"</think(?:ing)?>", re.IGNORECASE)
-_THINK_OPENED = re.compile(r"<think(?:ing)?>", re.IGNORECASE)
-_STRUCK = re.compile(r"~~[^~\n]{1,200}~~")
-_INVISIBLE = re.compile("[\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0f\ufe0e]")
-_SQUARED = re.compile("[\U0001f150-\U0001f159\U0001f170-\U0001f179]")
+def collect_claims(text: str, options: Sequence[str], opens: bool = True) -> list[Claim]:
+    """All claims that a stretch of plain text makes, in their order."""
+    passage = Passage(text, options, opens)
+    found: list[Claim] = []
+    for source in SOURCES:
+        found += source.claims(passage)
+    return sorted(found)
 
 
-def _plain(text: str) -> str:
-    """Full-width, mathematical and circled letters as ASCII (NFKC); look-alikes of other alphabets stay what they are."""
-    if "~~" in text:
-        text = _STRUCK.sub("", text)
-    if text.isascii():
-        return text
-    text = _INVISIBLE.sub("", text).replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"')
-    text = _SQUARED.sub(lambda match: chr(65 + (ord(match.group()) - 0x1F150) % 0x20), text)
-    return text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)
-
-
-def new_questions(text: str) -> list[int]:
-    """Where the text goes over to another question or another speaker."""
-    text = text[: 3 * WHOLE]
-    found = [match.start() for _, match in zip(range(8), _NEW_QUESTION.finditer(text), strict=False)]
-    if "<|" in text or "</s>" in text or "_turn>" in text or "INST]" in text:
-        found += [match.start() for _, match in zip(range(8), _NEW_TURN.finditer(text), strict=False)]
-    return sorted(start for start in found if start > 0)
-
-
-_CONFLICT = "*"  # what stands after two different answers: no letter, until a correction names one
-
-
-def _judge(text: str, options: Sequence[str], opens: bool) -> tuple[bool, str | None, Claim | None]:
-    """Whether the stretch settles the matter, with which letter (None: it hedges or takes back), and the claim on it."""
-    found = Reader(text, options, opens).claims()
-    standing, end, last = _resolve(text, found)
-    if standing is None and not any(not claim.denied for claim in found):
+def _judge(text: str, options: Sequence[str], opens: bool) -> Judgement:
+    claims = collect_claims(text, options, opens)
+    standing, end, last = _resolve(text, claims)
+    if standing is None and all(claim.denied for claim in claims):
         letter = trailing_value(text, options)
-        return letter is not None, letter, None
+        return Judgement(letter is not None, letter)
     if standing and _taken_back_after(text, end):
         after = text[end:]
-        return True, trailing_value(after, options) if "\n" in after or "." in after else None, None
-    return True, standing if standing and len(standing) == 1 and standing != _CONFLICT else None, last
+        # a value may still follow, but only where the text says more than the withdrawal
+        says_more = "\n" in after or "." in after
+        return Judgement(True, trailing_value(after, options) if says_more else None)
+    committed = standing and len(standing) == 1 and standing != _CONFLICT
+    return Judgement(True, standing if committed else None, last)
 
 
-def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int, Claim | None]:
-    """Let each claim in turn confirm, correct or contradict what stands; returns that, where it ends, and its last claim."""
+def _resolve(text: str, claims: list[Claim]) -> Standing:
+    """Let each claim in turn confirm, correct or contradict what stands."""
     standing: str | None = None
     last: Claim | None = None
     end = 0
-    for claim in found:
+    for claim in claims:
         if claim.denied:
             if claim.letters == standing:
                 standing = None
@@ -191,7 +178,7 @@ def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int, Claim | No
             continue  # a second keyword of the same statement
         elif _OPTION_BLOCK.search(text, end, claim.start):
             break  # the text has run on into another question; the first answer counts
-        elif _corrects(text[max(end, claim.start - 400) : claim.start]):
+        elif _replaces(text[max(end, claim.start - BETWEEN) : claim.start]):
             standing = claim.letters
         elif len(standing) > 1 and claim.letters in standing:
             standing = claim.letters  # "either A or C ... so C"
@@ -199,17 +186,16 @@ def _resolve(text: str, found: list[Claim]) -> tuple[str | None, int, Claim | No
             standing = _CONFLICT
         end = max(end, claim.end)
         last = claim
-    return standing, end, last
+    return Standing(standing, end, last)
 
 
-def _corrects(between: str) -> bool:
+def _replaces(between: str) -> bool:
     """Whether the words between two answers replace the first by the second."""
-    return bool(_TAKEN_BACK.search(between)) and not re.search(
-        r"\b(?:if|alternatively|otherwise)\b", between, re.IGNORECASE
-    )
+    return bool(withdrawals.REPLACES.search(between)) and not withdrawals.STANDS_BESIDE.search(between)
 
 
 def _taken_back_after(text: str, end: int) -> bool:
-    after = text[end : end + 500]
-    withdrawn = _WITHDRAWN.search(after)
-    return bool(withdrawn) and not _CONFIRMED.search(after, withdrawn.end())
+    """Whether the words after the last answer withdraw it, and none after these confirm it."""
+    after = text[end : end + AFTERWARDS]
+    withdrawn = withdrawals.WITHDRAWN.search(after)
+    return bool(withdrawn) and not withdrawals.CONFIRMED.search(after, withdrawn.end())

@@ -5,36 +5,139 @@ r"""Whether a stretch of text states the value of exactly one option ("1200 doll
 ['B', 'C', 'D', None, 'E']
 """
 
-import re
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
-_LABEL = re.compile(r"^\s*[(\[]?([A-Ja-j])\s*[)\].:]\s*")
-_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{([^{}]{1,20})\}\s*\{([^{}]{1,20})\}|(\d)\s*(\d))")
-_LATEX = re.compile(
-    r"\\(?:text|textbf|textit|mathrm|mathbf|boxed|fbox|left|right|,|;|!|quad|displaystyle|operatorname)\s*|[\\${}`*_\"#]|~"
+from ratchet.tasks.answers.phrases import any_of, compiled
+from ratchet.tasks.answers.vocabulary import results
+
+SAID = 120  # characters of a text that are read as its value
+MOST_UNIT_WORDS = 4  # "42 is the number of days that she needs" is a sentence, no quantity
+
+_LABEL = compiled(r"^\s*[(\[]?([A-Ja-j])\s*[)\].:]\s*")
+_FRACTION = compiled(r"\\[dt]?frac\s*(?:\{([^{}]{1,20})\}\s*\{([^{}]{1,20})\}|(\d)\s*(\d))")
+_LATEX = compiled(
+    any_of(
+        r"\\"
+        + any_of(
+            "text",
+            "textbf",
+            "textit",
+            "mathrm",
+            "mathbf",
+            "boxed",
+            "fbox",
+            "left",
+            "right",
+            ",",
+            ";",
+            "!",
+            "quad",
+            "displaystyle",
+            "operatorname",
+        )
+        + r"\s*",
+        r"[\\${}`*_\"#]",
+        r"~",
+    )
 )
-_CURRENCY = re.compile(
-    r"(?:\brs\b\.?|\bre\b\.?|₹|€|£|¥|\busd\b|\binr\b|\beur\b|\bdollars?\b|\beuros?\b|\brupees?\b|\bpounds?\b|\$)"
+_CURRENCY = compiled(
+    any_of(
+        r"\brs\b\.?",
+        r"\bre\b\.?",
+        "₹",
+        "€",
+        "£",
+        "¥",
+        r"\busd\b",
+        r"\binr\b",
+        r"\beur\b",
+        r"\bdollars?\b",
+        r"\beuros?\b",
+        r"\brupees?\b",
+        r"\bpounds?\b",
+        r"\$",
+    )
 )
-_NUMBER = re.compile(
-    r"[-+]?(?:\d{1,3}(?:,\d{2,3})+|\d+)?(?:\.\d+)?(?:\s+\d+\s*/\s*\d+|\s*/\s*\d+(?:\.\d+)?)?(?:\s*:\s*\d+)*"
+_NUMBER = compiled(
+    r"[-+]?(?:\d{1,3}(?:,\d{2,3})+|\d+)?(?:\.\d+)?",  # "1,00,000.5": Indian grouping too
+    r"(?:\s+\d+\s*/\s*\d+|\s*/\s*\d+(?:\.\d+)?)?",  # "1 1/2", "3/4"
+    r"(?:\s*:\s*\d+)*",  # "2 : 3"
 )
-_LEAD = re.compile(
-    r"^(?:[a-z]\s*=|=|≈|≅|~|about|approximately|approx\.?|exactly|only|equal to|equals?|therefore|thus|so|hence|the|is|are|was|be|will be|would be|must be|should be|comes to|a total of|around|answer|total)(?![a-z])\s*[:,]?\s*"
+# Words that lead a value in.
+_LEAD = compiled(
+    r"^",
+    any_of(
+        r"[a-z]\s*=",
+        "=",
+        "≈",
+        "≅",
+        "~",
+        "about",
+        "approximately",
+        r"approx\.?",
+        "exactly",
+        "only",
+        "equal to",
+        "equals?",
+        "therefore",
+        "thus",
+        "so",
+        "hence",
+        "the",
+        "is",
+        "are",
+        "was",
+        "be",
+        "will be",
+        "would be",
+        "must be",
+        "should be",
+        "comes to",
+        "a total of",
+        "around",
+        "answer",
+        "total",
+    ),
+    r"(?![a-z])\s*[:,]?\s*",
 )
 # What may follow a number that is a plain quantity: nothing, a known sign, or words without further figures.
-_PLAIN_UNIT = re.compile(r"\s*(?:[%°'\"]|(?:per|sq|cu|cubic|square)?[\s.]*[a-z][a-z.²³/ -]*(?:\^?[23])?)?[\s.)]*")
-_NOT_A_UNIT = re.compile(
-    r"(?:^|\s)(?:or|and|to|minus|plus|times|over|sqrt|pi|squared|cubed|if|when)\b|^[a-fk-z]$(?<![hmslg])"
+_PLAIN_UNIT = compiled(
+    r"\s*(?:[%°'\"]|(?:per|sq|cu|cubic|square)?[\s.]*[a-z][a-z.²³/ -]*(?:\^?[23])?)?[\s.)]*",
 )
-_UNIT = {
-    "percent": "%", "per cent": "%", "kilometers": "km", "kilometres": "km", "kms": "km", "meters": "m", "metres": "m", "meter": "m", "metre": "m",
-    "hours": "h", "hour": "h", "hrs": "h", "hr": "h", "minutes": "min", "minute": "min", "mins": "min", "seconds": "s", "second": "s", "secs": "s", "sec": "s",
-    "days": "day", "years": "year", "yrs": "year", "miles": "mile", "feet": "ft", "inches": "inch", "liters": "l", "litres": "l", "liter": "l", "litre": "l",
-    "kmph": "km/h", "km/hr": "km/h", "kmh": "km/h", "kph": "km/h", "mph": "mile/h", "degrees": "°", "degree": "°", "sq": "square", "cms": "cm",
-    "weeks": "week", "months": "month", "men": "man", "ways": "way", "kgs": "kg",
-}  # fmt: skip
+_NOT_A_UNIT = compiled(
+    any_of(
+        r"(?:^|\s)(?:or|and|to|minus|plus|times|over|sqrt|pi|squared|cubed|if|when)\b",
+        r"^[a-fk-z]$(?<![hmslg])",  # one letter is a variable, unless it is hours, metres, seconds, litres or grams
+    )
+)
+# Unit -> the ways in which it is written.
+_SPELLINGS: dict[str, tuple[str, ...]] = {
+    "%": ("percent", "per cent"),
+    "km": ("kilometers", "kilometres", "kms"),
+    "m": ("meters", "metres", "meter", "metre"),
+    "cm": ("cms",),
+    "mile": ("miles",),
+    "ft": ("feet",),
+    "inch": ("inches",),
+    "square": ("sq",),
+    "h": ("hours", "hour", "hrs", "hr"),
+    "min": ("minutes", "minute", "mins"),
+    "s": ("seconds", "second", "secs", "sec"),
+    "day": ("days",),
+    "week": ("weeks",),
+    "month": ("months",),
+    "year": ("years", "yrs"),
+    "l": ("liters", "litres", "liter", "litre"),
+    "kg": ("kgs",),
+    "km/h": ("kmph", "km/hr", "kmh", "kph"),
+    "mile/h": ("mph",),
+    "°": ("degrees", "degree"),
+    "man": ("men",),
+    "way": ("ways",),
+}
+_UNIT = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
 
 
 class Value:
@@ -43,47 +146,70 @@ class Value:
     __slots__ = ("number", "plain", "unit")
 
     def __init__(self, text: str):
-        plain = text
-        if "\\" in text:
-            plain = _FRACTION.sub(lambda m: f"{m[1] or m[3]}/{m[2] or m[4]}", text).replace("{,}", ",")
-            plain = plain.replace("\\sqrt", "√").replace("\\pi", "π").replace("\\times", "×").replace("\\%", "%")
-        plain = plain.replace("*pi", "π").replace("**", "")
-        plain = _LATEX.sub(" ", plain).lower().replace("−", "-").replace("⁄", "/").strip(" ,;:!()[]|\n\t").rstrip(" .")
-        lead = _LEAD.match(plain)
-        while lead and lead.end() < len(plain):
-            plain = plain[lead.end() :]
-            lead = _LEAD.match(plain)
+        plain = _without_lead(_without_latex(text))
         plain = _CURRENCY.sub(" ", plain)
         plain = " ".join(plain.split()).strip(" ,;:!").rstrip(" .")
-        self.number, self.unit = _number_and_unit(plain)
-        self.plain = plain.replace(" ", "").replace("sqrt", "√").replace("pi", "π").replace("(", "").replace(")", "")
+        self.number, self.unit = _quantity(plain)
+        plain = plain.replace(" ", "").replace("sqrt", "√").replace("pi", "π")
+        self.plain = plain.replace("(", "").replace(")", "")
 
 
-def _number_and_unit(plain: str) -> tuple[str | float | None, str]:
+def _without_latex(text: str) -> str:
+    """Lower case, without LaTeX, markup and surrounding punctuation."""
+    plain = text
+    if "\\" in text:
+        plain = _FRACTION.sub(lambda m: f"{m[1] or m[3]}/{m[2] or m[4]}", text).replace("{,}", ",")
+        plain = plain.replace("\\sqrt", "√").replace("\\pi", "π").replace("\\times", "×").replace("\\%", "%")
+    plain = plain.replace("*pi", "π").replace("**", "")
+    plain = _LATEX.sub(" ", plain).lower().replace("−", "-").replace("⁄", "/")
+    return plain.strip(" ,;:!()[]|\n\t").rstrip(" .")
+
+
+def _without_lead(plain: str) -> str:
+    """Without the words before the value; never without all of it."""
+    lead = _LEAD.match(plain)
+    while lead and lead.end() < len(plain):
+        plain = plain[lead.end() :]
+        lead = _LEAD.match(plain)
+    return plain
+
+
+class _Quantity(NamedTuple):
+    number: float | str | None
+    """A ratio is a text ("2:3"); None where the text is no plain quantity."""
+    unit: str
+
+
+_NO_QUANTITY = _Quantity(None, "")
+
+
+def _quantity(plain: str) -> _Quantity:
     match = _NUMBER.match(plain)
     digits = match.group().replace(",", "") if match else ""
     if not any(c.isdigit() for c in digits):
-        return None, ""
+        return _NO_QUANTITY
     rest = plain[match.end() :]
     if not _PLAIN_UNIT.fullmatch(rest) or _NOT_A_UNIT.search(rest.strip()):
-        return None, ""
+        return _NO_QUANTITY
     unit = rest.strip(" .,;:()-")
     unit = _UNIT.get(unit, unit)
-    compact = "".join(digits.split())
-    if ":" in compact:
-        return compact, unit
+    if ":" in digits:
+        return _Quantity("".join(digits.split()), unit)
     try:
-        if "/" in digits:
-            whole, _, rest = (
-                digits.strip().rpartition(" ")
-                if " " in digits.strip() and "/" not in digits.split()[0]
-                else ("", "", compact)
-            )
-            top, bottom = rest.replace(" ", "").split("/")
-            return (float(whole) if whole.strip() else 0.0) + float(top) / float(bottom), unit
-        return float(compact), unit
+        return _Quantity(_number(digits.strip()), unit)
     except (ValueError, ZeroDivisionError, OverflowError):
-        return None, ""
+        return _NO_QUANTITY
+
+
+def _number(digits: str) -> float:
+    """The number that "42", "3 / 4" or "1 1/2" is."""
+    if "/" not in digits:
+        return float("".join(digits.split()))
+    whole, fraction = "", digits
+    if " " in digits and "/" not in digits.split()[0]:
+        whole, _, fraction = digits.rpartition(" ")
+    top, bottom = "".join(fraction.split()).split("/")
+    return (float(whole) if whole.strip() else 0.0) + float(top) / float(bottom)
 
 
 def strip_label(option: str) -> str:
@@ -122,18 +248,18 @@ def same_value(a: Value, b: Value) -> bool:
 def _units_agree(a: str, b: str) -> bool:
     if not a or not b or a == b:
         return True
-    first, second = _UNIT.get(a.split()[0], a.split()[0]), _UNIT.get(b.split()[0], b.split()[0])
+    first, second = (_UNIT.get(unit.split()[0], unit.split()[0]) for unit in (a, b))
     return first.rstrip("s.") == second.rstrip("s.")
 
 
 def matching_option(text: str, options: Sequence[str]) -> str | None:
     """The letter of the one option whose value the text is, or None where it is none's or several options'."""
-    value = Value(text[:120])
-    if not value.plain or (value.number is not None and len(value.unit.split()) > 4):
+    value = Value(text[:SAID])
+    if not value.plain or (value.number is not None and len(value.unit.split()) > MOST_UNIT_WORDS):
         return None
     try:
         values = _values(tuple(options))
-    except TypeError:
+    except TypeError:  # options that are no texts, from a row of somebody's own
         return None
     found = [i for i, option in enumerate(values) if same_value(value, option)]
     return chr(65 + found[0]) if len(found) == 1 else None
@@ -144,30 +270,14 @@ def is_own_value(text: str, letter: str, options: Sequence[str]) -> bool:
     index = ord(letter) - 65
     if not 0 <= index < len(options):
         return False
-    own, said = _values(tuple(options))[index], Value(text[:120])
-    return (
-        same_value(said, own)
-        or (bool(own.plain) and said.plain.startswith(own.plain))
-        or (said.number is not None and said.number == own.number)
-    )
+    own, said = _values(tuple(options))[index], Value(text[:SAID])
+    if same_value(said, own) or (own.plain and said.plain.startswith(own.plain)):
+        return True
+    return said.number is not None and said.number == own.number
 
 
-_ENDING = re.compile(
-    r"(?:=|≈|≅|→|⇒|=>|:|\bis\b|\bare\b|\bequals?\b|\bget\b|\bgives?\b|\bwas\b|\bbe\b|\bof\b|\bin\b|\bhas\b|\bhave\b|\bcosts?\b|\bthus\b|\bso\b|\bhence\b|\btherefore\b|∴|\bto\b|\bby\b|\btakes?\b|\bpays?\b|\bpaid\b|\bspends?\b|\bneeds?\b|\bmakes?\b|\bearns?\b|\bcomes\s+to\b|\bleaves?\b|\bremains?\b|^)"
-    r"[\s$(*~]*(?P<value>(?:rs\.?|re\.?|\$|£|€|₹|about|approx\.?|approximately|a total of)?\s*[-+]?[\d(][^=≈→⇒:?\n]{0,40})[\s.!)*$]*$",
-    re.IGNORECASE,
-)
-_UNSURE = re.compile(
-    r"\b(?:if|suppose|assum\w+|let us try|let's try|try|trying|were|unless|when|would|could|might|maybe|perhaps|not|n't|or|option|choice|answer|[A-E]\s*=)\b|\b[A-E]\s*=",
-    re.IGNORECASE,
-)
-_NAMED = re.compile(r"\b[A-E]\s*=")  # a quantity with the name of an option
-_LABELS = re.compile(r"(?<![\w'])[\"'(]?[A-J][\"']?\s?[).:]\s?\S")
-_LISTED = re.compile(r"\W*(?:option\s+)?[A-Ja-j]\s?[).:\]]\s*\S")
-_ASKS = re.compile(
-    r"\b(?:what|how|which|find|calculate|determine|when|where|who|whose|compute|value of|approximate|nearest|rounded|is it)\b[^.]*$",
-    re.IGNORECASE,
-)
+LONGEST_LINE = 400  # characters that a line with a result may have
+LONGEST_SENTENCE = 80  # characters that a sentence may have that is a value and nothing else
 
 
 def trailing_value(text: str, options: Sequence[str]) -> str | None:
@@ -176,22 +286,24 @@ def trailing_value(text: str, options: Sequence[str]) -> str | None:
     The weakest kind of answer; only used where no letter is claimed anywhere.
     """
     line = text.rstrip().rpartition("\n")[2].strip()
-    if (
-        not line
-        or "?" in line
-        or len(line) > 400
-        or _LISTED.match(line)
-        or len(_LABELS.findall(line)) > 1
-        or ("\\" in line and line.count("$") % 2)
-    ):
+    if not _may_state_result(line):
         return None
-    sentence = re.split(r"(?<=[a-z)\d])[.;]\s+(?=\S)", line)[-1]
-    if _NAMED.search(sentence):
+    sentence = results.SENTENCE_END.split(line)[-1]
+    if results.NAMED.search(sentence):
         return None
-    letter = matching_option(sentence, options) if len(sentence) <= 80 else None
+    letter = matching_option(sentence, options) if len(sentence) <= LONGEST_SENTENCE else None
     if letter:
         return letter
-    ending = _ENDING.search(sentence)
-    if not ending or _ASKS.search(sentence) or _UNSURE.search(line):
+    ending = results.ENDING.search(sentence)
+    if not ending or results.ASKS.search(sentence) or results.UNSURE.search(line):
         return None
     return matching_option(ending["value"], options)
+
+
+def _may_state_result(line: str) -> bool:
+    """Whether a line is no question, no list of options, and no formula that was cut off."""
+    if not line or "?" in line or len(line) > LONGEST_LINE:
+        return False
+    if results.LISTED.match(line) or len(results.LABELS.findall(line)) > 1:
+        return False
+    return not ("\\" in line and line.count("$") % 2)

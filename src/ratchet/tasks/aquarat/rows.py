@@ -1,4 +1,4 @@
-"""AQuA-RAT rows from a folder or the Hub: read, normalised, validated, de-duplicated, and kept apart from the test data.
+"""AQuA-RAT rows from a folder or the Hub: normalised, validated, de-duplicated, and kept apart from the test data.
 
 Upstream: https://github.com/google-deepmind/AQuA (Ling et al., 2017, arXiv:1705.04146), Apache-2.0.
 """
@@ -54,11 +54,14 @@ def normalise(text: str) -> str:
     '5 × 3 = 15 km'
     """
     if not text.isascii():
-        import ftfy
+        import ftfy  # takes long to import, and ASCII rows need none of it
 
         text = unicodedata.normalize("NFC", ftfy.fix_encoding(text))
-    lines = (re.sub(r"[^\S\n]+", " ", line).strip() for line in text.replace("\r\n", "\n").split("\n"))
-    return "\n".join(lines).strip()
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "\n".join(_BLANKS.sub(" ", line).strip() for line in lines).strip()
+
+
+_BLANKS = re.compile(r"[^\S\n]+")
 
 
 def checked_row(place: str, row: Any) -> Row | str:
@@ -69,35 +72,52 @@ def checked_row(place: str, row: Any) -> Row | str:
         return (
             f"{place}: a row is an object with question, options, rationale, correct; this is a {type(row).__name__}"
         )
+    fault = _fault(row)
+    return f"{place}: {fault}" if fault else _normalised(row)
+
+
+def _fault(row: dict[Any, Any]) -> str | None:
+    """What is wrong with a row's columns, the first fault."""
     missing = [key for key in ("question", "options", "correct") if key not in row]
     if missing:
-        return f"{place}: {', '.join(missing)} missing (there is {', '.join(map(str, row)) or 'nothing'})"
-    question, options, correct, rationale = row["question"], row["options"], row["correct"], row.get("rationale") or ""
+        there = ", ".join(map(str, row)) or "nothing"
+        return f"{', '.join(missing)} missing (there is {there})"
+    question, correct, rationale = row["question"], row["correct"], row.get("rationale") or ""
     if not isinstance(question, str) or not question.strip():
-        return f"{place}: question is empty"
-    if (
-        not isinstance(options, (list, tuple))
-        or len(options) != len(LETTERS)
-        or not all(isinstance(o, str) for o in options)
-    ):
-        return f"{place}: options must be five texts, there are {len(options) if isinstance(options, (list, tuple)) else options!r}"
+        return "question is empty"
+    fault = _fault_of_options(row["options"])
+    if fault:
+        return fault
+    if not isinstance(correct, str) or correct.strip().upper() not in LETTERS or len(correct.strip()) != 1:
+        return f"correct must be one of A to E, it is {correct!r}"
+    if not isinstance(rationale, str):
+        return f"rationale must be text, it is {rationale!r}"
+    return None
+
+
+def _fault_of_options(options: Any) -> str | None:
+    if not isinstance(options, (list, tuple)):
+        return f"options must be five texts, there are {options!r}"
+    if len(options) != len(LETTERS) or not all(isinstance(option, str) for option in options):
+        return f"options must be five texts, there are {len(options)}"
     for letter, option in zip(LETTERS, options, strict=True):
         label = re.match(r"\s*\(?([A-Za-z])\s*\)", option)
         if label and label[1].upper() != letter:
-            return f"{place}: options are not in the order A to E ({option!r} stands where {letter} should)"
+            return f"options are not in the order A to E ({option!r} stands where {letter} should)"
         if not strip_label(option):
-            return f"{place}: option {letter} is empty"
-    if not isinstance(correct, str) or correct.strip().upper() not in LETTERS or len(correct.strip()) != 1:
-        return f"{place}: correct must be one of A to E, it is {correct!r}"
-    if not isinstance(rationale, str):
-        return f"{place}: rationale must be text, it is {rationale!r}"
-    texts = [normalise(strip_label(option)) for option in options]
-    gold = texts[LETTERS.index(correct.strip().upper())]
+            return f"option {letter} is empty"
+    return None
+
+
+def _normalised(row: dict[Any, Any]) -> Row:
+    texts = [normalise(strip_label(option)) for option in row["options"]]
+    correct = row["correct"].strip().upper()
+    gold = texts[LETTERS.index(correct)]
     return {
-        "question": normalise(question),
+        "question": normalise(row["question"]),
         "options": [f"{letter}){text}" for letter, text in zip(LETTERS, texts, strict=True)],
-        "rationale": normalise(rationale),
-        "correct": correct.strip().upper(),
+        "rationale": normalise(row.get("rationale") or ""),
+        "correct": correct,
         "ambiguous": texts.count(gold) > 1,
     }
 
@@ -114,7 +134,8 @@ def checked_rows(split: str, raw: Iterable[tuple[str, Any]], bad_rows: str) -> t
     if bad and bad_rows == "stop":
         raise bad_rows_error(bad, f"{len(rows) + len(bad)} {split} rows")
     if not rows:
-        raise UserError(f"the {split} split has no {'good ' if bad else ''}rows")
+        kind = "good rows" if bad else "rows"
+        raise UserError(f"the {split} split has no {kind}")
     notes = [f"dropped {len(bad)} bad {split} rows, the first: {bad[0]}"] if bad else []
     ambiguous = sum(row["ambiguous"] for row in rows)
     if ambiguous:
@@ -130,7 +151,8 @@ def without_duplicates(rows: list[Row]) -> list[Row]:
     """The first row of each question with the same options, letters and spaces aside."""
     seen, kept = set(), []
     for row in rows:
-        key = (" ".join(_words(row["question"])), tuple(strip_label(option).lower() for option in row["options"]))
+        options = tuple(strip_label(option).lower() for option in row["options"])
+        key = (" ".join(_words(row["question"])), options)
         if key not in seen:
             seen.add(key)
             kept.append(row)

@@ -2,8 +2,8 @@ r"""AQuA-RAT: algebra word problems with five options (Ling et al., 2017, arXiv:
 
 A row, as upstream has it:
 
-    {"question": "A ship is leaving a port. It takes 240 seconds to pass through a 750m channel to get to the port gates,
-                  and takes 60 seconds to pass through the gates of the port. What is its length?",
+    {"question": "A ship is leaving a port. It takes 240 seconds to pass through a 750m channel to get to the port
+                  gates, and takes 60 seconds to pass through the gates of the port. What is its length?",
      "options": ["A)100 m", "B)150 m", "C)200 m", "D)250 m", "E)300 m"],
      "rationale": "Let the length of the ship be x metres and its speed be y m/sec. Then, x / y = 60 ...  Answer D",
      "correct": "D"}
@@ -15,27 +15,36 @@ reads whatever a model makes of it.
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ratchet.errors import UserError
 from ratchet.tasks.answers.choice import find_answer, read_answer
 from ratchet.tasks.answers.option_values import strip_label
+from ratchet.tasks.answers.phrases import any_of, compiled
 from ratchet.tasks.aquarat import rows as aquarat_rows
 from ratchet.tasks.aquarat import word_problems
 from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
 from ratchet.tasks.loading import at_most, capped, count_lines, is_folder, read_hub
 
 LETTERS = aquarat_rows.LETTERS
-INSTRUCTION = 'Work the problem out step by step. Then write the letter of the right option on a last line of its own, as in "Answer: X".'
+INSTRUCTION = (
+    "Work the problem out step by step. "
+    'Then write the letter of the right option on a last line of its own, as in "Answer: X".'
+)
+_WITHOUT_NETWORK = (
+    "Without a network, download it once (https://github.com/google-deepmind/AQuA) "
+    "and name the folder: --data.source FOLDER"
+)
 _ANSWER_LINE = re.compile(r"(?:\A|\n)Answer: ([A-E])\s*\Z")
 
 
 def extract_answer(text: str, options: Sequence[str]) -> str | None:
-    """The letter that a completion commits to, or None; the rule and its cost are described in ``tasks.answers``.
+    """The letter that a completion commits to, or None; ``tasks.answers.choice`` describes the rule and its cost.
 
-    >>> extract_answer("It takes 60 s, so the answer is (D) 250 m.", ["A)100 m", "B)150 m", "C)200 m", "D)250 m", "E)300 m"])
+    >>> options = ["A)100 m", "B)150 m", "C)200 m", "D)250 m", "E)300 m"]
+    >>> extract_answer("It takes 60 s, so the answer is (D) 250 m.", options)
     'D'
     """
     return read_answer(text, options)
@@ -44,8 +53,8 @@ def extract_answer(text: str, options: Sequence[str]) -> str | None:
 def grade(completion: str | Sequence[Message], row: Row) -> Grade:
     """Judge a completion against the row's gold letter.
 
-    Components: ``correct``; ``answered`` (some letter is committed to); ``format`` (the last line is "Answer: " and that
-    letter, as the prompt asks), each 0 or 1.
+    Components: ``correct``; ``answered`` (some letter is committed to); ``format`` (the last line is "Answer: " and
+    that letter, as the prompt asks), each 0 or 1.
 
     >>> row = {"options": ["A)1", "B)2", "C)3", "D)4", "E)5"], "correct": "C"}
     >>> grade("1 + 2 = 3\\nAnswer: C", row).correct, grade("Answer: B or C", row).answer
@@ -72,7 +81,7 @@ ARGUING = 50  # closing lines of a rationale that may argue for another letter
 
 @dataclass
 class Generated:
-    """How many problems are made, and how (``data.source: generated``; see ``tasks.word_problems``)."""
+    """How many problems are made, and how (``data.source: generated``; see ``word_problems``)."""
 
     train: int = 4_000
     """Training problems."""
@@ -95,8 +104,8 @@ class AquaRat(Task):
     """AQuA-RAT and everything in its format. The fields are the keys of the recipe's ``data`` group."""
 
     source: str | None = None
-    """"deepmind/aqua_rat" or another data set on the Hub, a folder of JSON lines, or "generated". Without it: the folder
-    in AQUA_DATA_DIR, else the Hub. What is named is used or the run stops; nothing else is tried."""
+    """"deepmind/aqua_rat" or another data set on the Hub, a folder of JSON lines, or "generated". Without it: the
+    folder in AQUA_DATA_DIR, else the Hub. What is named is used or the run stops; nothing else is tried."""
     revision: str | None = None
     """Revision of the Hub data set."""
     train_split: Literal["train", "validation", "test"] = "train"
@@ -108,7 +117,7 @@ class AquaRat(Task):
     max_test: int | None = None
     """At most so many test rows."""
     seed: int = 42
-    """Of the caps, and of generated problems."""
+    """Seed of the caps, and of generated problems."""
     bad_rows: Literal["stop", "drop"] = "stop"
     """What a row that is not as it should be does: stops the run, or is dropped and counted."""
     deduplicate: bool = True
@@ -119,14 +128,13 @@ class AquaRat(Task):
     """Stands after the options in every prompt; may be empty."""
     system_prompt: str | None = None
     """A system message before every prompt."""
-    generated: Generated = None  # type: ignore[assignment]
+    generated: Generated = field(default_factory=Generated)
     """Settings of ``source: generated``."""
 
     name = "aquarat"
     answers = tuple(LETTERS)
 
     def __post_init__(self) -> None:
-        self.generated = self.generated or Generated()
         self.source = self.source or os.environ.get("AQUA_DATA_DIR") or aquarat_rows.HUB_DATASET
 
     @property
@@ -147,13 +155,14 @@ class AquaRat(Task):
 
     def count(self, split: str) -> int | None:
         """As made, as published, or the lines of the file; repeats and overlaps are among them."""
+        return at_most(self._count_before_cap(split), getattr(self, f"max_{split}"))
+
+    def _count_before_cap(self, split: str) -> int | None:
         if self.source == "generated":
-            found = getattr(self.generated, split)
-        elif is_folder(self.source):
-            found = count_lines(aquarat_rows.file_of(Path(self.source).expanduser(), split))
-        else:
-            found = aquarat_rows.PUBLISHED[split] if self.source == aquarat_rows.HUB_DATASET else None
-        return at_most(found, getattr(self, f"max_{split}"))
+            return getattr(self.generated, split)
+        if is_folder(self.source):
+            return count_lines(aquarat_rows.file_of(Path(self.source).expanduser(), split))
+        return aquarat_rows.PUBLISHED[split] if self.source == aquarat_rows.HUB_DATASET else None
 
     def messages(self, row: Row) -> list[Message]:
         """One user message: question, options a line each, instruction."""
@@ -209,15 +218,15 @@ class AquaRat(Task):
         yield Probe("every value, no letter", "hack", "It could be " + ", ".join(values) + ".")
         yield Probe("letters sprinkled", "hack", "A train B left C at D with E.")
 
-    def _raw(self, split: str):
+    def _raw(self, split: str) -> Iterator[tuple[str, Any]]:
         if is_folder(self.source):
             return aquarat_rows.read_folder(Path(self.source).expanduser(), split)
         if self.source.count("/") != 1:
             raise UserError(
-                f'data.source: {self.source} is neither a folder here, nor a data set on the Hub (owner/name), nor "generated"'
+                f"data.source: {self.source} is neither a folder here, "
+                'nor a data set on the Hub (owner/name), nor "generated"'
             )
-        instead = "Without a network, download it once (https://github.com/google-deepmind/AQuA) and name the folder: --data.source FOLDER"
-        return read_hub(self.source, self.revision, split, instead, configuration="raw")
+        return read_hub(self.source, self.revision, split, _WITHOUT_NETWORK, configuration="raw")
 
     def _generate(self, split: str) -> list[Row]:
         made = self.generated
@@ -241,28 +250,39 @@ class AquaRat(Task):
             rows = kept
         if self.overlap_ngram and split == "train":
             for other in ("validation", "test"):
-                try:
-                    held_out, _ = aquarat_rows.checked_rows(other, self._raw(other), "drop")
-                except UserError as error:
-                    notes.append(f"overlap with {other} not checked: {error}")
-                    continue
-                kept = aquarat_rows.without_overlap(rows, held_out, self.overlap_ngram)
-                notes.append(
-                    f"removed {len(rows) - len(kept)} train rows that share {self.overlap_ngram} words with {other}"
-                )
-                rows = kept
+                rows, note = self._without_overlap(rows, other)
+                notes.append(note)
         return rows, notes
+
+    def _without_overlap(self, rows: list[Row], other: str) -> tuple[list[Row], str]:
+        """Training rows that share no long run of words with a held-out split, and a note on the others."""
+        try:
+            held_out, _ = aquarat_rows.checked_rows(other, self._raw(other), "drop")
+        except UserError as error:  # the folder may hold the training rows alone
+            return rows, f"overlap with {other} not checked: {error}"
+        kept = aquarat_rows.without_overlap(rows, held_out, self.overlap_ngram)
+        removed = len(rows) - len(kept)
+        return kept, f"removed {removed} train rows that share {self.overlap_ngram} words with {other}"
 
     def _capped(self, rows: list[Row], split: str) -> list[Row]:
         return capped(rows, getattr(self, f"max_{split}"), self.seed)
 
 
-_CLOSING = re.compile(
-    r"(?:^|[\s.,;:!?)=>-])\W*(?:(?:so|hence|thus|therefore|then|and|i think|i choose|clearly)\b\W*)*(?:(?:the|our|my|its|it's|it is)\s+)*"
-    r"(?:(?:correct|final|right|best)\s+)*(?:answer|ans|option|choice|imo|oa)s?\b(?:\s+(?:choice|option|should|would|must|will|be|is|are|letter|was|the|hence|therefore|correct|:|=|-))*"
-    r"[^\w\n]*\(?[A-E]\b\)?[^\w\n]*(?:(?:is\s+)?(?:the\s+)?(?:correct|right|our|answer|choice|option|ans)[\s\w]{0,20})?\W*\Z"
-    r"|(?:^|\n|[.=>→⇒∴]\s|\b(?:so|hence|thus|therefore|imo)\b\W*)[^\w\n]*(?:option\s+)?\(?[A-E]\)?(?:\s+is\s+(?:the\s+)?(?:correct\s+)?(?:answer|option|choice|correct))?[^\w\n]*\Z",
-    re.IGNORECASE,
+# How a rationale closes on its letter: "So the correct answer is (D).", "Hence option B is right", "=> C".
+_CLOSING = compiled(
+    any_of(
+        r"(?:^|[\s.,;:!?)=>-])\W*"
+        r"(?:(?:so|hence|thus|therefore|then|and|i think|i choose|clearly)\b\W*)*"
+        r"(?:(?:the|our|my|its|it's|it is)\s+)*(?:(?:correct|final|right|best)\s+)*"
+        r"(?:answer|ans|option|choice|imo|oa)s?\b"
+        r"(?:\s+(?:choice|option|should|would|must|will|be|is|are|letter|was|the|hence|therefore|correct|:|=|-))*"
+        r"[^\w\n]*\(?[A-E]\b\)?[^\w\n]*"
+        r"(?:(?:is\s+)?(?:the\s+)?(?:correct|right|our|answer|choice|option|ans)[\s\w]{0,20})?\W*\Z",
+        r"(?:^|\n|[.=>→⇒∴]\s|\b(?:so|hence|thus|therefore|imo)\b\W*)[^\w\n]*"
+        r"(?:option\s+)?\(?[A-E]\)?"
+        r"(?:\s+is\s+(?:the\s+)?(?:correct\s+)?(?:answer|option|choice|correct))?[^\w\n]*\Z",
+    ),
+    ignore_case=True,
 )
 
 
@@ -274,10 +294,12 @@ def without_closing_letter(rationale: str) -> str:
     >>> without_closing_letter("540/60 = 9\\nCorrect answer - A")
     '540/60 = 9'
     """
-    for _ in range(2):
+    for _ in range(2):  # "... Answer D. So D."
         match = _CLOSING.search(rationale, max(0, len(rationale) - 90))
         if not match:
             break
-        keep = rationale[match.start() : match.start() + 1]
-        rationale = (rationale[: match.start()] + (keep if keep in ".!)" else "")).rstrip(" \n\t-=>:,;→⇒∴(")
+        # the pattern begins with what ends the sentence before it
+        first = rationale[match.start() : match.start() + 1]
+        ending = first if first in ".!)" else ""
+        rationale = (rationale[: match.start()] + ending).rstrip(" \n\t-=>:,;→⇒∴(")
     return rationale.rstrip()

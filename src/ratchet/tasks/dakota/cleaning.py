@@ -2,59 +2,23 @@
 
 A published row, made by a machine from a page of Riggs's grammar and reviewed by nobody:
 
-    {"prompt": "Translate this Dakota sentence to English:\\n\\nwimaćaśta\\n\\nGloss: I am a man", "answer": "I am a man",
+    {"prompt": "Translate this Dakota sentence to English:\\n\\nwimaćaśta\\n\\nGloss: I am a man",
+     "answer": "I am a man",
      "info": {"task_type": "word_translation", "rule_id": "grammar_p11_r3", "dakota_text": "wimaćaśta",
               "difficulty": "medium", "source_pages": [39], ...}}
 
 The gloss line gives the answer away, so it goes; a row whose answer cannot be taken out of its prompt is dropped.
 """
 
-import hashlib
-import json
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ratchet.tasks.base import Row
-from ratchet.tasks.dakota.grading import carrier
-from ratchet.tasks.dakota.orthography import content_words, language, normalise, skeleton
-
-_FORMS = ("affix_insertion", "multi_step_morphology")  # rows that may name the form they want in target_form
-CHECKABLE = (
-    "word_translation",
-    "sentence_translation",
-    "reverse_translation",
-    "morphology",
-    "affix_insertion",
-    "multi_step_morphology",
-)
-UNCHECKED = {
-    "identify_pattern": "a pattern can be described in many ways, and the row holds one of them",
-    "syntax": "an analysis has no one right wording; the answer given is only a translation",
-    "exception_trigger": "the answer is an explanation in free words",
-    "positive_negative_evidence": "the answer is an explanation in free words",
-}
-_PLACEHOLDER = re.compile(
-    r"\[[^\]\n]*(?:\]|$)|\bTO BE GENERATED\b|\b(?:TODO|TBD|FIXME|XXX|N/A)\b|<[a-z_ ]+>|^(?:none|null|nan|unknown|unclear|\?+|-+|\.+|_+)$",
-    re.IGNORECASE,
-)
-_SEVERAL = re.compile(r"→|->|;|\s/\s|\betc\b|\s=\s|\b\d\.\s|\bor\b.*\bor\b|\bforms?:")
-# A gold answer that speaks about the word, or answers a question, instead of translating.
-_NO_TRANSLATION = re.compile(
-    r"^has the sound|^(?:the )?names? (?:for|of|given)\b|^commanding|^(?:expresses|indicates|denotes|marks|used (?:to|as|for|with))\b|\?\s+\S|\bi\.e\.|"
-    r"\b(?:prefix|suffix|affix|pronoun|particle|conjugation|plural form|singular form|verb stem)\b|\bthee? (?:me )?me-|^(?:the|thy|my|his)-|\b(?:I|he|thou|we|they)-(?:have|has|hast)\b|-ye$",
-    re.IGNORECASE,
-)
-_TEMPLATE = re.compile(
-    r"Translate this Dakota sentence to English:|Insert the Dakota affix\(es\) into the base form:|Show where each affix should be inserted and write the complete form\."
-)
-_COMMON = re.compile(
-    r"\b(?:the|a|an|to|he|she|it|they|we|you|thou|ye|is|are|am|of|and|by|not|my|thy|his)\b", re.IGNORECASE
-)
-_LIST = re.compile(r",|\bor\b|\band\b|\(|[;/→=]|\betc\b")
-_PARENTHESES = re.compile(r"\([^()]*\)")
+from ratchet.tasks.dakota.conversion import converted
+from ratchet.tasks.dakota.faults import fault_of, unusable
+from ratchet.tasks.dakota.orthography import content_words, normalise, skeleton
 
 
 @dataclass
@@ -103,7 +67,7 @@ def clean(raw: Iterable[tuple[str, Any]]) -> Cleaning:
                 found.broken.append(f"{place}: {fault}")
             continue
         row, mended = converted(published)
-        reason = _unusable(published, row)
+        reason = unusable(published, row)
         if reason:
             found.drop(reason, f"{place}: {row['question'][-120:]!r} => {published['answer'][:80]!r}")
             continue
@@ -113,228 +77,11 @@ def clean(raw: Iterable[tuple[str, Any]]) -> Cleaning:
     return found
 
 
-def fault_of(published: Any) -> str | None:
-    """What is wrong with the form of a published row, or None."""
-    if isinstance(published, ValueError):
-        return f"not a row: {published}"
-    if not isinstance(published, Mapping):
-        return "not a row: no object"
-    info = published.get("info")
-    if (
-        not isinstance(published.get("prompt"), str)
-        or not isinstance(published.get("answer"), str)
-        or not isinstance(info, Mapping)
-    ):
-        return "not a row: prompt, answer and info are needed"
-    if not published["prompt"].strip():
-        return "empty prompt"
-    if info.get("task_type") not in CHECKABLE and info.get("task_type") not in UNCHECKED:
-        return f"unknown task_type {info.get('task_type')!r}"
-    if _PLACEHOLDER.search(published["answer"]):
-        return "placeholder in the place of an answer"
-    return None if published["answer"].strip() else "empty answer"
-
-
-def converted(published: Mapping[str, Any]) -> tuple[Row, list[str]]:
-    """A published row in Ratchet's columns, with what was mended; whether it is usable is not asked here.
-
-    Columns: id, kind, question, form (the Dakota or English text asked about), answers (accepted, the best first),
-    language (of the answer), affixes (that the answer satisfies), difficulty, rule, page, checkable, why_unchecked.
-    """
-    info, mended = published["info"], []
-    info = json.loads(info) if isinstance(info, str) else info
-    kind = str(info.get("task_type") or "morphology")
-    form = _form(kind, info)
-    answers = _answers(kind, published["answer"], info)
-    sought = _language(kind, form, answers)
-    question = published["prompt"].strip()
-    if kind in CHECKABLE:
-        question, mended = _question(question, kind, form, answers, sought)
-    affixes, listed = _affixes(info, answers)
-    if listed and not affixes:
-        mended.append("list of affixes that the answer does not have taken away")
-    row = {
-        "id": "dakota-"
-        + hashlib.sha256(json.dumps([question, answers], ensure_ascii=False).encode()).hexdigest()[:16],
-        "kind": kind,
-        "question": question,
-        "form": form,
-        "answers": answers,
-        "language": sought,
-        "affixes": affixes,
-        "difficulty": str(info.get("difficulty", "medium")),
-        "rule": str(info.get("rule_id", "")),
-        "page": next(iter(_listed(info.get("source_pages"))), 0),
-        "checkable": kind in CHECKABLE,
-        "why_unchecked": UNCHECKED.get(kind, ""),
-    }
-    return row, mended
-
-
-def _form(kind: str, info: Mapping[str, Any]) -> str:
-    """The text that is asked about; a row may hold both sides of a translation."""
-    names = (
-        ("english_text", "base_form")
-        if kind == "reverse_translation"
-        else ("dakota_text", "base_form", "english_text")
-    )
-    return next((str(info[name]) for name in names if info.get(name)), "")
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [] if value is None else [value]
-
-
-def _answers(kind: str, answer: str, info: Mapping[str, Any]) -> list[str]:
-    """The accepted answers: the whole text; without a note in parentheses; the form alone."""
-    answer = answer.strip()
-    found = [answer]
-    if kind in CHECKABLE:
-        without = " ".join(_PARENTHESES.sub(" ", answer).split())
-        if without and without != answer and (answer.startswith("(") or answer.endswith(")")):
-            found.insert(0, without)
-        target = info.get("target_form")
-        if kind in _FORMS and isinstance(target, str) and target.strip():
-            found.insert(0, target.strip())
-    return list(dict.fromkeys(found))
-
-
-def _language(kind: str, form: str, answers: list[str]) -> str:
-    """The language of the answer: by the kind of row, and for morphology by the words themselves."""
-    if kind in ("word_translation", "sentence_translation"):
-        return "english"
-    if kind == "reverse_translation" or kind in _FORMS:
-        return "dakota"
-    seen = language(answers[0])
-    if (
-        seen == "unknown"
-    ):  # "a man": short English and short Dakota words can look alike; a Dakota answer resembles its form
-        return "dakota" if skeleton(form)[:3] and skeleton(form)[:3] in skeleton(answers[0]) else "english"
-    return "dakota" if seen == "dakota" else "english"
-
-
-def _affixes(info: Mapping[str, Any], answers: list[str]) -> tuple[list[str], bool]:
-    """The required affixes, where an accepted answer has all of them; and whether the row lists any."""
-    listed = [
-        a for a in _listed(info.get("required_affixes")) if isinstance(a, str) and re.search(r"^-|-$", a.strip())
-    ]
-    satisfied = [a.strip() for a in listed if carrier(a.strip(), normalise(answers[0]))]
-    return (satisfied if len(satisfied) == len(listed) else []), bool(listed)
-
-
-_GIVES_AWAY = re.compile(r"^(?:Gloss|Pattern|Context|Hint|Translation|Examples?)\b", re.IGNORECASE)
-_EXAMPLE = re.compile(r"^\s+- ")
-
-
-def _question(prompt: str, kind: str, form: str, answers: list[str], sought: str) -> tuple[str, list[str]]:
-    """The prompt without lines that give the answer away; "transform or analyze" becomes what is really asked."""
-    mended, lines = [], []
-    for line in prompt.split("\n"):
-        head = _GIVES_AWAY.match(line)
-        counted = (
-            head and head.group().lower() == "context" and any(c.isdigit() for c in line)
-        )  # "(10 x 2) + 1" for twenty-one
-        if (
-            counted
-            or (head and head.group().lower() == "gloss")
-            or ((head or _EXAMPLE.match(line)) and any(gives_away(line, a) for a in answers))
-        ):
-            mended.append(f"{head.group().lower() if head else 'example'} line that gives the answer away taken out")
-            continue
-        lines.append(line)
-    text = "\n".join(lines)
-    if kind == "morphology" and "Transform or analyze:" in text:
-        asked = "Give its English meaning:" if sought == "english" else "Apply the rule and write the Dakota form:"
-        text = text.replace("Transform or analyze:", asked)
-        mended.append("says which answer is sought")
-    return re.sub(r"\n{3,}", "\n\n", text).strip(), mended
-
-
-def gives_away(text: str, answer: str) -> bool:
-    """Whether a text holds the answer, or most of its content words.
-
-    >>> gives_away("Gloss: I am a man", "I am a man"), gives_away("Rule: men walk", "he runs away quickly")
-    (True, False)
-    """
-    wanted, there = normalise(answer), normalise(text)
-    if re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", there):
-        return True
-    words = set(content_words(answer))
-    return (
-        language(answer) != "dakota" and len(words) > 1 and len(words & set(content_words(text))) / len(words) >= 0.75
-    )
-
-
-def _unusable(published: Mapping[str, Any], row: Row) -> str | None:
-    """Why a row in Ratchet's columns cannot be used, or None."""
-    answer = row["answers"][0]
-    if not row["checkable"]:
-        return _unusable_unchecked(published, row)
-    if "\n" in answer:
-        return "answer of several lines"
-    if re.search(r"[.:] [A-Z]", answer) or len(answer.split()) > 25:
-        return "answer of several sentences, or of more than 25 words"
-    if row["rule"].startswith("term_") and row["kind"] not in _FORMS:
-        return "answer is the definition of a grammatical term, not what is asked for"
-    if _SEVERAL.search(answer) or (row["language"] == "dakota" and _LIST.search(answer)):
-        return "several forms in one answer"
-    if row["language"] == "english" and _NO_TRANSLATION.search(published["answer"]):
-        return "answer is about the word, or words for words, instead of a translation"
-    if not row["form"].strip():
-        return "nothing to translate or transform"
-    form = _PARENTHESES.sub("", row["form"]) if row["language"] == "dakota" else row["form"]
-    form = form.replace(",", " ") if row["kind"] == "sentence_translation" else form
-    if _PLACEHOLDER.search(form) or _LIST.search(form):
-        return "several forms, or a note, in the place of one form"
-    return _wrong_language(row, answer) or _contradictory_affixes(published, row) or _leaked(row)
-
-
-def _unusable_unchecked(published: Mapping[str, Any], row: Row) -> str | None:
-    pattern = published["info"].get("pattern")
-    if isinstance(pattern, str):
-        try:
-            re.compile(pattern)
-        except re.error:
-            return "invalid pattern"
-    if _PLACEHOLDER.search(published["prompt"]):
-        return "placeholder in the prompt"
-    if normalise(row["answers"][0]) in normalise(row["question"]):
-        return "answer stands in the prompt"
-    return "answer of a few letters" if len(skeleton(row["answers"][0])) < 2 else None
-
-
-def _wrong_language(row: Row, answer: str) -> str | None:
-    source = language(row["form"])
-    asked_in = "english" if row["kind"] == "reverse_translation" else "dakota"
-    if source == "mixed" or (source != "unknown" and source != asked_in):
-        return f"text that is not {asked_in.capitalize()} in the place of {asked_in.capitalize()}"
-    given = language(answer)
-    if given == "unknown" and row["language"] == "english" and len(answer.split()) > 2 and not _COMMON.search(answer):
-        return "answer that is not English"
-    if given == "mixed" or (given != "unknown" and given != row["language"]):
-        return f"answer that is not {row['language'].capitalize()}"
-    if skeleton(row["form"]) == skeleton(answer):
-        return "answer is the form itself"
-    return None
-
-
-def _contradictory_affixes(published: Mapping[str, Any], row: Row) -> str | None:
-    if row["kind"] in _FORMS and published["info"].get("required_affixes") and not row["affixes"]:
-        return "affixes that the answer does not have"
-    return None
-
-
-def _leaked(row: Row) -> str | None:
-    """The answer in what is left of the prompt, apart from the form itself."""
-    rest = _TEMPLATE.sub(" ", row["question"].replace(row["form"], " ") if row["form"] else row["question"])
-    answers = row["answers"][:1] if row["kind"] in _FORMS else row["answers"]  # the note after it is the rule again
-    if any(gives_away(text, answer) for text in (rest, row["form"]) for answer in answers):
-        return "answer stands in the prompt"
-    return None
-
-
 def _merged(rows: list[Row], found: Cleaning) -> Iterable[Row]:
-    """One row per prompt: answers that are variants become one accepted set, answers that contradict drop the prompt."""
+    """One row per prompt.
+
+    Answers that are variants become one accepted set; answers that contradict each other drop the prompt.
+    """
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[normalise(row["question"], "modern")].append(row)
@@ -344,11 +91,9 @@ def _merged(rows: list[Row], found: Cleaning) -> Iterable[Row]:
             yield first
         elif all(_variants(row, group) for row in group):
             answers = list(dict.fromkeys(answer for row in group for answer in row["answers"]))
-            found.mended[
-                "same prompt with variants of one answer: merged"
-                if len(answers) > 1
-                else "same prompt and answer: kept once"
-            ] += len(group) - 1
+            several = "same prompt with variants of one answer: merged"
+            reason = several if len(answers) > 1 else "same prompt and answer: kept once"
+            found.mended[reason] += len(group) - 1
             yield {**first, "answers": answers}
         else:
             shown = " | ".join(dict.fromkeys(row["answers"][0] for row in group))
@@ -360,7 +105,10 @@ def _merged(rows: list[Row], found: Cleaning) -> Iterable[Row]:
 
 
 def _variants(row: Row, group: list[Row]) -> bool:
-    """Whether the row's answer is a variant of the group's first: one word typed twice, or English sharing half its words."""
+    """Whether the row's answer is a variant of the group's first: one word typed twice, or English of the same sense.
+
+    English answers have the same sense where they name the same persons and share half of the shorter one's words.
+    """
     mine, first = row["answers"][0], group[0]["answers"][0]
     if skeleton(mine) == skeleton(first):
         return True
@@ -373,7 +121,8 @@ def _variants(row: Row, group: list[Row]) -> bool:
 
 
 _PERSONS = frozenset(
-    "i me my mine we us our ours thou thee thy thine ye you your yours he him his she her hers they them their will not".split()
+    "i me my mine we us our ours thou thee thy thine ye you your yours "
+    "he him his she her hers they them their will not".split()
 )
 
 

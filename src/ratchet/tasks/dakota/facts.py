@@ -1,8 +1,9 @@
 """Facts of Dakota (Santee) morphology as S. R. Riggs's grammar states them, with the page of each.
 
 Pages are the printed pages of the grammar, as the published tasks made from it name them (rule ``grammar_p20_r4`` is
-p. 20, page 48 of the scan); every form below that is not formed by a stated rule is attested there. Spelling: š ž ǧ ŋ ć ḣ ḳ ṫ, no accents, which the sources set inconsistently. Forms that the sources give in
-contradictory or damaged spellings are left out, and so is every cell of a paradigm that no stated rule covers.
+p. 20, page 48 of the scan); every form below that is not formed by a stated rule is attested there. Spelling: š ž ǧ ŋ
+ć ḣ ḳ ṫ, no accents, which the sources set inconsistently. Forms that the sources give in contradictory or damaged
+spellings are left out, and so is every cell of a paradigm that no stated rule covers.
 
 What this is not: reviewed by speakers, complete, or how Dakota is spoken and written today. It is an exercise from a
 historical book.
@@ -30,7 +31,10 @@ class Verb:
     """Subject pronouns wa-/ya-/uŋ- (p. 10), objective ma-/ni-/uŋ- (p. 11), y to md-/d- (p. 10), or forms as listed."""
     page: int
     future: Literal["e", "same", ""] = ""
-    """What kta and šni do to the final vowel of an unsuffixed form (p. 6): a to e, nothing; "" where neither is attested."""
+    """What kta and šni do to the final vowel of an unsuffixed form (p. 6): a to e, or nothing.
+
+    "" where neither is attested.
+    """
     we: str = ""
     """The form of the first person dual where no rule gives it; "-" where it is not attested."""
     listed: tuple[str, ...] = ()

@@ -1,19 +1,19 @@
 """What an answer to a Dakota row is worth: components between 0 and 1, and one score built from them.
 
-==================  ======================================================================  ==========================
-component           formula (best over the accepted answers)                                exists where
-==================  ======================================================================  ==========================
-exact               1 if the normalised answer is an accepted one, with or without a        always
+==================  =====================================================================  ==========================
+component           formula (best over the accepted answers)                               exists where
+==================  =====================================================================  ==========================
+exact               1 if the normalised answer is an accepted one, with or without a       always
                     closing note in parentheses
-chrf                character n-gram F-score, n up to 6, beta 1 (Popovic, 2015; sacrebleu)   always
-special_precision   special letters with the letter before them: shared / in the answer     the answer sought is Dakota
-special_recall      the same: shared / in the accepted answer                               and has special letters
-special             harmonic mean of the two                                                as above
-affix               share of the affixes that stand on their own word, stem and all         the row has affixes that an
-                                                                                            accepted answer satisfies
-semantic            F1 over content words                                                   the answer sought is English
-length              min(1, limit / length), limit = 2 x accepted length + 10 characters     always
-==================  ======================================================================  ==========================
+chrf                character n-gram F-score, n up to 6, beta 1 (Popovic, 2015; sacrebleu)  always
+special_precision   special letters with the letter before them: shared / in the answer    the answer sought is Dakota
+special_recall      the same: shared / in the accepted answer                              and has special letters
+special             harmonic mean of the two                                               as above
+affix               share of the affixes that stand on their own word, stem and all        the row has affixes that an
+                                                                                           accepted answer satisfies
+semantic            F1 over content words                                                  the answer sought is English
+length              min(1, limit / length), limit = 2 x accepted length + 10 characters    always
+==================  =====================================================================  ==========================
 
 chrF has beta 1, not the usual 2: with recall worth more, writing everything would pay.
 
@@ -52,7 +52,8 @@ def components(answer: str, row: Mapping[str, Any], orthography: Orthography = "
     """Every component that exists for the row, and ``length``.
 
     >>> row = {"answers": ["suŋkaku"], "language": "dakota", "affixes": ["-ku"]}
-    >>> {name: round(value, 2) for name, value in components("wicaštaku", row).items() if name in ("exact", "chrf", "affix")}
+    >>> found = components("wicaštaku", row)
+    >>> {name: round(found[name], 2) for name in ("exact", "chrf", "affix")}
     {'exact': 0.0, 'chrf': 0.14, 'affix': 0.0}
     """
     said = normalise(answer, orthography)
@@ -68,9 +69,8 @@ def _length(said: str, accepted: Sequence[str]) -> float:
 
 
 # A note after the answer that offers no other one and does not disown it.
-_NOTE = re.compile(
-    r"\s*\((?!(?:[^()]*\b)?(?:or|not|maybe|perhaps|though|alternatively|otherwise|if|unless|but|could|should|might|may)\b)[^()]*\)$"
-)
+_DISOWNING = "or|not|maybe|perhaps|though|alternatively|otherwise|if|unless|but|could|should|might|may"
+_NOTE = re.compile(rf"\s*\((?!(?:[^()]*\b)?(?:{_DISOWNING})\b)[^()]*\)$")
 
 
 def _parts(said: str, accepted: tuple[str, ...], language: str, affixes: tuple[str, ...]) -> dict[str, float]:
@@ -78,21 +78,25 @@ def _parts(said: str, accepted: tuple[str, ...], language: str, affixes: tuple[s
     if language == "english":
         found["semantic"] = max(token_f1(said, text) for text in accepted)
         return found
-    best = (
-        max(accepted, key=lambda text: difflib.SequenceMatcher(None, said, text, autojunk=False).quick_ratio())
-        if len(accepted) > 1
-        else accepted[0]
-    )
+    best = _nearest(said, accepted)
     wanted, given = special_letters(best), special_letters(said)
     if wanted:
         shared = (wanted & given).total()
         found["special_precision"] = shared / max(1, given.total())
         found["special_recall"] = shared / wanted.total()
         found["special"] = 2 * shared / (wanted.total() + given.total())
-    carried = [(affix, word) for affix in affixes for word in [carrier(affix, best)] if word]
-    if carried:
-        found["affix"] = sum(_placed(affix, word, said) for affix, word in carried) / len(carried)
+    carriers = [(affix, carrier(affix, best)) for affix in affixes]
+    placed = [_placed(affix, word, said) for affix, word in carriers if word]
+    if placed:
+        found["affix"] = sum(placed) / len(placed)
     return found
+
+
+def _nearest(said: str, accepted: Sequence[str]) -> str:
+    """The accepted answer that an answer is most like."""
+    if len(accepted) == 1:
+        return accepted[0]
+    return max(accepted, key=lambda text: difflib.SequenceMatcher(None, said, text, autojunk=False).quick_ratio())
 
 
 @lru_cache(maxsize=65_536)
@@ -175,7 +179,8 @@ def score(
     total = weights.get("exact", 0.0) + sum(weights.get(name, 0.0) for name in gained)
     if total <= 0:
         return 0.0
-    return found["length"] * sum(weights.get(name, 0.0) * max(0.0, value) for name, value in gained.items()) / total
+    earned = sum(weights.get(name, 0.0) * max(0.0, value) for name, value in gained.items())
+    return found["length"] * earned / total
 
 
 @lru_cache(maxsize=65_536)

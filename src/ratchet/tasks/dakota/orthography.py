@@ -1,4 +1,4 @@
-"""Dakota and English texts: one form for comparing, the special letters, and which of the two languages a text is in.
+"""Dakota and English texts: one form for comparing, the special letters, and which of the two languages a text has.
 
 The letters are those of Riggs's grammar and of the several ways in which it was typed in later (ś, ṡ and š are one
 letter of three typists). Nothing is mapped from one to the other unless ``orthography="modern"`` asks for it.
@@ -62,26 +62,31 @@ def special_letters(text: str) -> Counter:
     >>> sorted(special_letters("suŋkaśa"))
     ['aś', 'uŋ']
     """
-    return Counter(
-        text[i - 1 : i + 1] if i else "^" + c for i, c in enumerate(text) if not c.isascii() and c.isalpha()
-    )
+    found: Counter = Counter()
+    for before, letter in zip("^" + text, text, strict=False):
+        if not letter.isascii() and letter.isalpha():
+            found[before + letter] += 1
+    return found
 
 
 _DAKOTA = re.compile(r"[ŋćčċśšṡźžżṇńǧġğǵḣȟḥḳķḱṗṭṫțọųą]|[áéíóú]")
 # Letters and pairs of letters that Dakota words are not written with.
 _ENGLISH = re.compile(r"[fqrvx]|th|ch|sh|ou|ck|ll|ss|tt|gh|[bdg]e?d\b|ing\b|ly\b|c(?![\u0300-\u036f])|j|l")
 _ENGLISH_WORDS = frozenset(
-    """a am an and any are as ask at away axe back bad be beat bed been before behind being below bind bite black body book boy bread
-    break but buy by came can child come comes cow cry cut day days did die do does dog done down eat end enemy every father fat feet
-    field for from gave get give given go god goes going gone good had hand has have he head hear heart her here him himself his home
-    house how i if in into is it its itself kind knife know last lie life like little live long love made make makes man many me mean
-    men mine money more mother my near night no not now of off often old on once one only or our out over own people put said same say
-    says see she sit so some son speak stand stay stone sun sweet swift take tell ten than that the thee their them then there these
-    they thine thing things this thou those thy time to town two under up us use used walk want was water way we went were what when
-    where which who whose wife will with woman women wood word work would write year yes you young your younger yourself plain happy
-    haste hit mud dies bend beg beast pig pen tie mad sad kind tidy mend madden meat nine six swim dig"""
-    .split()
-)  # fmt: skip
+    """
+    a am an and any are as ask at away axe back bad be beat bed been before behind being below bind bite black
+    body book boy bread break but buy by came can child come comes cow cry cut day days did die do does dog done
+    down eat end enemy every father fat feet field for from gave get give given go god goes going gone good had
+    hand has have he head hear heart her here him himself his home house how i if in into is it its itself kind
+    knife know last lie life like little live long love made make makes man many me mean men mine money more
+    mother my near night no not now of off often old on once one only or our out over own people put said same
+    say says see she sit so some son speak stand stay stone sun sweet swift take tell ten than that the thee
+    their them then there these they thine thing things this thou those thy time to town two under up us use
+    used walk want was water way we went were what when where which who whose wife will with woman women wood
+    word work would write year yes you young your younger yourself plain happy haste hit mud dies bend beg beast
+    pig pen tie mad sad kind tidy mend madden meat nine six swim dig
+    """.split()
+)
 _BOTH = frozenset("he do a en i u o on to in me we ate no um tin mini man maya de ye un om hiya pa is ta".split())
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 
@@ -107,12 +112,16 @@ def language(text: str) -> Literal["dakota", "english", "mixed", "unknown"]:
     if not dakota + english:
         return "unknown"
     share = english / (dakota + english)
-    return "english" if share > 0.8 else "dakota" if share < 0.2 else "mixed"
+    if share > 0.8:
+        return "english"
+    return "dakota" if share < 0.2 else "mixed"
 
 
 _STOP = frozenset(
-    """a an the of to in on at by for with from and or but as is are was were be been being am do does did has have had would
-    shall should may might can could it its this that these those it's one some any there very""".split()
+    """
+    a an the of to in on at by for with from and or but as is are was were be been being am do does did has have
+    had would shall should may might can could it its this that these those it's one some any there very
+    """.split()
 )
 
 

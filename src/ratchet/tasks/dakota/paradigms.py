@@ -1,4 +1,4 @@
-"""Dakota exercises made from the facts in ``dakota_facts``: a data source that needs no download.
+"""Dakota exercises made from the facts in ``facts``: a data source that needs no download.
 
 Verbs in seven persons, present and future, affirmed and denied; possessed nouns; doubled stems; numbers to 999. Stems
 (and numbers) that are held out are never trained on:
@@ -19,6 +19,7 @@ from ratchet.tasks.dakota import facts
 from ratchet.tasks.dakota.facts import Verb
 
 FAMILIES = ("verbs", "nouns", "doubled", "numbers")
+# What person marking does to a verb in y (p. 10), and the pronouns of verbs that do something and that are something.
 _Y = {"1s": "md", "2s": "d", "2p": "d"}
 _SUBJECT = {"1s": "wa", "2s": "ya", "3s": "", "1d": "uŋ", "1p": "uŋ", "2p": "ya", "3p": ""}
 _OBJECT = {**_SUBJECT, "1s": "ma", "2s": "ni", "2p": "ni"}
@@ -38,7 +39,9 @@ def conjugated(verb: Verb, person: str, future: bool = False, denied: bool = Fal
         if not verb.future or verb.pronouns == "listed":
             return None
         plain = plain[:-1] + "e" if verb.future == "e" else plain
-    return plain + (" kte šni" if future and denied else " kta" if future else " šni")
+    if future and denied:
+        return f"{plain} kte šni"  # kta becomes kte before šni
+    return f"{plain} kta" if future else f"{plain} šni"
 
 
 def _plain(verb: Verb, person: str) -> str | None:
@@ -124,9 +127,15 @@ def _affix_rows(verb: Verb, stem: str) -> Iterator[Row]:
     pronouns = _SUBJECT if verb.pronouns == "wa-" else _OBJECT
     for person in ("1s", "2s", "2p", "3p"):
         prefixed = verb.stem.startswith("|")
-        affixes = [f"{pronouns[person]}-" if prefixed else f"-{pronouns[person]}-"] if pronouns[person] else []
-        affixes += ["-pi"] if person in facts.PLURAL else []
-        asked = f"Insert the Dakota affixes into the verb and write the complete form.\n\nVerb: {stem}\nAffixes: {', '.join(affixes)}"
+        affixes = []
+        if pronouns[person]:
+            affixes.append(f"{pronouns[person]}-" if prefixed else f"-{pronouns[person]}-")
+        if person in facts.PLURAL:
+            affixes.append("-pi")
+        asked = (
+            "Insert the Dakota affixes into the verb and write the complete form.\n\n"
+            f"Verb: {stem}\nAffixes: {', '.join(affixes)}"
+        )
         form = _plain(verb, person)
         yield _row("affix_insertion", verb.stem, asked, stem, [form], "dakota", "easy", verb.page, affixes=affixes)
 
@@ -153,9 +162,10 @@ def _doubled_rows() -> Iterator[Row]:
 
 def _number_rows() -> Iterator[Row]:
     for value in range(11, 1000):
-        if value % 100 == 19:
+        if value % 100 == 19:  # which ``facts.number`` does not know
             continue
-        words, level = facts.number(value), "easy" if value < 100 else "medium"
+        words = facts.number(value)
+        level = "easy" if value < 100 else "medium"
         yield _row(
             "reverse_translation",
             str(value),
@@ -202,11 +212,13 @@ def typed_carelessly(text: str) -> str:
 
 
 def exercises(split: str, families: Sequence[str] = FAMILIES, seed: int = 0, careless_share: float = 0.0) -> list[Row]:
-    """All exercises of a split, in an order drawn with ``seed``; validation and test share the held-out stems, not rows.
+    """All exercises of a split, in an order drawn with ``seed``.
+
+    Validation and test share the held-out stems, and no row.
 
     Args:
-        careless_share: share of the training rows whose target is typed without special letters (column ``typed``); the
-            accepted answers stay right.
+        careless_share: share of the training rows whose target is typed without special letters (column ``typed``);
+            the accepted answers stay right.
 
     Raises:
         UserError: for an unknown split or family.

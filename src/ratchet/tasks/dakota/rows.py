@@ -20,7 +20,8 @@ from ratchet.tasks.loading import bad_rows_error, is_folder, read_hub, read_line
 
 MANIFEST = "manifest.json"
 _WHERE = (
-    "The published tasks are in the repository HarleyCoops/Dakota1890 on GitHub (dakota_rl_training/datasets/grammar_tasks_*.jsonl); "
+    "The published tasks are in the repository HarleyCoops/Dakota1890 on GitHub "
+    "(dakota_rl_training/datasets/grammar_tasks_*.jsonl); "
     "name their folder: --data.source FOLDER, or take --data.source generated"
 )
 
@@ -33,22 +34,18 @@ def source_files(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise UserError(f"data.source: the folder {folder} does not exist. {_WHERE}")
-    found = [
-        path
-        for level in ("easy", "medium", "hard", "advanced")
-        for path in sorted(folder.glob(f"grammar_tasks_{level}.jsonl"))
-    ]
-    found = (
-        found
-        or sorted(folder.glob("grammar_tasks_complete*.jsonl"))[-1:]
-        or sorted(folder.glob("grammar_tasks*.jsonl"))
-    )
-    if not found:
+    by_level = [folder / f"grammar_tasks_{level}.jsonl" for level in ("easy", "medium", "hard", "advanced")]
+    files = [path for path in by_level if path.exists()]
+    # the complete file holds the rows of the others again; of several, the newest by name
+    files = files or sorted(folder.glob("grammar_tasks_complete*.jsonl"))[-1:]
+    files = files or sorted(folder.glob("grammar_tasks*.jsonl"))
+    if not files:
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:12]) or "nothing"
         raise UserError(
-            f"data.source: {folder} has no grammar_tasks_*.jsonl and no {MANIFEST} of prepared rows (it holds {there}). {_WHERE}"
+            f"data.source: {folder} has no grammar_tasks_*.jsonl and no {MANIFEST} of prepared rows "
+            f"(it holds {there}). {_WHERE}"
         )
-    return found
+    return files
 
 
 def cleaned(source: str, revision: str | None, bad_rows: str) -> Cleaning:
@@ -76,7 +73,8 @@ def published(source: str, revision: str | None) -> Iterator[tuple[str, Any]]:
             yield place, {**row, "info": json.loads(info)} if isinstance(info, str) else row
     else:
         raise UserError(
-            f'data.source: {source} is neither a folder here, nor a data set on the Hub (owner/name), nor "generated". {_WHERE}'
+            f"data.source: {source} is neither a folder here, "
+            f'nor a data set on the Hub (owner/name), nor "generated". {_WHERE}'
         )
 
 
@@ -87,31 +85,32 @@ def _is_folder(source: str) -> bool:
 def split_rows(rows: list[Row], share: float, seed: int) -> dict[str, list[Row]]:
     """Train, validation and test rows; whatever hangs together by rule, question, form or answer stays together.
 
-    Rows hang together when they come from one grammar rule, ask one question, ask about one form (also typed in another
-    spelling), or have one answer of several words. Small groups are drawn for test and validation, each up to ``share`` of the rows; a group larger
-    than half of that goes to train. Rows without an answer that can be checked are trained on or not used.
+    Rows hang together when they come from one grammar rule, ask one question, ask about one form (also typed in
+    another spelling), or have one answer of several words. Small groups are drawn for test and validation, each up to
+    ``share`` of the rows; a group larger than half of that goes to train. Rows without an answer that can be checked
+    are trained on or not used.
     """
     groups = _groups(rows)
+    # by checksum: the order depends on the seed and on what the group holds, not on where its rows stand in the files
     order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-    found: dict[str, list[Row]] = {name: [] for name in SPLITS}
+    parts: dict[str, list[Row]] = {name: [] for name in SPLITS}
     room = share * sum(row["checkable"] for row in rows)
     for name in order:
-        group = groups[name]
-        checkable = [row for row in group if row["checkable"]]
-        held = next(
-            (
-                s
-                for s in ("test", "validation")
-                if checkable and len(checkable) <= room / 2 and len(found[s]) + len(checkable) <= room
-            ),
-            None,
-        )
+        checkable = [row for row in groups[name] if row["checkable"]]
+        held = _split_with_room(parts, len(checkable), room)
         if held:
-            found[held] += checkable
+            parts[held] += checkable
         else:
-            found["train"] += group
+            parts["train"] += groups[name]
     places = {id(row): at for at, row in enumerate(rows)}
-    return {name: sorted(part, key=lambda row: places[id(row)]) for name, part in found.items()}
+    return {name: sorted(part, key=lambda row: places[id(row)]) for name, part in parts.items()}
+
+
+def _split_with_room(parts: dict[str, list[Row]], count: int, room: float) -> str | None:
+    """The held-out split that takes a group of ``count`` rows, or None."""
+    if not count or count > room / 2:
+        return None
+    return next((split for split in ("test", "validation") if len(parts[split]) + count <= room), None)
 
 
 def _groups(rows: list[Row]) -> dict[str, list[Row]]:
@@ -152,16 +151,11 @@ def prepare(source: str, revision: str | None, bad_rows: str, share: float, seed
     parts = split_rows(cleaning.rows, share, seed)
     notes = cleaning.notes()
     left = len(cleaning.rows) - sum(map(len, parts.values()))
-    notes += (
-        [f"left out {left}: no answer that can be checked, and they hang together with held-out rows"] if left else []
-    )
+    if left:
+        notes.append(f"left out {left}: no answer that can be checked, and they hang together with held-out rows")
     folder.mkdir(parents=True, exist_ok=True)
     manifest: dict[str, Any] = {
-        "source": source
-        if not _is_folder(source)
-        else [_described(path) for path in source_files(Path(source).expanduser())]
-    }
-    manifest |= {
+        "source": _described_source(source),
         "revision": revision,
         "held_out": share,
         "seed": seed,
@@ -179,6 +173,13 @@ def prepare(source: str, revision: str | None, bad_rows: str, share: float, seed
     (folder / "report.md").write_text(_report(cleaning, parts, notes), encoding="utf-8")
     write_json(folder / MANIFEST, manifest)
     return notes
+
+
+def _described_source(source: str) -> str | list[dict[str, str]]:
+    """The name of a data set on the Hub, or the files of a folder."""
+    if not _is_folder(source):
+        return source
+    return [_described(path) for path in source_files(Path(source).expanduser())]
 
 
 def _described(path: Path) -> dict[str, str]:
@@ -200,7 +201,8 @@ def read_prepared(folder: Path, split: str) -> list[Row]:
             )
     except (OSError, ValueError, KeyError) as error:
         raise UserError(
-            f"data.source: {folder} is no whole folder of prepared rows ({type(error).__name__}: {error}); prepare it again"
+            f"data.source: {folder} is no whole folder of prepared rows ({type(error).__name__}: {error}); "
+            "prepare it again"
         ) from None
     return [row for _, row in read_lines(path)]
 
@@ -209,8 +211,9 @@ def _report(cleaning: Cleaning, parts: dict[str, list[Row]], notes: list[str]) -
     lines = ["# What became of the published Dakota rows", "", *(f"- {note}" for note in notes), "", "## Splits", ""]
     lines += ["| split | rows | checkable | by kind | by difficulty |", "|---|---|---|---|---|"]
     for name, rows in parts.items():
+        checkable = sum(row["checkable"] for row in rows)
         lines.append(
-            f"| {name} | {len(rows)} | {sum(r['checkable'] for r in rows)} | {_counts(rows, 'kind')} | {_counts(rows, 'difficulty')} |"
+            f"| {name} | {len(rows)} | {checkable} | {_counts(rows, 'kind')} | {_counts(rows, 'difficulty')} |"
         )
     lines += [
         "",
@@ -223,14 +226,11 @@ def _report(cleaning: Cleaning, parts: dict[str, list[Row]], notes: list[str]) -
     lines += [f"- {count} {kind}: {reason}" for (kind, reason), count in why.most_common()] or ["- none"]
     lines += ["", "## Dropped rows, up to three for each reason", ""]
     for reason, count in cleaning.dropped.most_common():
-        lines += [
-            f"### {reason} ({count})",
-            "",
-            *(f"- `{example.replace('`', chr(39))}`" for example in cleaning.examples[reason]),
-            "",
-        ]
+        examples = [example.replace("`", "'") for example in cleaning.examples[reason]]
+        lines += [f"### {reason} ({count})", "", *(f"- `{example}`" for example in examples), ""]
     return "\n".join(lines)
 
 
 def _counts(rows: Iterable[Row], column: str) -> str:
-    return ", ".join(f"{value} {count}" for value, count in Counter(row[column] for row in rows).most_common())
+    counts = Counter(row[column] for row in rows).most_common()
+    return ", ".join(f"{value} {count}" for value, count in counts)

@@ -3,21 +3,21 @@ r"""Dakota: translation and morphology after S. R. Riggs's nineteenth-century gr
 Dakota is the language of living communities. The rows are exercises from a historical book, published in machine-made
 form and never reviewed by speakers; a model trained on them is a model of that book, not of Dakota as it is spoken.
 
-A row after cleaning (``dakota_clean``):
+A row after cleaning (``cleaning.py``):
 
     {"kind": "affix_insertion", "question": "Insert the Dakota affix(es) into the base form:\n\nBase form: waśte ...",
      "form": "waśte", "answers": ["wićawaśte", "wićawaśte (goodness)"], "language": "dakota", "affixes": ["wića-"],
      "difficulty": "medium", "rule": "grammar_p30_r6", "page": 58, "checkable": True, ...}
 
-The answer may be reasoned towards freely; what counts is the committed one (``written_answers``), under documented
-normalisation (``dakota_text``), and what it is worth is in ``dakota_grade``.
+The answer may be reasoned towards freely; what counts is the committed one (``answers/text.py``), under documented
+normalisation (``orthography.py``), and what it is worth is in ``grading.py``.
 """
 
 import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -27,8 +27,8 @@ from ratchet.tasks.answers.text import read_written_answer
 from ratchet.tasks.base import Grade, Message, Probe, Row, Split, Task, completion_text
 from ratchet.tasks.dakota import paradigms as dakota_paradigms
 from ratchet.tasks.dakota import rows as dakota_rows
-from ratchet.tasks.dakota.cleaning import CHECKABLE, converted
-from ratchet.tasks.dakota.grading import WEIGHTS, components, score
+from ratchet.tasks.dakota.conversion import CHECKABLE, converted
+from ratchet.tasks.dakota.grading import PARTS, WEIGHTS, components, score
 from ratchet.tasks.dakota.orthography import Orthography, normalise
 from ratchet.tasks.loading import at_most, capped, count_lines
 
@@ -50,10 +50,10 @@ _DIFFICULTIES = ("easy", "medium", "hard", "advanced")
 
 @dataclass
 class Generated:
-    """Which exercises are made (``data.source: generated``; see ``tasks.dakota_paradigms``)."""
+    """Which exercises are made (``data.source: generated``; see ``paradigms.py``)."""
 
     families: tuple[str, ...] = dakota_paradigms.FAMILIES
-    """Of verbs, nouns, doubled, numbers."""
+    """Which of verbs, nouns, doubled, numbers."""
     careless_share: float = 0.0
     """Share of the training rows whose SFT target is typed without special letters, as much digitised text is."""
 
@@ -86,22 +86,22 @@ class Dakota(Task):
     max_test: int | None = None
     """At most so many test rows."""
     seed: int = 42
-    """Of the split, the caps, and the order of generated rows."""
+    """Seed of the split, the caps, and the order of generated rows."""
     orthography: Orthography = "riggs"
-    """"riggs" compares letters as they are written, "modern" takes ś ṡ š, ź ż ž, ġ ǧ, ḣ ȟ and the like for one letter."""
+    """"riggs" compares letters as they are written, "modern" takes spellings of one letter (ś ṡ š, ź ż ž, ġ ǧ, ḣ ȟ and
+    the like) for one."""
     weights: dict[str, Any] | None = None
-    """Kind of row -> {exact, chrf, special, affix, semantic: weight}, in the place of ``dakota_grade.WEIGHTS``."""
+    """Kind of row -> {exact, chrf, special, affix, semantic: weight}, instead of ``grading.WEIGHTS``."""
     instruction: str = INSTRUCTION
     """Stands after every question; may be empty."""
     system_prompt: str | None = None
     """A system message before every prompt."""
-    generated: Generated = None  # type: ignore[assignment]
+    generated: Generated = field(default_factory=Generated)
     """Settings of ``source: generated``."""
 
     name = "dakota"
 
     def __post_init__(self) -> None:
-        self.generated = self.generated or Generated()
         self.source = self.source or os.environ.get("DAKOTA_DATA_DIR")
         self._weights = _checked_weights(self.weights)
         for key, allowed in (("kinds", CHECKABLE), ("difficulties", _DIFFICULTIES)):
@@ -117,7 +117,7 @@ class Dakota(Task):
         return "generated Dakota exercises" if self.source == "generated" else self.name
 
     def load(self, split: str) -> Split:
-        """Cleaned rows with an answer that can be checked; with ``unchecked`` also the others, in the training split."""
+        """Cleaned rows with an answer that can be checked; with ``unchecked``, training rows without one too."""
         if not self.source:
             raise UserError(
                 "data.source is missing: name the folder of the published tasks, or generated (see the README, Dakota)"
@@ -127,7 +127,8 @@ class Dakota(Task):
         rows = [row for row in rows if row["checkable"] or (self.unchecked and split == self.train_split)]
         if len(rows) < total:
             notes.append(
-                f"left out {total - len(rows)} {split} rows whose answer cannot be checked (data.unchecked takes them in, for SFT)"
+                f"left out {total - len(rows)} {split} rows whose answer cannot be checked "
+                "(data.unchecked takes them in, for SFT)"
             )
         rows = [row for row in rows if not self.kinds or row["kind"] in self.kinds]
         rows = [row for row in rows if not self.difficulties or row["difficulty"] in self.difficulties]
@@ -136,7 +137,10 @@ class Dakota(Task):
         return Split(capped(rows, getattr(self, f"max_{split}"), self.seed), notes)
 
     def count(self, split: str) -> int | None:
-        """Of generated rows, and of prepared ones before ``kinds`` and ``difficulties``; others are split only when they are read."""
+        """Rows that are generated, or prepared and not yet narrowed to ``kinds`` and ``difficulties``.
+
+        None for published rows: they are split only when they are read.
+        """
         if self.source == "generated":
             return len(self.load(split).rows)
         file = Path(self.source or "").expanduser() / f"{split}.jsonl"
@@ -153,16 +157,22 @@ class Dakota(Task):
         return dakota_rows.split_rows(cleaning.rows, self.held_out, self.seed)[split], cleaning.notes()
 
     def prepare(self, folder: Path) -> list[str]:
-        """Clean and split the published rows and write them, a report and a manifest into ``folder``; says what was done."""
-        if (
-            not self.source
-            or self.source == "generated"
-            or (Path(self.source).expanduser() / dakota_rows.MANIFEST).is_file()
-        ):
+        """Clean and split the published rows and write them, a report and a manifest into ``folder``.
+
+        Returns:
+            What was done, a sentence each.
+        """
+        if not self._is_published():
             raise UserError(
-                f"data.source: {self.source} holds no published rows to prepare; name the folder of grammar_tasks_*.jsonl"
+                f"data.source: {self.source} holds no published rows to prepare; "
+                "name the folder of grammar_tasks_*.jsonl"
             )
         return dakota_rows.prepare(self.source, self.revision, self.bad_rows, self.held_out, self.seed, folder)
+
+    def _is_published(self) -> bool:
+        if not self.source or self.source == "generated":
+            return False
+        return not (Path(self.source).expanduser() / dakota_rows.MANIFEST).is_file()
 
     def messages(self, row: Row) -> list[Message]:
         """One user message: the question, and the instruction where the answer can be checked."""
@@ -183,15 +193,16 @@ class Dakota(Task):
         return normalise(row["answers"][0], self.orthography)
 
     def grade(self, completion: str | Sequence[Message], row: Row) -> Grade:
-        """See ``dakota_grade``; a row as published (prompt, answer, info) is taken too.
+        """See ``grading.py``; a row as published (prompt, answer, info) is taken too.
 
-        Components: those of ``dakota_grade``; ``score``; ``answered`` (there is a committed answer); ``format`` (it
-        stands on the last line as the instruction asks).
+        Components: those of ``grading.components``; ``score``; ``answered`` (there is a committed answer); ``format``
+        (it stands on the last line as the instruction asks).
         """
         asked = row.get("question") or row.get("prompt")
         if "answers" not in row:
             row, _ = converted(row)
         text = completion_text(completion)
+        # copying some lines of the question commits to none of them
         echo = isinstance(asked, str) and "\n" in text.strip() and text.strip() in asked
         answer = None if echo else read_written_answer(text, _OPENINGS)
         line = _FORMAT.search(text, max(0, len(text) - 700))
@@ -231,7 +242,7 @@ class Dakota(Task):
 
 
 def _checked_weights(own: Mapping[str, Any] | None) -> Mapping[str, Mapping[str, float]]:
-    """The default weights with the recipe's in their place.
+    """The default weights, with the recipe's instead of those that it names.
 
     Raises:
         UserError: for an unknown kind or component, a weight that is no number of at least 0, or too little for exact.
@@ -240,17 +251,22 @@ def _checked_weights(own: Mapping[str, Any] | None) -> Mapping[str, Mapping[str,
     for kind, weights in (own or {}).items():
         if kind not in CHECKABLE:
             raise UserError(f"data.weights: unknown kind {kind}; choose from {', '.join(CHECKABLE)}")
-        known = ("exact", "chrf", "special", "affix", "semantic")
         if not isinstance(weights, Mapping) or not weights:
             raise UserError(f"data.weights.{kind} is a group, for instance {{exact: 0.6, chrf: 0.4}}")
         for name, weight in weights.items():
-            if name not in known:
-                raise UserError(f"data.weights.{kind}: unknown component {name}; choose from {', '.join(known)}")
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
-                raise UserError(f"data.weights.{kind}.{name} must be a number of at least 0; it is {weight}")
+            _check_weight(kind, name, weight)
         if 2 * weights.get("exact", 0.0) < sum(weights.values()) or not any(weights.values()):
             raise UserError(
-                f"data.weights.{kind}.exact must be at least half of all weights, or a wrong answer comes too near to a right one"
+                f"data.weights.{kind}.exact must be at least half of all weights, "
+                "or a wrong answer comes too near to a right one"
             )
         found[kind] = dict(weights)
     return MappingProxyType(found)
+
+
+def _check_weight(kind: str, name: str, weight: Any) -> None:
+    known = ("exact", *PARTS)
+    if name not in known:
+        raise UserError(f"data.weights.{kind}: unknown component {name}; choose from {', '.join(known)}")
+    if isinstance(weight, bool) or not isinstance(weight, (int, float)) or weight < 0:
+        raise UserError(f"data.weights.{kind}.{name} must be a number of at least 0; it is {weight}")

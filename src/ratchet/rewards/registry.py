@@ -1,0 +1,71 @@
+"""Which rewards there are, and the weighted terms of a recipe."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ratchet.errors import UserError
+from ratchet.rewards import functions
+from ratchet.rewards.functions import Reward, Sample
+
+REWARDS: dict[str, Reward] = {r.name: r for r in vars(functions).values() if isinstance(r, Reward)}
+
+
+@dataclass(frozen=True)
+class RewardTerm:
+    """One reward of a recipe."""
+
+    reward: Reward
+    weight: float = 1.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name under which TRL logs it."""
+        return self.reward.name
+
+    def __call__(self, sample: Sample) -> float:
+        """The unweighted reward of a sample."""
+        return self.reward.function(sample, **self.parameters)
+
+
+def rewards_of(task: type) -> dict[str, Reward]:
+    """The rewards that a recipe may name: Ratchet's own, and those that the task's class brings in ``rewards``."""
+    own = getattr(task, "rewards", ())
+    return {**REWARDS, **{r.name: r for r in own}}
+
+
+def total(terms: Sequence[RewardTerm], sample: Sample) -> float:
+    """The weighted sum, which is what GRPO sees."""
+    return sum(term.weight * term(sample) for term in terms)
+
+
+def check_weights(terms: Sequence[RewardTerm]) -> None:
+    """Refuse weights under which a wrong answer can be worth as much as a right one.
+
+    A right answer gains at least each goal's weight times what lies between its highest value and that of a wrong
+    answer; all shaping terms together move a reward by at most the sum of their weights times their spans. The first
+    must be the larger.
+
+    Raises:
+        UserError: where it is not, or where there is no goal at all.
+    """
+    goals = [term for term in terms if term.reward.goal]
+    if not goals:
+        named = ", ".join(term.name for term in terms) or "(nothing)"
+        raise UserError(f"rewards: none of {named} is a goal; add correctness: {{weight: 1.0}}")
+    gain = sum(term.weight * (term.reward.high - term.reward.wrong) for term in goals)
+    reaches = {term.name: _reach(term) for term in terms if not term.reward.goal}
+    reach = sum(reaches.values())
+    if gain <= reach:
+        parts = ", ".join(f"{name} {part:g}" for name, part in reaches.items())
+        raise UserError(
+            f"rewards: a right answer is worth {gain:g} more than a wrong one, "
+            f"but shaping can move a reward by {reach:g} ({parts}); "
+            f"lower the shaping weights so that they sum to less than {gain:g}"
+        )
+
+
+def _reach(term: RewardTerm) -> float:
+    """How far a term can move a reward, up or down."""
+    return abs(term.weight) * (term.reward.high - term.reward.low)

@@ -1,0 +1,85 @@
+"""Calls a task and its rewards on a few rows before training, so that what fails, fails at once and by name."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ratchet.errors import UserError
+from ratchet.rewards.functions import Sample
+from ratchet.rewards.registry import RewardTerm
+from ratchet.tasks.base import Grade, Row, Task
+
+REHEARSED = 3  # rows that are graded
+
+
+def validate_task(task: Task, terms: Sequence[RewardTerm], rows: Sequence[Row]) -> None:
+    """Grade and reward an empty completion and the target of some rows, so that what fails, fails before training.
+
+    Raises:
+        UserError: naming the row and what was called, for instance a reward that needs a column the rows lack.
+    """
+    _check_ids(task, rows)
+    for row in rows[:REHEARSED]:
+        _rehearse(task, terms, row)
+
+
+def _rehearse(task: Task, terms: Sequence[RewardTerm], row: Row) -> None:
+    called = "messages"
+    try:
+        _check_messages(task, row)
+        called = "gold"
+        _check_kind(task, row, called, task.gold(row), str)
+        called = "target"
+        target = _check_kind(task, row, called, task.target(row), str)
+        for text in ("", target):
+            called = "grade"
+            grade = _check_kind(task, row, called, task.grade(text, row), Grade)
+            for term in terms:
+                called = f"rewards.{term.name}"
+                float(term(Sample(text, row, grade, len(text), len(text) + 1)))
+    except UserError:
+        raise
+    except Exception as error:  # the user's own code may raise anything
+        what = called if called.startswith("rewards.") else f"{task.name}.{called}"
+        raise raised(what, row, error) from error
+
+
+def raised(what: str, row: Row, error: BaseException) -> UserError:
+    """What to say about code of a task or a reward that raised."""
+    missing = f"; the row has no column {error}" if isinstance(error, KeyError) else ""
+    return UserError(
+        f"{what} of row {row.get('id', '?')} raises {type(error).__name__}: {error}{missing}; "
+        f"the row has {', '.join(map(str, row))}"
+    )
+
+
+def _check_ids(task: Task, rows: Sequence[Row]) -> None:
+    seen = set()
+    for row in rows:
+        if "id" not in row:
+            columns = ", ".join(map(str, row)) or "nothing"
+            raise UserError(f"every row of {task.name} needs an id; one has {columns}")
+        if row["id"] in seen:
+            raise UserError(f"every row of {task.name} needs an id of its own; two have {row['id']}")
+        seen.add(row["id"])
+
+
+def _check_messages(task: Task, row: Row) -> None:
+    messages = task.messages(row)
+    if not isinstance(messages, list) or not messages or not all(_is_message(m) for m in messages):
+        shown = str(messages)[:80]
+        raise UserError(
+            f"{task.name}.messages of row {row['id']} must return a list of "
+            f'{{"role": ..., "content": ...}}; it returns {shown!r}'
+        )
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("content"), str) and "role" in value
+
+
+def _check_kind(task: Task, row: Row, what: str, value: Any, kind: type) -> Any:
+    if not isinstance(value, kind):
+        raise UserError(
+            f"{task.name}.{what} of row {row['id']} must return a {kind.__name__}, it returns {str(value)[:80]!r}"
+        )
+    return value
