@@ -198,7 +198,7 @@ def settle(recipe: Recipe, start: Start, sha256: str) -> None:
         UserError: where the run goes on from a checkpoint of other rows.
     """
     folder, prepared = recipe.output_dir, staging(recipe)
-    if start.then and start.then.get("data") != sha256:
+    if start.recorded and start.recorded.get("data") != sha256:
         ask(start, ["data    the training rows are others"])
     if start.inside(folder):
         start.notes += leave_later_behind(folder, start.checkpoint)
@@ -365,7 +365,7 @@ def finish(trainer: Any, prepared: Run, seconds: float) -> dict[str, Any]:
         if trainer.evaluations is not None:
             trainer.evaluations.close()
         if trainer.uploads is not None:
-            push_finished(trainer, folder)
+            push_finished(trainer.uploads, folder, trainer.state.global_step)
         trainer.keeper.tidy()
         trainer.accelerator.wait_for_everyone()
     trainer.end()
