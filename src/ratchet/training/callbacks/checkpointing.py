@@ -79,7 +79,7 @@ class CheckpointManager(TrainerCallback):
         """Put back what was saved beside TRL's own; say how much room checkpoints need."""
         if self.start.checkpoint is not None:
             self._restore(self.start.checkpoint.path)
-            reasons = list(not_exact(self.start.then, self.made_from)) if self.start.then else []
+            reasons = list(not_exact(self.start.recorded, self.made_from)) if self.start.recorded else []
             folder = self.start.checkpoint.path
             if not any(folder.glob("optimizer*")) and not any(folder.glob("global_step*")):
                 reasons.append("the checkpoint holds no optimiser (save_only_model)")
@@ -92,7 +92,10 @@ class CheckpointManager(TrainerCallback):
             self._announce()
 
     def _restore(self, folder: Path) -> None:
-        rank, same = self.accelerator.process_index, self.start.then.get("processes") == self.accelerator.num_processes
+        rank, same = (
+            self.accelerator.process_index,
+            self.start.recorded.get("processes") == self.accelerator.num_processes,
+        )
         path = folder / STATE.format(rank if same else 0)
         if not path.is_file():
             self.accelerator.print(
