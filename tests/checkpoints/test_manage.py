@@ -33,12 +33,12 @@ def test_list_shows_each_with_its_size_and_marks_the_best(script, run):
 
 
 def test_verify_names_what_is_torn_and_fails(script, run):
-    assert "a run would go on from checkpoint-40" in script("ratchet", "checkpoints", "verify", str(run)).stdout
+    assert "a run would resume from checkpoint-40" in script("ratchet", "checkpoints", "verify", str(run)).stdout
     (run / "checkpoint-40/model.safetensors").write_bytes(b"x" * 2**20)
     said = script("ratchet", "checkpoints", "verify", str(run), code=1).stdout
     assert (
         "checkpoint-40: not whole: model.safetensors is not what was saved" in said
-        and "a run would go on from checkpoint-30" in said
+        and "a run would resume from checkpoint-30" in said
     )
 
 

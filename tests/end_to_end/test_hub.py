@@ -133,7 +133,7 @@ def test_the_run_goes_on_from_the_hub(pushed, script, tmp_path):
 def test_a_hub_that_fails_for_a_while_costs_warnings_only(script, tmp_path, hub):
     hub.faults += [500, 0, 429, 503, "half", 500, 0, 500, 500, "half", 500, 500]
     done = push(script, hub)
-    assert "it is tried again while training goes on" in done.stdout and "pushed to me/model" in done.stdout
+    assert "it is retried while training continues" in done.stdout and "pushed to me/model" in done.stdout
     assert "last-checkpoint/manifest.json" in hub.files("me/model")
     assert (
         hub.files("me/model", "step-000002")["model.safetensors"]

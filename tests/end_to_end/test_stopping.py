@@ -121,7 +121,7 @@ def test_another_recipe_is_asked_about(stopped, tmp_path):
 
 def test_another_recipe_goes_on_when_told_so(stopped, tmp_path):
     code, said = gone_on(stopped, tmp_path, "--learning_rate", "1e-3", "--resume-anyway")
-    assert code == 0 and "goes on although it differs: recipe learning_rate" in said
+    assert code == 0 and "resumes although it differs: recipe learning_rate" in said
 
 
 def as_if(**changes):

@@ -1,1 +1,1 @@
-"""Checkpoints on disk: whole or not there at all, what each was made from, and which one a run goes on from. Imports no torch."""
+"""Checkpoints on disk: whole or not there at all, what each was made from, which one a run resumes from. No torch."""

@@ -2,17 +2,17 @@
 
     checkpoint-<step>/    whole: manifest.json holds the size and SHA-256 of every file, and what it was made from
     _saving/              what is being written; of no use if the run ends meanwhile
-    _set_aside/           checkpoints that turned out torn, and those after a step that the run went back to
+    _set_aside/           checkpoints that turned out torn, and those after a step that the run was rolled back to
 
-A rename is the last act of a save, after every file and folder has reached the disk (fsync), so that whatever moment
-a process or a machine dies at, the newest whole checkpoint is found again.
+A rename is the last act of a save, after every file and folder has reached the disk (fsync), so that at any moment a
+process or a machine may die, the newest whole checkpoint is found again.
 """
 
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ _NAME = re.compile(r"checkpoint-(\d+)")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """One checkpoint's folder."""
+    """The folder of a checkpoint, whole or torn."""
 
     path: Path
     step: int
@@ -36,8 +36,8 @@ class Checkpoint:
     @property
     def manifest(self) -> dict[str, Any]:
         """What ``seal`` wrote; empty where there is none that can be read."""
-        found = read_json(self.path / MANIFEST)
-        return found if isinstance(found, dict) else {}
+        manifest = read_json(self.path / MANIFEST)
+        return manifest if isinstance(manifest, dict) else {}
 
     @property
     def size(self) -> int:
@@ -49,29 +49,36 @@ class Checkpoint:
         if not (self.path / MANIFEST).is_file():
             return f"it has no {MANIFEST}"
         files = self.manifest.get("files")
-        if not isinstance(files, dict) or not all(
-            isinstance(entry, dict) and {"bytes", "sha256"} <= set(entry) for entry in files.values()
-        ):
+        if not _is_list_of_files(files):
             return f"its {MANIFEST} cannot be read"
-        for name, entry in files.items():
+        for name, entry in files.items():  # sizes first: hashing reads every byte
             path = self.path / name
             if not path.is_file():
                 return f"{name} is missing"
             if path.stat().st_size != entry["bytes"]:
                 return f"{name} has {path.stat().st_size} bytes instead of {entry['bytes']}"
         hashes = _hashes(self.path / name for name in files)
-        wrong = [name for name, found in zip(files, hashes, strict=True) if found != files[name]["sha256"]]
-        return f"{wrong[0]} is not what was saved (its SHA-256 differs)" if wrong else None
+        for (name, entry), current in zip(files.items(), hashes, strict=True):
+            if current != entry["sha256"]:
+                return f"{name} is not what was saved (its SHA-256 differs)"
+        return None
+
+
+def _is_list_of_files(files: Any) -> bool:
+    """Whether this is the list of files that ``seal`` writes; a torn or foreign manifest may hold anything."""
+    return isinstance(files, dict) and all(
+        isinstance(entry, dict) and {"bytes", "sha256"} <= entry.keys() for entry in files.values()
+    )
 
 
 def checkpoints(run: Path) -> list[Checkpoint]:
     """All folders named like a checkpoint, the newest first; none of them is checked."""
-    found = [
-        Checkpoint(path, int(name[1]))
-        for path in run.glob("checkpoint-*")
-        if (name := _NAME.fullmatch(path.name)) and path.is_dir()
-    ]
-    return sorted(found, key=lambda checkpoint: -checkpoint.step)
+    found = []
+    for path in run.glob("checkpoint-*"):
+        name = _NAME.fullmatch(path.name)
+        if name and path.is_dir():
+            found.append(Checkpoint(path, int(name[1])))
+    return sorted(found, key=lambda checkpoint: checkpoint.step, reverse=True)
 
 
 def step_of(folder: Path) -> int | None:
@@ -86,13 +93,13 @@ def seal(folder: Path, **about: Any) -> None:
     files = _files(folder)
     for path in files:
         _sync(path)
-    hashes = _hashes(files)
     entries = {
-        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": found}
-        for path, found in zip(files, hashes, strict=True)
+        str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": digest}
+        for path, digest in zip(files, _hashes(files), strict=True)
     }
     write_json(folder / MANIFEST, {**about, "files": entries})
     _sync(folder / MANIFEST)
+    # A file's name is part of its folder: without this, a file on the disk may have no name there after a power cut.
     for path in [*(path for path in folder.rglob("*") if path.is_dir()), folder]:
         _sync(path)
 
@@ -108,13 +115,14 @@ def publish(folder: Path, run: Path) -> Checkpoint:
 
 
 def recover(run: Path) -> Iterator[str]:
-    """After an end at any moment: finish a save that lacked only its rename, and take away one that was not complete.
+    """Clean up after a run that ended at any moment: publish a save that lacked its rename, delete an unfinished one.
 
     Yields:
         What was done, a sentence each.
     """
     for folder in sorted((run / SAVING).glob("checkpoint-*")):
-        if _NAME.fullmatch(folder.name) and Checkpoint(folder, 0).fault() is None and not (run / folder.name).exists():
+        is_whole = _NAME.fullmatch(folder.name) and Checkpoint(folder, 0).fault() is None
+        if is_whole and not (run / folder.name).exists():
             publish(folder, run)
             yield f"{folder.name} had been written whole when the run ended, and counts"
         else:
@@ -138,37 +146,42 @@ def set_aside(folder: Path) -> Path:
     """Move a checkpoint where it does not count any more; returns its new place."""
     aside = folder.parent / ASIDE
     aside.mkdir(exist_ok=True)
-    target = next(
-        path
-        for i in range(1, 10_000)
-        if not (path := aside / (folder.name if i == 1 else f"{folder.name}.{i}")).exists()
-    )
+    target, number = aside / folder.name, 1
+    while target.exists():
+        number += 1
+        target = aside / f"{folder.name}.{number}"
     return folder.rename(target)
 
 
 def superfluous(run: Path, keep: int | None, keep_every: int | None, best: Path | None = None) -> list[Checkpoint]:
-    """The checkpoints that rotation takes away.
+    """The checkpoints that rotation deletes.
 
     Args:
-        keep: the newest so many stay (``save_total_limit``); None keeps all.
-        keep_every: those whose step is a multiple of it stay for ever.
+        keep: so many of the newest stay (``save_total_limit``); None keeps all.
+        keep_every: those whose step is a multiple of it stay forever.
         best: stays, and counts among ``keep``.
     """
     if keep is None:
         return []
-    counted = [c for c in checkpoints(run) if not keep_every or c.step % keep_every]
-    first = counted[:1] + [c for c in counted[1:] if best is not None and c.path.name == best.name]
-    return [c for c in counted if c not in first][max(0, keep - len(first)) :]
+    counted = [checkpoint for checkpoint in checkpoints(run) if not keep_every or checkpoint.step % keep_every]
+    # The newest always stays, to resume from, also where ``keep`` is 1 and the best is another.
+    safe = [
+        checkpoint
+        for checkpoint in counted
+        if checkpoint is counted[0] or (best is not None and checkpoint.path.name == best.name)
+    ]
+    others = [checkpoint for checkpoint in counted if checkpoint not in safe]
+    return others[max(0, keep - len(safe)) :]
 
 
 def rotate(run: Path, keep: int | None, keep_every: int | None, best: Path | None = None) -> None:
-    """Delete what is superfluous: out of the way first, so that no half-deleted folder looks like a checkpoint."""
+    """Delete what is superfluous."""
     for checkpoint in superfluous(run, keep, keep_every, best):
         remove(checkpoint)
 
 
 def remove(checkpoint: Checkpoint) -> None:
-    """Delete one checkpoint."""
+    """Delete a checkpoint: renamed first, so that no half-deleted folder looks like one."""
     doomed = checkpoint.path.with_name(f"_deleting-{checkpoint.path.name}")
     shutil.rmtree(doomed, ignore_errors=True)
     checkpoint.path.rename(doomed)
@@ -179,8 +192,9 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
 
 
-def _hashes(paths: Any) -> list[str]:
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:  # hashing leaves the interpreter free
+def _hashes(paths: Iterable[Path]) -> list[str]:
+    # Threads are enough: hashlib releases the interpreter's lock.
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         return list(pool.map(_hash, paths))
 
 

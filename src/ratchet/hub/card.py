@@ -1,14 +1,17 @@
-"""The model card: what a model is, what it was trained on and with, what was measured, and what it must not be used for."""
+"""The model card: what a model is, what it was trained on and with, what was measured, and what it must not do."""
 
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ratchet.errors import UserError
 from ratchet.files import read_json
 from ratchet.recipe import Recipe
 from ratchet.tasks.aquarat.rows import HUB_DATASET
+
+if TYPE_CHECKING:
+    from huggingface_hub import EvalResult, ModelCardData
 
 _TEXT = """
 # {name}
@@ -42,7 +45,8 @@ Trained with Ratchet and TRL's {trainer} on the task `{task}`, starting from {ba
 from transformers import pipeline
 
 answer = pipeline("text-generation", model="{place}")
-print(answer([{{"role": "user", "content": {question!r}}}], max_new_tokens={tokens})[0]["generated_text"][-1]["content"])
+messages = [{{"role": "user", "content": {question!r}}}]
+print(answer(messages, max_new_tokens={tokens})[0]["generated_text"][-1]["content"])
 ```
 
 ## Limits
@@ -54,15 +58,21 @@ its answer is right.
 
 {versions}
 """
-_DAKOTA = """Dakota is the language of the Dakota people, of living communities that speak, teach and look after it. These rows are not theirs:
-they are exercises made by machine from S. R. Riggs's grammar, a missionary's book of the nineteenth century in the public
-domain, and no speaker has reviewed them. They came from {source}. Spelling, meanings and rules may be wrong or outdated.
+_DAKOTA = """Dakota is the language of the Dakota people, of living communities that speak, teach and look after it.
+These rows are not theirs: they are exercises made by machine from S. R. Riggs's grammar, a missionary's book of the
+nineteenth century in the public domain, and no speaker has reviewed them. They came from {source}. Spelling, meanings
+and rules may be wrong or outdated.
 
-Do not use this model to translate for people, to teach Dakota, to write texts that pass as Dakota, or to speak for Dakota
-people; it was trained to study rewards, and knows a few forms of one old book. Learners and projects should turn to
-Dakota communities and their own teachers and materials."""
-_KINDS = {"gold": "right", "ignorant": "knows nothing", "hack": "hack"}
+Do not use this model to translate for people, to teach Dakota, to write texts that pass as Dakota, or to speak for
+Dakota people; it was trained to study rewards, and knows a few forms of one old book. Learners and projects should
+turn to Dakota communities and their own teachers and materials."""
+_AQUARAT = (
+    "AQuA-RAT (Ling et al., 2017, [arXiv:1705.04146](https://arxiv.org/abs/1705.04146)), Apache-2.0, from `{source}`. "
+    "Its labels hold errors."
+)
 _PACKAGES = ("trl", "transformers", "accelerate", "torch", "peft", "datasets")
+_SHOWN_POLICIES = {"gold": 3, "ignorant": 5, "hack": 3}
+"""How many of the audit's policies of each kind stand in the card, the best rewarded first."""
 
 
 def model_card(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> str:
@@ -70,53 +80,35 @@ def model_card(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> str:
 
     Args:
         run: the run's folder, with ``audit.json`` and ``run.json`` where there are any.
-        result: what ``training.summary.outcome`` gives: steps, and accuracies with n and interval.
+        result: what ``evaluation.outcome`` gives: steps, and accuracies with n and interval.
     """
-    from huggingface_hub import ModelCardData
-
-    base, label, after = recipe.values.get("model_name_or_path"), recipe.task.label, result.get("after")
-    measured = (
-        [_measured({**after, "task": label, "split": result["split"], "majority": result["majority"]})]
-        if after
-        else None
-    )
-    data = ModelCardData(
-        base_model=base if base and not Path(base).exists() and "/" in base else None,
-        library_name="transformers",
-        pipeline_tag="text-generation",
-        tags=["ratchet", "trl", recipe.trainer],
-        datasets=[HUB_DATASET] if getattr(recipe.task, "source", None) == HUB_DATASET else None,
-        model_name=run.absolute().name,
-        eval_results=measured,
-    )
+    base = recipe.values.get("model_name_or_path")
     about = read_json(run / "run.json") or {}
     text = _TEXT.format(
         name=run.absolute().name,
         place=recipe.values.get("hub_model_id") or recipe.output_dir,
         trainer=recipe.method.trainer,
-        task=label,
+        task=recipe.task.label,
         base=f"`{base}`" if base else "random weights",
         evaluation=_evaluation(result),
         rewards=_rewards(recipe),
         audit=_audit(run),
         data=_data(recipe),
         steps=result["steps"],
-        commit=f"with Ratchet at commit {about['commit'][:12]}{about['commit'][40:]}"
-        if about.get("commit")
-        else "with an installed Ratchet",
+        commit=_commit(about.get("commit")),
         recipe=recipe.as_yaml(),
         question=about.get("question") or "...",
         tokens=recipe.answer_limit,
         versions="\n".join(f"- {package} {version(package)}" for package in _PACKAGES),
     )
-    return f"---\n{data.to_yaml()}\n---\n{text}"
+    return f"---\n{_metadata(recipe, run, result).to_yaml()}\n---\n{text}"
 
 
-def with_result(card: str, found: Mapping[str, Any]) -> str:
-    """A card with one more evaluation in its metadata, in the place of an older one of the same task and split.
+def with_result(card: str, entry: Mapping[str, Any]) -> str:
+    """A card with one more evaluation in its metadata, instead of an older one of the same task and split.
 
     Args:
-        found: what ``ratchet evaluate`` writes: task, split, accuracy, low, high, n, majority.
+        entry: what an evaluation writes as JSON: task, split, accuracy, low, high, n, majority.
 
     Raises:
         UserError: for a card whose metadata cannot be read, or lacks what results need.
@@ -125,54 +117,78 @@ def with_result(card: str, found: Mapping[str, Any]) -> str:
 
     try:
         parsed = ModelCard(card)
-        new, name = _measured(found), parsed.data.model_name
+        new, name = _measured(entry), parsed.data.model_name
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(f"the card's metadata cannot be read: {' '.join(str(error).split())[:200]}") from None
-    name = name or found.get("model")
+    name = name or entry.get("model")
     if not name:
         raise UserError(
-            "the card has no model-index with the model's name, so results have no place in it; ratchet push writes one that has"
+            "the card has no model-index with the model's name, so results have no place in it; "
+            "ratchet push writes one that has"
         )
-    kept = [
-        old
-        for old in parsed.data.eval_results or []
-        if (old.dataset_name, old.dataset_split) != (new.dataset_name, new.dataset_split)
-    ]
-    parsed.data.model_name, parsed.data.eval_results = name, [*kept, new]
+    of_new = (new.dataset_name, new.dataset_split)
+    others = [old for old in parsed.data.eval_results or [] if (old.dataset_name, old.dataset_split) != of_new]
+    parsed.data.model_name, parsed.data.eval_results = name, [*others, new]
     return str(parsed)
 
 
-def _measured(found: Mapping[str, Any]) -> Any:
-    """An accuracy as the Hub's ``model-index`` has it, with n, interval and baseline as the metric's arguments."""
-    from huggingface_hub import EvalResult
+def _metadata(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> "ModelCardData":
+    from huggingface_hub import ModelCardData
 
-    about = {key: found[key] for key in ("n", "low", "high", "majority") if found.get(key) is not None}
-    value = round(found["accuracy"], 4)
-    return EvalResult(
-        "text-generation",
-        found["task"],
-        found["task"],
-        "accuracy",
-        value,
-        dataset_split=found["split"],
-        metric_args=about,
+    base, label, after = recipe.values.get("model_name_or_path"), recipe.task.label, result.get("after")
+    # The Hub looks these up and refuses or mislabels what is not there: a folder's path is no base model.
+    base_is_on_hub = base and "/" in base and not Path(base).exists()
+    data_are_on_hub = getattr(recipe.task, "source", None) == HUB_DATASET
+    measured = None
+    if after:
+        measured = [_measured({**after, "task": label, "split": result["split"], "majority": result["majority"]})]
+    return ModelCardData(
+        base_model=base if base_is_on_hub else None,
+        library_name="transformers",
+        pipeline_tag="text-generation",
+        tags=["ratchet", "trl", recipe.trainer],
+        datasets=[HUB_DATASET] if data_are_on_hub else None,
+        model_name=run.absolute().name,
+        eval_results=measured,
     )
 
 
-def _evaluation(result: dict[str, Any]) -> str:
+def _measured(entry: Mapping[str, Any]) -> "EvalResult":
+    """An accuracy as the Hub's ``model-index`` has it, with n, interval and baseline as the metric's arguments."""
+    from huggingface_hub import EvalResult
+
+    return EvalResult(
+        task_type="text-generation",
+        dataset_type=entry["task"],
+        dataset_name=entry["task"],
+        metric_type="accuracy",
+        metric_value=round(entry["accuracy"], 4),
+        dataset_split=entry["split"],
+        metric_args={key: entry[key] for key in ("n", "low", "high", "majority") if entry.get(key) is not None},
+    )
+
+
+def _commit(commit: str | None) -> str:
+    """The commit in short, with what ``run.json`` adds to it where files had been changed."""
+    if not commit:
+        return "with an installed Ratchet"
+    return f"with Ratchet at commit {commit[:12]}{commit[40:]}"
+
+
+def _evaluation(result: Mapping[str, Any]) -> str:
     if "after" not in result and "before" not in result:
         return "Not evaluated."
     lines = ["| | accuracy | 95 % interval | n |", "|---|---|---|---|"]
     for when in ("before", "after"):
         if when in result:
             share = result[when]
-            lines.append(
-                f"| {when} training | {share['accuracy']:.3f} | {share['low']:.3f} to {share['high']:.3f} | {share['n']} |"
-            )
+            interval = f"{share['low']:.3f} to {share['high']:.3f}"
+            lines.append(f"| {when} training | {share['accuracy']:.3f} | {interval} | {share['n']} |")
     lines.append(f"| always the commonest answer | {result['majority']:.3f} | | |")
     if result.get("chance"):
         lines.append(f"| guessing | {result['chance']:.3f} | | |")
-    return "\n".join(lines) + f"\n\nGreedy answers to the {result['split']} rows; Wilson intervals."
+    lines += ["", f"Greedy answers to the {result['split']} rows; Wilson intervals."]
+    return "\n".join(lines)
 
 
 def _rewards(recipe: Recipe) -> str:
@@ -180,47 +196,50 @@ def _rewards(recipe: Recipe) -> str:
         return "None: supervised fine-tuning has no reward; the model imitated the task's targets."
     lines = ["| reward | weight | parameters | what it is |", "|---|---|---|---|"]
     for term in recipe.rewards:
-        says = (term.reward.function.__doc__ or "").strip().split("\n")[0]
-        lines.append(
-            f"| {term.name} | {term.weight:g} | {', '.join(f'{k}: {v}' for k, v in term.parameters.items())} | {says} |"
-        )
+        parameters = ", ".join(f"{key}: {value}" for key, value in term.parameters.items())
+        summary = (term.reward.function.__doc__ or "").strip().split("\n")[0]
+        lines.append(f"| {term.name} | {term.weight:g} | {parameters} | {summary} |")
     return "\n".join(lines)
 
 
 def _audit(folder: Path) -> str:
     """What cheap answers and hacks earned on training rows before the run, or that nobody asked."""
-    found = read_json(folder / "audit.json")
-    if found is None:
+    audit = read_json(folder / "audit.json")
+    if audit is None:
         return ""
-    if found["mode"] == "off":
+    if audit["mode"] == "off":
         return "Switched off by the recipe (`audit: off`): nobody looked whether the reward can be cheated."
-    head = f"{found['scores']} answers of fixed policies to {found['rows']} training rows, before training ({found['title']}, mode {found['mode']})."
-    lines = [head, "", "| policy | mean reward | graded correct |", "|---|---|---|"]
-    for kind, count in (("gold", 3), ("ignorant", 5), ("hack", 3)):
-        best = [policy for policy in found["policies"] if policy["kind"] == kind][:count]
-        lines += [
-            f"| {policy['policy']} ({kind}) | {policy['reward']:.3f} | {policy['correct']:.3f} |" for policy in best
-        ]
-    lines += [
+    lines = [
+        f"{audit['scores']} answers of fixed policies to {audit['rows']} training rows, before training "
+        f"({audit['title']}, mode {audit['mode']}).",
         "",
-        *(
-            f"- {'fails' if f['fails'] else 'accepted: ' + f['accepted'] if f['accepted'] else 'note'}: {f['name']}: {f['text']}"
-            for f in found["findings"]
-        ),
+        "| policy | mean reward | graded correct |",
+        "|---|---|---|",
     ]
+    for kind, count in _SHOWN_POLICIES.items():
+        best = [policy for policy in audit["policies"] if policy["kind"] == kind][:count]
+        for policy in best:
+            lines.append(f"| {policy['policy']} ({kind}) | {policy['reward']:.3f} | {policy['correct']:.3f} |")
+    lines += ["", *(f"- {_verdict(finding)}: {finding['name']}: {finding['text']}" for finding in audit["findings"])]
     return "\n".join(lines).rstrip()
 
 
+def _verdict(finding: Mapping[str, Any]) -> str:
+    if finding["fails"]:
+        return "fails"
+    if finding["accepted"]:
+        return f"accepted: {finding['accepted']}"
+    return "note"
+
+
 def _data(recipe: Recipe) -> str:
+    """Where the rows come from, under which terms, and what is known to be wrong with them."""
     source = getattr(recipe.task, "source", None)
     if recipe.task.name == "dakota":
-        return _DAKOTA.format(
-            source=f"`{source}`"
-            if source != "generated"
-            else "a program, from a table of forms that the grammar states"
-        )
+        generated = "a program, from a table of forms that the grammar states"
+        return _DAKOTA.format(source=generated if source == "generated" else f"`{source}`")
     if source == "generated":
         return "Word problems made by a program (`ratchet.tasks.aquarat.word_problems`); no person's data."
     if recipe.task.name == "aquarat":
-        return f"AQuA-RAT (Ling et al., 2017, [arXiv:1705.04146](https://arxiv.org/abs/1705.04146)), Apache-2.0, from `{source}`. Its labels hold errors."
+        return _AQUARAT.format(source=source)
     return f"The task's own: `{recipe.tree.value['task'].plain()}`."

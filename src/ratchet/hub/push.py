@@ -1,4 +1,4 @@
-"""Publish a run when it is convenient: every checkpoint to a branch of its own, the trained model to main, or say what that would be."""
+"""Publish a run at any time: every checkpoint to its own branch, the model to main; or say what that would be."""
 
 import re
 import shutil
@@ -15,6 +15,7 @@ from ratchet.hub.repository import Repository, Upload, of_branch, repository_of,
 from ratchet.recipe import Recipe, load_recipe
 
 _EXAMPLE = re.compile(r'(pipeline\("text-generation", model=)"[^"]*"')
+"""The line of the card's example that names the model."""
 
 
 def publish(
@@ -23,7 +24,7 @@ def publish(
     """Push what there is of a run; with ``dry`` nothing leaves the machine.
 
     Args:
-        name: of the repository, in the place of the recipe's.
+        name: of the repository, instead of the recipe's.
         private: None: as the recipe says.
 
     Yields:
@@ -32,48 +33,71 @@ def publish(
     Raises:
         UserError: where there is nothing to publish, something is secret, or the Hub refuses.
     """
-    from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
-
     if not (run / "recipe.yaml").is_file():
         raise UserError(f"{run} is no run's folder: it has no recipe.yaml")
     recipe = load_recipe(run / "recipe.yaml", [("hub_model_id", name)] if name else [], to_train=False)
     repository = repository_of(recipe)
-    try:
-        validate_repo_id(repository.name)
-    except HFValidationError as error:
-        raise UserError(f"--repo: {' '.join(str(error).split())}") from None
+    _check_name(repository.name)
     repository.private = repository.private if private is None else private
     with alone(lock_of(run), f"{run}", "RUN_DIR"):
-        for checkpoint in reversed(checkpoints(run)):
-            stage(checkpoint.path, run / PUSHING / revision_of(checkpoint.step), _texts(recipe, run, checkpoint))
-        uploads = [of_branch(folder) for folder in staged(run)]
-        if (run / "result.json").is_file():
-            if name and not dry:  # the card's example is to load what is published
-                card = (run / "README.md").read_text(encoding="utf-8")
-                write_text(run / "README.md", _EXAMPLE.sub(lambda found: f'{found[1]}"{name}"', card))
-            uploads.append(Upload(run, "the trained model", chosen(run, completions or recipe.publish.completions)))
-        if not uploads:
-            raise UserError(f"{run} holds neither a trained model nor a checkpoint to publish")
-        visible = "private" if repository.private else "public"
-        whose = "" if "/" in repository.name else "of your account, "
-        yield f"{'would push' if dry else 'pushing'} to {repository.name} ({whose}{visible} unless it is there already)"
+        if name and not dry and (run / "result.json").is_file():
+            _rename_in_example(run / "README.md", name)
+        uploads = _uploads(recipe, run, completions or recipe.publish.completions)
+        yield _headline(repository, dry)
         for upload in uploads:
             yield from _described(upload)
             if not dry:
-                _pushed(repository, upload)
+                _push(repository, upload)
         if dry:
             shutil.rmtree(run / PUSHING, ignore_errors=True)
         else:
             yield f"pushed to {repository.name}"
 
 
+def _check_name(name: str) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(name)
+    except HFValidationError as error:
+        raise UserError(f"--repo: {' '.join(str(error).split())}") from None
+
+
+def _rename_in_example(card: Path, name: str) -> None:
+    """Let the card's example load what is published, instead of what the recipe names."""
+    if card.is_file():
+        text = card.read_text(encoding="utf-8")
+        write_text(card, _EXAMPLE.sub(lambda found: f'{found[1]}"{name}"', text))
+
+
+def _uploads(recipe: Recipe, run: Path, completions: bool) -> list[Upload]:
+    """Every checkpoint, the oldest first, and the trained model where the run has finished."""
+    for checkpoint in reversed(checkpoints(run)):
+        stage(checkpoint.path, run / PUSHING / revision_of(checkpoint.step), _texts(recipe, run, checkpoint))
+    uploads = [of_branch(folder) for folder in staged(run)]
+    if (run / "result.json").is_file():
+        uploads.append(Upload(run, "the trained model", chosen(run, completions)))
+    if not uploads:
+        raise UserError(f"{run} holds neither a trained model nor a checkpoint to publish")
+    return uploads
+
+
+def _headline(repository: Repository, dry: bool) -> str:
+    verb = "would push" if dry else "pushing"
+    whose = "" if "/" in repository.name else "of your account, "
+    visible = "private" if repository.private else "public"
+    return f"{verb} to {repository.name} ({whose}{visible} unless it is there already)"
+
+
 def _texts(recipe: Recipe, run: Path, checkpoint: Checkpoint) -> dict[str, str]:
     """Card and recipe of a checkpoint; its evaluation is that which ``ratchet evaluate`` has left in it."""
     result: dict[str, Any] = {"steps": checkpoint.step}
     for path in sorted(checkpoint.path.glob("evaluation-*.json")):
-        if isinstance(found := read_json(path), dict):
-            result |= {"after": found, **{key: found.get(key) for key in ("split", "majority", "chance")}}
+        entry = read_json(path)
+        if isinstance(entry, dict):
+            result["after"] = entry
+            result |= {key: entry.get(key) for key in ("split", "majority", "chance")}
     return {"README.md": model_card(recipe, run, result), "recipe.yaml": recipe.as_yaml()}
 
 
@@ -81,15 +105,17 @@ def _described(upload: Upload) -> Iterator[str]:
     names = upload.files or chosen(upload.folder)
     sizes = {name: (upload.folder / name).stat().st_size for name in names}
     yield f"{upload.place}: {len(names)} files, {size_text(sum(sizes.values()))}"
-    yield from (f"  {size_text(size):>10}  {name}" for name, size in sizes.items())
+    for name, size in sizes.items():
+        yield f"  {size_text(size):>10}  {name}"
 
 
-def _pushed(repository: Repository, upload: Upload) -> None:
+def _push(repository: Repository, upload: Upload) -> None:
     try:
         repository.push(upload)
     except Exception as error:  # the client raises its own, httpx' and OSErrors
         raise UserError(
-            f"{upload.place} could not be pushed: {sentence(error, repository.name)}. What was pushed before it is there; type it again"
+            f"{upload.place} could not be pushed: {sentence(error, repository.name)}. "
+            "What was pushed before it is there; rerun the same command"
         ) from None
     if upload.folder.parent.name == PUSHING:
         shutil.rmtree(upload.folder)
