@@ -4,9 +4,9 @@
 
 Two processes train the same recipe: TRL's own GRPOTrainer, and Ratchet's with letters, distance, attention, gradients,
 time and the record on disk. Only one of them computes at any time: they take turns after every step, so that whatever
-else the machine does hits both alike; rounds begin anew, since two processes of the same program differ by some percent
-from each other however long they run. A step lasts from its release to the next request, so logging and probes count.
-Losses and final weights must be the same bit for bit. On a GPU give a recipe for one.
+else the machine does hits both alike; rounds begin anew, since two processes of the same program differ by some
+percent from each other however long they run. A step lasts from its release to the next request, so logging and probes
+count. Losses and final weights must be the same bit for bit. On a GPU give a recipe for one.
 """
 
 import hashlib
@@ -160,7 +160,8 @@ def main(words: list[str]) -> None:
     weights = found[0][1]["ours"]["weights"]
     print(f"{recipe}: {rounds} rounds of {steps} steps each, in turn")
     print(
-        f"losses and final weights  {'identical bit for bit' if same else 'DIFFERENT'} ({steps} losses in each round, weights {weights[:12]})"
+        f"losses and final weights  {'identical bit for bit' if same else 'DIFFERENT'} ({steps} losses in each "
+        f"round, weights {weights[:12]})"
     )
     for i, clock in enumerate(("wall clock", "processor time")):
         pairs = [
@@ -171,11 +172,14 @@ def main(words: list[str]) -> None:
         ratio, low, high = median_with_interval([o / p for p, o in flat])
         plain, ours = (statistics.median(pair[j] for pair in flat) for j in (0, 1))
         print(
-            f"{clock:<25} median step {plain:.4f} s plain, {ours:.4f} s with everything on; ratio of a pair: median {ratio:.4f} "
-            f"[{low:.4f}, {high:.4f}] (n = {len(flat)}; by round {each}); of totals, probes included: {sum(o for _, o in flat) / sum(p for p, _ in flat):.4f}"
+            f"{clock:<25} median step {plain:.4f} s plain, {ours:.4f} s with everything on; ratio of a pair: median "
+            f"{ratio:.4f} "
+            f"[{low:.4f}, {high:.4f}] (n = {len(flat)}; by round {each}); of totals, probes included: "
+            f"{sum(o for _, o in flat) / sum(p for p, _ in flat):.4f}"
         )
     print(
-        f"by the run's own clock    diagnostics and logging are {statistics.median(share for _, _, share in found):.2%} of the median step"
+        "by the run's own clock    diagnostics and logging are "
+        f"{statistics.median(share for _, _, share in found):.2%} of the median step"
     )
     raise SystemExit(0 if same else 1)
 

@@ -22,7 +22,7 @@ class UserError(Exception):
 
 
 class Stopped(UserError):
-    """A run that ended early and goes on when the same command is typed again. Scripts exit with 75 (EX_TEMPFAIL of sysexits.h)."""
+    """A run that ended early and resumes when the same command is rerun; exit code 75 (EX_TEMPFAIL of sysexits.h)."""
 
     code = 75
     word = "stopped"

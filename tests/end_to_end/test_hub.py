@@ -126,7 +126,7 @@ def test_the_snippet_of_the_card_runs(pushed, tmp_path, finish):
 def test_the_run_goes_on_from_the_hub(pushed, script, tmp_path):
     run, hub, _ = pushed
     again = push(script, hub, "--resume", "hub", "--eval_strategy", "steps", "--eval_steps", "2")
-    assert "goes on     after step 4, from out/checkpoint-4" in again.stdout
+    assert "resumes     after step 4, from out/checkpoint-4" in again.stdout
     assert (tmp_path / "out/model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
 
 

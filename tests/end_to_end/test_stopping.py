@@ -88,7 +88,7 @@ def test_a_stopped_run_goes_on_by_the_same_command_and_a_finished_one_has_nothin
     assert f"stopped: SIGTERM: step {last} is finished and saved" in first.text()
     second = Running(tmp_path, GRPO)
     assert second.ends() == 0
-    assert f"goes on     after step {last}, from out/checkpoint-{last}" in second.text()
+    assert f"resumes     after step {last}, from out/checkpoint-{last}" in second.text()
     result = (tmp_path / "out/result.json").read_text()
     third = Running(tmp_path, GRPO)
     assert third.ends() == 0

@@ -168,7 +168,7 @@ def test_a_job_whose_time_is_up_goes_on_exactly(root, cluster, tmp_path):
     assert not (tmp_path / "run/result.json").exists()
     code, log = cluster.run(1)
     assert code == 0, log[-3000:]
-    assert "goes on     after step" in log
+    assert "resumes     after step" in log
     alone = tmp_path / "alone"
     _submit(root, cluster, tmp_path, *long, "--output_dir", str(alone))
     assert cluster.run(2)[0] == 0

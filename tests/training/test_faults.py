@@ -50,7 +50,7 @@ def test_a_reward_that_fails_stops_the_run_with_everything_kept(script, tmp_path
     assert entry["completion"] and STOPS[fault] in entry["error"] and {"question", "id"} <= set(entry["row"])
     assert ("in grade" in entry["traceback"]) == (fault == "raise")
     step = entry["step"]
-    if step:  # it went back to the end of the step before, and saved it
+    if step:  # it rolled back to the end of the step before, and saved it
         assert (tmp_path / f"out/checkpoint-{step}/manifest.json").is_file()
 
 
@@ -150,7 +150,7 @@ def test_a_step_without_a_finite_loss_changes_nothing_and_several_stop_the_run(s
     )
     log = [json.loads(line) for line in (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()]
     skipped = max(entry.get("faults/skipped_steps", 0) for entry in log)
-    assert 0 < skipped < 40 and done.stdout.count("is no finite number") == skipped
+    assert 0 < skipped < 40 and done.stdout.count("is non-finite") == skipped
     trained = load_file(tmp_path / "out/model.safetensors")
     assert all(torch.isfinite(value).all() for name, value in trained.items() if name != "model.embed_tokens.weight")
     assert not torch.equal(trained["lm_head.weight"], weights["lm_head.weight"])
@@ -167,7 +167,7 @@ def test_a_step_without_a_finite_loss_changes_nothing_and_several_stop_the_run(s
         "never",
         code=2,
     )
-    assert "of 3 steps in a row was no finite number" in stopped.stderr and "Traceback" not in stopped.stderr
+    assert "of 3 steps in a row was non-finite" in stopped.stderr and "Traceback" not in stopped.stderr
 
 
 def token_of(folder: Path, word: str) -> int:

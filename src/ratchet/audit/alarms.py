@@ -103,7 +103,7 @@ class AlarmMonitor:
             return []
         return self._raise(
             "not-finite",
-            f"{' and '.join(broken)} {'is' if len(broken) == 1 else 'are'} no finite number at step {step}",
+            f"{' and '.join(broken)} {'is' if len(broken) == 1 else 'are'} non-finite at step {step}",
             "the learning rate is too high, the precision too low, or a row holds what no number can be made of",
             "stop: the weights are lost. Start again from an earlier checkpoint with a lower learning_rate, a longer warmup_steps, max_grad_norm: 1.0, or bf16",
         )

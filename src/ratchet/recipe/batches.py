@@ -1,8 +1,8 @@
 """Batches of one run: how many prompts and completions each optimiser step takes, and whether the numbers go together.
 
 GRPO generates for several steps at once (TRL 1.16, ``GRPOConfig.__post_init__``): with P processes, per-device batch b
-and s steps per generation (gradient_accumulation_steps unless given), one generation holds P * b * s completions, which
-must be whole groups of ``num_generations``.
+and s steps per generation (gradient_accumulation_steps unless given), one generation holds P * b * s completions,
+which must be whole groups of ``num_generations``.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,8 @@ from typing import Any
 
 # The keys that these numbers are made of.
 KEYS = frozenset(
-    "per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps generation_batch_size steps_per_generation num_generations "
+    "per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps generation_batch_size "
+    "steps_per_generation num_generations "
     "num_generations_eval num_iterations eval_strategy".split()
 )
 
@@ -76,7 +77,8 @@ def group_problems(get: Callable[[str], Any], processes: int) -> list[str]:
     generation = of_groups(get, processes).generation_batch
     if get("generation_batch_size") and generation % micro:
         found.append(
-            f"generation_batch_size: {generation} is no multiple of {micro} ({per_device} per device x {processes} processes); the nearest are {_near(generation, micro)}"
+            f"generation_batch_size: {generation} is no multiple of {micro} ({per_device} per device x {processes} "
+            f"processes); the nearest are {_near(generation, micro)}"
         )
     elif generation % group:
         steps = generation // micro
@@ -85,7 +87,8 @@ def group_problems(get: Callable[[str], Any], processes: int) -> list[str]:
         groups = [g for g in range(2, generation + 1) if generation % g == 0]
         near_groups = sorted(sorted(groups, key=lambda g: abs(g - group))[:2])
         found.append(
-            f"{generation} completions per generation ({per_device} per device x {processes} processes x {steps} steps) are not whole groups of "
+            f"{generation} completions per generation ({per_device} per device x {processes} processes x {steps} "
+            "steps) are not whole groups of "
             f"num_generations: {group}; take per_device_train_batch_size: {_either(near)}"
             + (f", or num_generations: {_either(near_groups)}" if near_groups else "")
         )
@@ -95,7 +98,8 @@ def group_problems(get: Callable[[str], Any], processes: int) -> list[str]:
             sizes = [b for b in range(1, 8 * group + 1) if (b * processes) % group == 0]
             near = sorted(sorted(sizes, key=lambda b: abs(b - get("per_device_eval_batch_size")))[:2])
             found.append(
-                f"per_device_eval_batch_size: {get('per_device_eval_batch_size')} x {processes} processes is no multiple of num_generations {group}; take {_either(near)}"
+                f"per_device_eval_batch_size: {get('per_device_eval_batch_size')} x {processes} processes is no "
+                f"multiple of num_generations {group}; take {_either(near)}"
             )
     return found
 
@@ -106,8 +110,10 @@ def too_few_rows(sizes: Batches, rows: int) -> str | None:
     if rows >= needed:
         return None
     return (
-        f"{rows} training rows are fewer than the {needed} prompts of one generation ({sizes.generation_batch} completions / {sizes.num_generations} per prompt): "
-        "TRL would train no step at all. Use more rows, or a smaller per_device_train_batch_size, gradient_accumulation_steps or generation_batch_size"
+        f"{rows} training rows are fewer than the {needed} prompts of one generation ({sizes.generation_batch} "
+        f"completions / {sizes.num_generations} per prompt): "
+        "TRL would train no step at all. Use more rows, or a smaller per_device_train_batch_size, "
+        "gradient_accumulation_steps or generation_batch_size"
     )
 
 

@@ -17,10 +17,16 @@ def conflicts(recipe: Any) -> Iterator[str]:
     if isinstance(folder, str) and Path(folder).name in ("", ".."):
         yield f"{place}output_dir: {folder!r} names no folder of its own; write outputs/NAME"
     for name, node in _trusting(tree):
-        yield f"{node.origin}: {name} runs code that comes with a model; a recipe cannot decide that, the command line can (--trust_remote_code true)"
+        yield (
+            f"{node.origin}: {name} runs code that comes with a model; a recipe cannot decide that, the command line "
+            "can (--trust_remote_code true)"
+        )
     named = recipe.values.get("model_name_or_path")
     if not named and recipe.from_scratch is None:
-        yield f"{place}model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no from_scratch"
+        yield (
+            f"{place}model_name_or_path is missing (a model on the Hub, a folder, or ratchet-tiny), and there is no "
+            "from_scratch"
+        )
     if named and recipe.from_scratch is not None:
         yield f"{tree['model_name_or_path'].origin}: model_name_or_path and from_scratch exclude each other"
     if recipe.get("load_in_4bit") and recipe.get("load_in_8bit"):
@@ -36,7 +42,10 @@ def conflicts(recipe: Any) -> Iterator[str]:
     if best is not None and not recipe.method.imitates and best.removeprefix("eval_") not in known:
         yield f"{place}metric_for_best_model: nothing measures {best}; choose from {', '.join(known)}"
     if recipe.publish.evaluate == "hf-jobs" and not (recipe.get("push_to_hub") and recipe.publish.source):
-        yield f"{place}publish.evaluate: hf-jobs needs push_to_hub: true, and publish.source, from which the job installs Ratchet"
+        yield (
+            f"{place}publish.evaluate: hf-jobs needs push_to_hub: true, and publish.source, from which the job "
+            "installs Ratchet"
+        )
     yield from (f"{place}{text}" for text in _own_groups(recipe))
     yield from (f"{place}{text}" for text in _variants(recipe))
     yield from (f"{place}{text}" for text in recipe.method.conflicts(recipe))
@@ -50,7 +59,8 @@ def _variants(recipe: Any) -> Iterator[str]:
 
 
 def measured(recipe: Any) -> list[str]:
-    """The figures of an evaluation (``evaluation.evaluate.Result.figures``), by which the best checkpoint can be chosen; SFT has TRL's too."""
+    """The figures of an evaluation (``evaluation.evaluate.Result.figures``), by which the best checkpoint can be
+    chosen; SFT has TRL's too."""
     k = [f"pass@{2**i}" for i in range(recipe.evaluation.samples.bit_length()) if 2**i <= recipe.evaluation.samples]
     shares = ["accuracy", "exact_match", *k]
     return [
@@ -119,15 +129,33 @@ def launcher_conflicts(recipe: Any, environ: Mapping[str, str]) -> Iterator[str]
     precision = environ.get("ACCELERATE_MIXED_PRECISION", "no")
     bf16 = recipe.values.get("bf16", not recipe.values.get("fp16", False))
     if precision == "bf16" and not bf16 and (deepspeed or not recipe.get("use_cpu")):
-        yield "the accelerate configuration says mixed_precision: bf16 and the recipe bf16: false; make them agree (--bf16 true, or accelerate launch --mixed_precision no)"
+        yield (
+            "the accelerate configuration says mixed_precision: bf16 and the recipe bf16: false; make them agree "
+            "(--bf16 true, or accelerate launch --mixed_precision no)"
+        )
     if precision == "fp16" and not recipe.values.get("fp16"):
-        yield "the accelerate configuration says mixed_precision: fp16 and the recipe does not; set fp16: true and bf16: false, or use a bf16 configuration"
+        yield (
+            "the accelerate configuration says mixed_precision: fp16 and the recipe does not; set fp16: true and "
+            "bf16: false, or use a bf16 configuration"
+        )
     if deepspeed and not recipe.method.deepspeed:
-        yield f"{recipe.method.group or recipe.method.name} runs with FSDP2, DDP or one process, not with DeepSpeed; use accelerate_configs/fsdp2.yaml"
+        yield (
+            f"{recipe.method.group or recipe.method.name} runs with FSDP2, DDP or one process, not with DeepSpeed; "
+            "use accelerate_configs/fsdp2.yaml"
+        )
     if fsdp and recipe.get("use_cpu"):
-        yield "FSDP does not run on CPUs (accelerate would quietly fall back to DDP); use a ddp or DeepSpeed configuration, or leave use_cpu out"
+        yield (
+            "FSDP does not run on CPUs (accelerate would quietly fall back to DDP); use a ddp or DeepSpeed "
+            "configuration, or leave use_cpu out"
+        )
     if deepspeed and environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes"):
-        yield "ACCELERATE_USE_CPU with a DeepSpeed configuration quietly gives plain DDP; unset it and pass --use_cpu true"
+        yield (
+            "ACCELERATE_USE_CPU with a DeepSpeed configuration quietly gives plain DDP; unset it and pass --use_cpu "
+            "true"
+        )
     steps = environ.get("ACCELERATE_GRADIENT_ACCUMULATION_STEPS")
     if steps and steps not in ("auto", "1", str(recipe.get("gradient_accumulation_steps"))):
-        yield f"the accelerate configuration says gradient_accumulation_steps: {steps}, the recipe {recipe.get('gradient_accumulation_steps')}; take it out of the configuration"
+        yield (
+            f"the accelerate configuration says gradient_accumulation_steps: {steps}, the recipe "
+            f"{recipe.get('gradient_accumulation_steps')}; take it out of the configuration"
+        )

@@ -4,7 +4,7 @@ trainer     sft or grpo: which script runs the recipe
 task        what is learned: a task's name, or the path of a Python file with one (relative to the recipe)
 data        where the task's rows come from; the keys are the fields of the task's class
 rewards     reward name -> {weight, parameters of that reward}; null takes an inherited one away (GRPO)
-audit       whether cheap answers can win the rewards, asked before training (``Audit`` below; ``audit: warn`` for short)
+audit       whether cheap answers can win the rewards, asked before training (``Audit`` below; ``audit: warn``)
 curriculum  easy rows first, more as measured accuracy allows (``Curriculum`` below; GRPO)
 diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagnostics: off`` for short)
 tracking    W&B and Trackio: project, group, tags, offline (``Tracking`` below; which trackers is TRL's ``report_to``)
@@ -12,7 +12,7 @@ report      the page about the run that is written at its end (``ReportPage`` be
 checkpointing  how checkpoints are kept, and how long a stop may take (``Checkpointing`` below)
 publish     what beside the model goes to the Hub (``Publish`` below; whether anything does is TRL's ``push_to_hub``)
 faults      what is done when a reward, a step, a server or a process fails (``Faults`` below)
-asynchronous  rollouts go on while the model is trained (``Asynchronous`` below; GRPO with a vLLM server)
+asynchronous  rollouts continue while the model is trained (``Asynchronous`` below; GRPO with a vLLM server)
 evaluation  what is measured before, during and after training (``Evaluation`` below)
 from_scratch  a model with random weights instead of ``model_name_or_path`` (``FromScratch`` below)
 extends     another recipe, on which this one is laid key by key; where it names another task, data and rewards
@@ -88,7 +88,8 @@ class Audit:
     rows: int = 200
     """Rows audited at the start of a run, drawn at random; ratchet audit takes all."""
     margin: float = 0.15
-    """A policy that knows nothing may earn the commonest answer's share of the rows and this share of gold's reward."""
+    """A policy that knows nothing may earn the commonest answer's share of the rows and this share of gold's
+    reward."""
     hack: float = 0.5
     """A hack may earn this share of gold's reward."""
     hack_correct: float = 0.01
@@ -112,7 +113,7 @@ class Curriculum:
     window: int = 256
     """Accuracy is measured on so many latest sampled answers, over all processes."""
     max_steps: int | None = None
-    """A stage lasts at most so many optimiser steps, whatever the accuracy; null: for ever."""
+    """A stage lasts at most so many optimiser steps, at any accuracy; null: forever."""
     keep: bool = True
     """Whether the rows of earlier stages stay in."""
 
@@ -130,7 +131,8 @@ class Diagnostics:
     letters: bool = True
     """Margins and counts of the letters, where the task's answers are letters (GRPO)."""
     kl: bool = True
-    """The distance from the initial model (GRPO); with full training and beta 0 this keeps a frozen copy in main memory."""
+    """The distance from the initial model (GRPO); with full training and beta 0 this keeps a frozen copy in main
+    memory."""
     attention: bool = True
     """Entropy of attention by layer, heat maps, and the embedding trajectory."""
     queries: int = 16
@@ -179,12 +181,14 @@ class ReportPage:
 
 @dataclass(frozen=True)
 class Checkpointing:
-    """How checkpoints are kept. How often they are made, and how many stay, are TRL's ``save_steps`` and ``save_total_limit``."""
+    """How checkpoints are kept. How often they are made, and how many stay, are TRL's ``save_steps`` and
+    ``save_total_limit``."""
 
     keep_every: int | None = None
-    """Checkpoints whose step is a multiple of it stay whatever ``save_total_limit`` says."""
+    """Checkpoints whose step is a multiple of it stay beyond ``save_total_limit``."""
     grace: float = 25.0
-    """Seconds that the step under way and its checkpoint may take after SIGTERM or SIGINT (torchrun kills after 30)."""
+    """Seconds that the step under way and its checkpoint may take after SIGTERM or SIGINT (torchrun kills after
+    30)."""
     wait_for_space: float = 600.0
     """Seconds to wait for room on a full disk before the run stops."""
 
@@ -202,7 +206,7 @@ class Faults:
     reward_workers: int | None = None
     """Worker processes that grade and reward; null: one for a task of one's own, none for Ratchet's tasks, 0: none."""
     max_bad_steps: int = 3
-    """Steps in a row whose loss or gradient is no finite number, before the run stops."""
+    """Steps in a row whose loss or gradient is non-finite, before the run stops."""
     server_timeout: float = 600.0
     """Seconds that one request to a vLLM server may take: a whole generation."""
     server_wait: float = 900.0
@@ -210,7 +214,8 @@ class Faults:
     server_log: str | None = None
     """Its log, whose end is shown when it does not come up or back."""
     upload_wait: float = 120.0
-    """Seconds at the end of a run in which the Hub is still tried; then the command that uploads what is left is printed."""
+    """Seconds at the end of a run in which the Hub is still tried; then the command that uploads what is left is
+    printed."""
     hang_timeout: float = 900.0
     """Seconds without a pass through the model, after which a process leaves (a vLLM generation must fit in)."""
 
@@ -222,7 +227,8 @@ class Publish:
     completions: bool = False
     """Whether what the model wrote (sampled completions, evaluated answers) is published too."""
     evaluate: Literal["off", "local", "slurm", "hf-jobs"] = "off"
-    """Where every saved checkpoint is evaluated: nowhere, in a process beside this one, as a Slurm job, as a job on the Hub."""
+    """Where every saved checkpoint is evaluated: nowhere, in a process beside this one, as a Slurm job, as a job on
+    the Hub."""
     split: Literal["train", "validation", "test"] | None = None
     """The rows of that evaluation; without it those of ``evaluation.split``."""
     options: list = field(default_factory=list)
@@ -234,12 +240,14 @@ class Publish:
     timeout: str = "1h"
     """How long it may take."""
     source: str | None = None
-    """What pip installs there after "ratchet-recipes @ ", for instance git+https://... of your copy of this repository."""
+    """What pip installs there after "ratchet-recipes @ ", for instance git+https://... of your copy of this
+    repository."""
 
 
 @dataclass(frozen=True)
 class Asynchronous:
-    """Rollouts that a vLLM server goes on making while the trainer trains (TRL's experimental ``async_grpo``; docs/asynchronous.md)."""
+    """Rollouts that a vLLM server keeps making while the trainer trains (TRL's experimental ``async_grpo``;
+    docs/asynchronous.md)."""
 
     max_staleness: int = 4
     """A sample made by weights more than so many synchronisations old is thrown away."""
@@ -250,7 +258,8 @@ class Asynchronous:
     queue: int = 1024
     """Finished samples that may wait for the trainer."""
     token_budget: int | None = None
-    """Tokens of one packed row; null: the server's longest sequence, 0: ``per_device_train_batch_size`` samples instead."""
+    """Tokens of one packed row; null: the server's longest sequence, 0: ``per_device_train_batch_size`` samples
+    instead."""
     silence: float = 300.0
     """Seconds without a sign of life from the rollouts, after which the run stops."""
 

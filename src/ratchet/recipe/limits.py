@@ -6,9 +6,14 @@ from typing import Any
 # key -> what to write instead
 RETIRED = {
     "warmup_ratio": "warmup_steps with a fraction (warmup_steps: 0.1 is a tenth of all steps)",
-    "max_prompt_length": "nothing: TRL no longer truncates prompts; rows over the budget are dropped when the data is prepared (max_length in SFT; vllm_max_model_length, or the model's own limit, less max_completion_length in GRPO)",
+    "max_prompt_length": (
+        "nothing: TRL no longer truncates prompts; rows over the budget are dropped when the data is prepared "
+        "(max_length in SFT; vllm_max_model_length, or the model's own limit, less max_completion_length in GRPO)"
+    ),
     "torch_dtype": "dtype",
-    "overwrite_output_dir": "nothing: a stopped run goes on in its output_dir; --resume never starts anew and moves the earlier run aside",
+    "overwrite_output_dir": (
+        "nothing: a stopped run resumes in its output_dir; --resume never restarts and moves the earlier run aside"
+    ),
     "max_seq_length": "max_length",
     "use_liger_kernel": "model_init_kwargs: {use_kernels: true}",
     "use_liger_loss": "nothing: TRL's fused head is always on",
@@ -63,8 +68,8 @@ DEPRECATED_FIELDS = frozenset(
 )
 # Fields that a script fills itself, or that say the same as one of Ratchet's groups.
 NOT_IN_RECIPES = {
-    "resume_from_checkpoint": "a run goes on by itself; --resume on the command line names a step or a folder",
-    "ignore_data_skip": "a run that goes on would see rows twice",
+    "resume_from_checkpoint": "a run resumes by itself; --resume on the command line names a step or a folder",
+    "ignore_data_skip": "a resumed run would see rows twice",
     "enable_jit_checkpoint": "SIGTERM always saves (checkpointing: {grace: ...})",
     "hub_token": "secrets do not belong in a recipe; set the environment variable HF_TOKEN",
     "local_rank": "the launcher sets it",
@@ -92,19 +97,24 @@ CHOICES: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 
 TRACKERS = tuple(
-    "none all wandb trackio tensorboard mlflow comet_ml clearml swanlab dvclive neptune azure_ml codecarbon dagshub flyte kubeflow".split()
+    "none all wandb trackio tensorboard mlflow comet_ml clearml swanlab dvclive neptune azure_ml codecarbon "
+    "dagshub flyte kubeflow".split()
 )
 POSITIVE = frozenset(
-    "learning_rate per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps num_train_epochs "
-    "max_completion_length max_length temperature lora_r lora_alpha steps_per_generation generation_batch_size num_iterations adam_epsilon "
-    "vllm_gpu_memory_utilization vllm_max_model_length vllm_tensor_parallel_size save_total_limit logging_steps save_steps eval_steps "
-    "max_new_tokens vocab_size repetition_penalty epsilon batch_size max_rows rows every queries window max_train max_validation max_test train validation test keep_every reward_timeout max_bad_steps hang_timeout server_timeout".split()
+    "learning_rate per_device_train_batch_size per_device_eval_batch_size gradient_accumulation_steps "
+    "num_train_epochs max_completion_length max_length temperature lora_r lora_alpha steps_per_generation "
+    "generation_batch_size num_iterations adam_epsilon vllm_gpu_memory_utilization vllm_max_model_length "
+    "vllm_tensor_parallel_size save_total_limit logging_steps save_steps eval_steps max_new_tokens vocab_size "
+    "repetition_penalty epsilon batch_size max_rows rows every queries window max_train max_validation "
+    "max_test train validation test keep_every reward_timeout max_bad_steps hang_timeout server_timeout".split()
 )
 NOT_NEGATIVE = frozenset(
-    "beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples show overlap_ngram price_per_hour grace wait_for_space reward_workers server_wait upload_wait".split()
+    "beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples show overlap_ngram "
+    "price_per_hour grace wait_for_space reward_workers server_wait upload_wait".split()
 )
 AT_MOST_ONE = frozenset(
-    "top_p min_p lora_dropout vllm_gpu_memory_utilization adam_beta1 adam_beta2 guess_share wrong_share lookup_share careless_share margin hack hack_correct gold faulty_rows max_skipped".split()
+    "top_p min_p lora_dropout vllm_gpu_memory_utilization adam_beta1 adam_beta2 guess_share wrong_share "
+    "lookup_share careless_share margin hack hack_correct gold faulty_rows max_skipped".split()
 )
 WHOLE_OR_SHARE = frozenset("save_steps eval_steps logging_steps warmup_steps".split())
 

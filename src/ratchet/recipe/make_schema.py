@@ -1,4 +1,5 @@
-"""Write ``schema.json``: the fields of the installed TRL's configuration classes, so that reading a recipe needs no TRL.
+"""Write ``schema.json``: the fields of the installed TRL's configuration classes, so that reading a recipe needs no
+TRL.
 
 python -m ratchet.recipe.make_schema            # after changing the pinned versions
 python -m ratchet.recipe.make_schema --check    # exit 1 when the file does not match what is installed

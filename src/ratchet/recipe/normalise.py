@@ -1,4 +1,5 @@
-"""Forms of a recipe that mean the same, brought to one before it is typed; and values that must not be there at all."""
+"""Forms of a recipe that mean the same, brought to one before it is typed; and values that must not be there at
+all."""
 
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def modes_as_written(tree: Node) -> None:
 
 
 def findings_by_name(tree: Node) -> None:
-    """Names of accepted findings with their hyphens, which are underscores on the command line and in the environment."""
+    """Names of accepted findings with their hyphens, which are underscores on the command line and in the
+    environment."""
     node = tree.value.get("audit", Node({}, ""))
     accept = node.value.get("accept") if isinstance(node.value, dict) else None
     if accept is not None and isinstance(accept.value, dict):

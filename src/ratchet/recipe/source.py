@@ -1,6 +1,7 @@
 """Where values come from: YAML files with line numbers, ``extends``, the command line and the environment.
 
-Everything becomes one tree of ``Node``; each knows the place it was written at, so that every later message can name it.
+Everything becomes one tree of ``Node``; each knows the place it was written at, so that every later message can name
+it.
 """
 
 import re
@@ -61,7 +62,8 @@ def _read(path: Path, chain: tuple[Path, ...]) -> Node:
     node = parse(_text(path), str(path))
     if not isinstance(node.value, dict):
         raise UserError(
-            f"{path}: a recipe is a mapping of keys to values, this is {'empty' if node.value is None else type(node.value).__name__}"
+            f"{path}: a recipe is a mapping of keys to values, this is "
+            f"{'empty' if node.value is None else type(node.value).__name__}"
         )
     extends = node.value.pop("extends", None)
     if extends is None:
@@ -129,7 +131,8 @@ def _check_shape(text: str, where: str, lines: bool) -> None:
             depth -= 1
         elif isinstance(event, yaml.AliasEvent):
             raise UserError(
-                f"{origin}: *{event.anchor} is a YAML alias; write the value out, or put what recipes share into one that they extend"
+                f"{origin}: *{event.anchor} is a YAML alias; write the value out, or put what recipes share into one "
+                "that they extend"
             )
 
 

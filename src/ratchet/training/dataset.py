@@ -106,7 +106,8 @@ def _short_enough(
 
 
 def _lengths(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, template: dict[str, Any]) -> list[int]:
-    """Tokens of each row: of prompt and target where it has a target, else of the prompt as a completion follows it."""
+    """Tokens of each row: of prompt and target where it has a target, else of the prompt as a completion follows
+    it."""
     texts = [
         tokenizer.apply_chat_template(
             row["prompt"] + row.get("completion", []),
@@ -123,6 +124,7 @@ def _check_curriculum(recipe: Recipe, rows: Sequence[Row]) -> None:
     column = recipe.curriculum.column
     if column not in rows[0]:
         raise UserError(
-            f"curriculum.column: the rows of {recipe.task.name} have no column {column}; they have {', '.join(rows[0])}"
+            f"curriculum.column: the rows of {recipe.task.name} have no column {column}; they have "
+            f"{', '.join(rows[0])}"
         )
     stage_pools(recipe.curriculum, [row[column] for row in rows], recipe.batches.prompts_per_generation)

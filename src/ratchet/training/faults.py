@@ -1,4 +1,5 @@
-"""What goes wrong in a run through no fault of training: counted, kept in ``faults/`` of its folder, and a reason to stop when it is too much."""
+"""What goes wrong in a run through no fault of training: counted, kept in ``faults/`` of its folder, and a reason to
+stop when it is too much."""
 
 import json
 import time
@@ -17,7 +18,8 @@ FOLDER = "faults"
 
 
 class Fault(UserError):
-    """Found by all processes alike in the middle of a step: the run goes back to the step's beginning, saves, and stops."""
+    """Found by all processes alike in the middle of a step: the run rolls back to the step's beginning, saves, and
+    stops."""
 
 
 class Faults:
@@ -29,10 +31,10 @@ class Faults:
 
     def __init__(self, settings: Settings, folder: Path):
         self.settings, self.folder = settings, folder / FOLDER
-        self.judged = self.skipped = 0
+        self.scored = self.skipped = 0
         """Completions that rewards were asked about, and those among them that a reward failed on."""
         self.steps = self.in_a_row = 0
-        """Steps left out because a loss or a gradient was no finite number, and how many the latest were in a row."""
+        """Steps left out because a loss or a gradient was non-finite, and how many the latest were in a row."""
         self.last = ""
         """What was said about the latest of them."""
         self._batches: list[Any] = []
@@ -40,10 +42,10 @@ class Faults:
 
     def state_dict(self) -> dict[str, int]:
         """The counts."""
-        return {"judged": self.judged, "skipped": self.skipped, "steps": self.steps, "in_a_row": self.in_a_row}
+        return {"scored": self.scored, "skipped": self.skipped, "steps": self.steps, "in_a_row": self.in_a_row}
 
     def load_state_dict(self, found: Mapping[str, int]) -> None:
-        """Go on counting from there."""
+        """Continue counting from there."""
         for name, value in found.items():
             setattr(self, name, value)
 
@@ -57,15 +59,15 @@ class Faults:
     def rewarded(
         self, accelerator: Any, step: int, requests: Sequence[ScoringRequest], scores: Sequence[Score]
     ) -> None:
-        """Take a judged batch; every process must call this.
+        """Take a scored batch; every process must call this.
 
         Raises:
-            Fault: where a completion could not be judged and the recipe says stop, or too many could not.
+            Fault: where a completion could not be scored and the recipe says stop, or too many could not.
         """
         here = [(request, score.failure) for request, score in zip(requests, scores, strict=True) if score.failure]
         counts = torch.tensor([float(len(requests)), float(len(here))], device=accelerator.device)
-        judged, failing = (int(n) for n in accelerator.reduce(counts).tolist())
-        self.judged += judged
+        scored, failing = (int(n) for n in accelerator.reduce(counts).tolist())
+        self.scored += scored
         if not failing:
             return
         entries = [
@@ -92,31 +94,35 @@ class Faults:
         what = f"{first['function']} failed on row {first['row'].get('id', '?')} in step {step + 1}: {first['error']}"
         if self.settings.on_reward_error == "stop":
             raise Fault(
-                f"{what}\n{failing} of {judged} completions could not be judged; rows, completions and tracebacks are in {path}. Mend the function, and "
-                "type the same command with --resume-anyway; faults: {on_reward_error: skip} leaves such completions out"
+                f"{what}\n{failing} of {scored} completions could not be scored; rows, completions and tracebacks "
+                f"are in {path}. Mend the function, and "
+                "rerun the same command with --resume-anyway; faults: {on_reward_error: skip} leaves such completions "
+                "out"
             )
         self.skipped += failing
         accelerator.print(
-            f"warning: {what}; left {failing} of {judged} completions out ({self.skipped} of {self.judged} so far)",
+            f"warning: {what}; left {failing} of {scored} completions out ({self.skipped} of {self.scored} so far)",
             flush=True,
         )
-        if self.skipped > self.settings.max_skipped * max(self.judged, 1000):
+        if self.skipped > self.settings.max_skipped * max(self.scored, 1000):
             raise Fault(
-                f"{self.skipped} of {self.judged} completions could not be judged, more than faults.max_skipped: {self.settings.max_skipped:g} allows; "
+                f"{self.skipped} of {self.scored} completions could not be scored, more than faults.max_skipped: "
+                f"{self.settings.max_skipped:g} allows; "
                 f"rows, completions and tracebacks are in {path}"
             )
 
     # Steps.
 
     def micro_batch(self, loss: torch.Tensor, batch: Any) -> torch.Tensor:
-        """Take a micro-batch's loss, and what it was computed from; returns the loss, 0 where it is no finite number."""
+        """Take a micro-batch's loss, and what it was computed from; returns the loss, 0 where it is no finite
+        number."""
         bad = ~torch.isfinite(loss.detach())
         self._bad = bad if self._bad is None else self._bad | bad
         self._batches.append(batch)
         return torch.where(bad, torch.zeros_like(loss), loss)
 
     def step_is_bad(self, accelerator: Any, step: int, grad_norm: Any) -> bool:
-        """Whether the step's loss or gradient is no finite number on any process; every process must call this.
+        """Whether the step's loss or gradient is non-finite on any process; every process must call this.
 
         Raises:
             Fault: after too many in a row.
@@ -138,11 +144,13 @@ class Faults:
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"step-{step + 1:06d}-process-{accelerator.process_index}.pt"
         torch.save(batches, path)
-        self.last = f"loss or gradient of step {step + 1} is no finite number; its batch is kept in {path}"
+        self.last = f"loss or gradient of step {step + 1} is non-finite; its batch is kept in {path}"
         accelerator.print(f"warning: {self.last}, and the step is left out", flush=True)
         if self.in_a_row >= self.settings.max_bad_steps:
             raise Fault(
-                f"loss or gradient of {self.in_a_row} steps in a row was no finite number (the last was step {step + 1}); their batches are in {self.folder}. "
-                "The weights are still good: lower learning_rate, set max_grad_norm: 1.0, or use bf16 instead of fp16, and go on with --resume-anyway"
+                f"loss or gradient of {self.in_a_row} steps in a row was non-finite (the last was step "
+                f"{step + 1}); their batches are in {self.folder}. "
+                "The weights are still good: lower learning_rate, set max_grad_norm: 1.0, or use bf16 instead of "
+                "fp16, and resume with --resume-anyway"
             )
         return True

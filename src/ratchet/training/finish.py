@@ -41,7 +41,8 @@ def finish(trainer: RecipeTrainer, services: RunServices) -> dict[str, Any]:
 
 
 def _measured_as_saved(trainer: RecipeTrainer, services: RunServices) -> bool:
-    """Whether the last evaluation was of the weights that are there now: not of a last step after which the best one was loaded."""
+    """Whether the last evaluation was of the weights that are there now: not of a last step after which the best one
+    was loaded."""
     step = trainer.state.global_step
     best = trainer.state.best_global_step if trainer.args.load_best_model_at_end else None
     return bool(services.evaluations) and services.evaluations[-1][0] == step and best in (None, step)

@@ -10,8 +10,9 @@ from accelerate.utils import broadcast_object_list
 def first_in(folder: Path) -> bool:
     """Whether this process is the one that makes and moves things in ``folder``. Every process must call this.
 
-    It is the main process, and on a node whose ``folder`` is another one (a local disk), that node's first process. A file with a new name tells
-    them apart: of a name that was looked for before, a network's file system may remember too long that it was not there.
+    It is the main process, and on a node whose ``folder`` is another one (a local disk), that node's first process. A
+    file with a new name tells them apart: of a name that was looked for before, a network's file system may remember
+    too long that it was not there.
 
     Args:
         folder: that is there on the main process.

@@ -1,8 +1,9 @@
-"""Grading and rewarding in processes of their own, which can be killed: for code that may hang, crash, or never return.
+"""Grading and rewarding in processes of their own, which can be killed: for code that may hang, crash, or never
+return.
 
-Nothing else stops Python code that holds the interpreter (a regular expression that backtracks for ever, a symbolic
-parser that forks itself), so a time limit needs a process. A worker imports no torch, starts in a fraction of a second,
-and leads a process group, so that what it started dies with it.
+Nothing else stops Python code that holds the interpreter (a regular expression that backtracks forever, a symbolic
+parser that forks itself), so a time limit needs a process. A worker imports no torch, starts in a fraction of a
+second, and leads a process group, so that what it started dies with it.
 """
 
 import contextlib
@@ -81,7 +82,7 @@ class RewardPool:
         return scores
 
     def _given_up(self, scores: list[Score | None], busy: Iterable["_Worker"]) -> list[Score]:
-        """The run stops, whatever the others are: they are not waited for."""
+        """The run stops, the others are not waited for."""
         for worker in busy:
             worker.end()
         nothing = Score(UNGRADED, (0.0,) * len(self.recipe.rewards))
@@ -124,7 +125,8 @@ class _Worker:
         theirs.close()
         if not self.pipe.poll(START) or self.take() != "ready":
             raise UserError(
-                f"the worker process for rewards did not start ({self.end()}); faults: {{reward_workers: 0}} scores without one"
+                f"the worker process for rewards did not start ({self.end()}); faults: {{reward_workers: 0}} scores "
+                "without one"
             )
 
     def take(self) -> Score | str | None:

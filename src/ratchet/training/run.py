@@ -76,7 +76,7 @@ def _carry_out(recipe: Recipe, decision: Decision, began: float) -> dict[str, An
             services.checkpoints.roll_back()
         services.monitoring.close()
         error.say()
-        # A launcher ends the others as soon as one process has left, whatever they have still to say.
+        # A launcher ends the others as soon as one process has left, and the others may still have something to say.
         trainer.accelerator.wait_for_everyone()
         trainer.end()
         raise

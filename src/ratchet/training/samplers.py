@@ -1,4 +1,5 @@
-"""TRL's sampler of prompts, made to begin in any epoch: TRL's own replays the order of the first one after a resume."""
+"""TRL's sampler of prompts, made to begin in any epoch: TRL's own replays the order of the first one after a
+resume."""
 
 from collections.abc import Iterator
 
@@ -12,7 +13,8 @@ class EpochSampler(RepeatSampler):
     _passed = 0
 
     def resume(self, epochs: int, inside: bool) -> None:
-        """Begin after so many whole epochs; ``inside`` says whether the next one was begun (its batches are skipped by the Trainer)."""
+        """Begin after so many whole epochs; ``inside`` says whether the next one was begun (its batches are skipped by
+        the Trainer)."""
         self._passed = epochs
 
     def __iter__(self) -> Iterator[int]:
@@ -23,7 +25,7 @@ class EpochSampler(RepeatSampler):
 
 
 def epoch_sampler(plain: RepeatSampler) -> EpochSampler:
-    """An ``EpochSampler`` in the place of TRL's."""
+    """An ``EpochSampler`` instead of TRL's."""
     return EpochSampler(
         plain.data_source, plain.mini_repeat_count, plain.batch_size, plain.repeat_count, plain.shuffle, plain.seed
     )

@@ -1,8 +1,10 @@
-"""What a run gives its trainer beside TRL: checkpoints, signals, watchdog, faults, reward workers, uploads, diagnostics.
+"""What a run gives its trainer beside TRL: checkpoints, signals, watchdog, faults, reward workers, uploads,
+diagnostics.
 
 A trainer is given one ``Services`` in its constructor, which binds it there; nothing is set on a trainer afterwards.
-A part whose state a resumed run needs is registered in ``states`` (``tests/training/test_services.py`` finds one that is
-forgotten). A new service is a field of ``Services``, a line in ``RunServices.bind``, and its use in ``trainers/mixins``.
+A part whose state a resumed run needs is registered in ``states`` (``tests/training/test_services.py`` finds one that
+is forgotten). A new service is a field of ``Services``, a line in ``RunServices.bind``, and its use in
+``trainers/mixins``.
 """
 
 import time
@@ -45,7 +47,8 @@ from ratchet.training.watchdog import Watchdog
 
 @dataclass
 class Services:
-    """The parts beside TRL that a trainer calls; each is None where there is none, and then TRL does what it does alone."""
+    """The parts beside TRL that a trainer calls; each is None where there is none, and then TRL does what it does
+    alone."""
 
     faults: Faults | None = None
     """Counts what goes wrong without ending the run."""

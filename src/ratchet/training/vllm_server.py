@@ -1,8 +1,10 @@
-"""A vLLM server that is late, gone, slow, or started anew: waited for within a limit, joined again, and given the weights.
+"""A vLLM server that is late, gone, slow, or restarted: waited for within a limit, joined again, and given the
+weights.
 
-TRL's client has no time limits, retries without a word, and takes a server that was started anew for the one it knew: the
-run would go on with completions of the initial weights. Here nothing of TRL is copied: what its ``vllm_generation`` and its
-client call is wrapped, so that a failing call is remembered on the main process, agreed on by all, and made again.
+TRL's client has no time limits, retries without a word, and takes a restarted server for the one it knew:
+the run would continue with completions of the initial weights. Here nothing of TRL is copied: what its
+``vllm_generation`` and its client call is wrapped, so that a failing call is remembered on the main process, agreed on
+by all, and made again.
 """
 
 import time
@@ -32,14 +34,16 @@ def wait_until_ready(recipe: Recipe) -> None:
     """Wait for a server that is still loading, saying so; call it on the main process before TRL connects.
 
     Raises:
-        UserError: when it does not come up in ``vllm_server_timeout`` seconds, with the end of its log where that is named.
+        UserError: when it does not come up in ``vllm_server_timeout`` seconds, with the end of its log where that is
+            named.
     """
     url, seconds = recipe.server_url, recipe.get("vllm_server_timeout")
     until, told = time.monotonic() + seconds, False
     while (fault := _unhealthy(url)) is not None:
         if time.monotonic() > until:
             raise UserError(
-                f"the vLLM server at {url} did not come up in {seconds:g} s ({fault}){tail(recipe)}\nStart it (docs/one_node.md), look at its log, "
+                f"the vLLM server at {url} did not come up in {seconds:g} s ({fault}){tail(recipe)}\nStart it "
+                "(docs/one_node.md), look at its log, "
                 "or raise vllm_server_timeout"
             )
         if not told:
@@ -136,7 +140,8 @@ class Server:
             self.client.reset_prefix_cache = self._reset_once
 
     def _limit_requests(self) -> None:
-        """A limit for every request, and no hidden retries, which would multiply it and take a new server for the old one."""
+        """A limit for every request, and no hidden retries, which would multiply it and take a new server for the old
+        one."""
         from requests.adapters import HTTPAdapter
 
         for prefix in ("http://", "https://"):
@@ -144,7 +149,8 @@ class Server:
         request, limit = self.client.session.request, (10, self.recipe.faults.server_timeout)
         self.client.session.request = lambda *args, **kwargs: request(*args, **{"timeout": limit, **kwargs})
 
-    # On the main process alone, inside TRL's collective operations: nothing may be raised here, or the others wait for ever.
+    # On the main process alone, inside TRL's collective operations: nothing may be raised here, or the others wait for
+    # ever.
 
     def _generate_once(self, prompts: Any, **settings: Any) -> dict[str, Any]:
         self.failure = None
@@ -184,7 +190,7 @@ class Server:
             return
         found = self.client.session.get(f"{self.client.base_url}/weight_info")
         if found.status_code == 200 and found.json()["weight_version"] != self.version:
-            raise ConnectionError("the server was started anew, and its weights are not the trainer's")
+            raise ConnectionError("the server was restarted, and its weights are not the trainer's")
 
     def _name_weights(self) -> None:
         self._synced += 1
@@ -256,7 +262,8 @@ class Server:
                 return
             if time.monotonic() > until:
                 raise ServerGone(
-                    f"the vLLM server at {self.recipe.server_url} did not come back in {wait:g} s ({found}){tail(self.recipe)}\n"
+                    f"the vLLM server at {self.recipe.server_url} did not come back in {wait:g} s "
+                    f"({found}){tail(self.recipe)}\n"
                     "The step before is saved: start the server, and type the same command again"
                 )
             time.sleep(PAUSE)
@@ -271,7 +278,8 @@ class Server:
 
 
 def _passing(error: Exception) -> bool:
-    """Whether it is worth another try: connections, time limits, 5xx, what is no JSON, and TRL's bare Exception for a status."""
+    """Whether it is worth another try: connections, time limits, 5xx, what is no JSON, and TRL's bare Exception for a
+    status."""
     text = str(error)
     return isinstance(error, OSError) or (
         type(error) is Exception and text.startswith("Request failed: ") and text[16:19] not in PERMANENT

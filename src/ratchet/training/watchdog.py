@@ -1,4 +1,5 @@
-"""Notices a process that hangs, and ends it with the reason: the others wait for it in a collective operation, and hang too."""
+"""Notices a process that hangs, and ends it with the reason: the others wait for it in a collective operation, and
+hang too."""
 
 import os
 import sys
@@ -15,7 +16,8 @@ from ratchet.runtime import duration
 
 
 class Watchdog:
-    """Every pass through the model is a beat. A thread looks whether there was one, and ends the process where there was none.
+    """Every pass through the model is a beat. A thread looks whether there was one, and ends the process where there
+    was none.
 
     Args:
         timeout: seconds without a beat.
@@ -33,7 +35,8 @@ class Watchdog:
 
     @contextmanager
     def resting(self, seconds: float) -> Iterator[None]:
-        """Expect no beat for so much longer while the block lasts: a checkpoint may be large, and may wait for room."""
+        """Expect no beat for so much longer while the block lasts: a checkpoint may be large, and may wait for
+        room."""
         self.beat()
         self._more = seconds
         try:
@@ -67,10 +70,15 @@ class Watchdog:
         path = self.folder / f"hang-process-{rank}.txt"
         path.write_text("".join(traceback.format_list(stack)), encoding="utf-8")
         where = f"{stack[-1].filename}:{stack[-1].lineno} ({stack[-1].name})"
-        others = " Where processes differ, the one that is not in a collective operation (all_reduce, gather, barrier) holds the others up."
+        others = (
+            " Where processes differ, the one that is not in a collective operation (all_reduce, gather, barrier) "
+            "holds the others up."
+        )
         text = (
-            f"stopped: process {rank} made no progress for {duration(silent)} (faults.hang_timeout); it is in {where}, its stack in {path}."
-            f"{others if self.accelerator.num_processes > 1 else ''} The same command goes on from the newest checkpoint"
+            f"stopped: process {rank} made no progress for {duration(silent)} (faults.hang_timeout); it is in "
+            f"{where}, its stack in {path}."
+            f"{others if self.accelerator.num_processes > 1 else ''} The same command resumes from the newest "
+            "checkpoint"
         )
         os.write(2, f"{text}\n".encode())
         os._exit(Stopped.code)

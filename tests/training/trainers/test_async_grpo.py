@@ -9,9 +9,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+import torch
 
 from ratchet.errors import UserError
 from ratchet.recipe import load_recipe
+from ratchet.rewards import Sample
+from ratchet.tasks import Grade
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -41,7 +44,7 @@ def train(folder: Path, fake: Fake, *more: str, code: int = 0):
         "CUDA_VISIBLE_DEVICES": "",
         "TRL_EXPERIMENTAL_SILENCE": "1",
     }
-    env["PYTHONPATH"] = str(HERE)
+    env["PYTHONPATH"] = f"{HERE}:{HERE.parent}"
     done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == code, f"exit {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-5000:]}"
     return done
@@ -65,8 +68,11 @@ def test_it_trains_gives_the_server_its_weights_saves_and_goes_on(tmp_path):
     assert [entry["step"] for entry in log] == [1, 2, 3]
     assert all(entry["sample/staleness_max"] <= 2 for entry in log)
     assert (tmp_path / "out/model.safetensors").is_file()
+    kept = torch.load(tmp_path / "out/checkpoint-2/ratchet_state_0.pt", weights_only=True)
+    heard = kept["step"]["alarms"]
+    assert len(heard["said"]) == len(heard["golds"]) > 0 and set(heard["golds"]) <= set("ABCDE")
     again = train(tmp_path, Fake(TINY), "--max_steps", "4", "--resume-anyway", *save)
-    assert "goes on     after step" in again.stdout
+    assert "resumes     after step" in again.stdout
     assert "step     4/4" in again.stdout
 
 
@@ -75,6 +81,24 @@ def test_a_reward_that_raises_ends_the_run_with_a_sentence(tmp_path):
     done = train(tmp_path, Fake(TINY), "--max_steps", "3", code=2)
     assert "ZeroDivisionError: told to" in done.stderr
     assert "the process that makes rollouts and rewards died" in done.stderr
+
+
+def test_alarms_hear_whole_lines_of_answers_once(tmp_path):
+    from ratchet.training.trainers.async_grpo import Answers
+
+    recipe = load_recipe(ROOT / "recipes/debug/grpo.yaml", environ={})
+    row = recipe.task.load("train").rows[0]
+    answers = Answers(tmp_path / "answers.jsonl", recipe)
+    assert answers.new() == []
+    answers.write([Sample("", row, Grade(False, "B"), None, None), Sample("", row, Grade(False, None), None, None)])
+    with answers.path.open("a") as file:
+        file.write('[["C", ')  # as if it were being written
+    gold = recipe.task.gold(row)
+    assert answers.new() == [("B", gold), (None, gold)]
+    assert answers.new() == []
+    with answers.path.open("a") as file:
+        file.write('"A"]]\n')
+    assert answers.new() == [("C", "A")]
 
 
 def _called(payload: bytes, completions, ids, columns) -> list:

@@ -25,7 +25,8 @@ STATE = "ratchet_state_{}.pt"  # of one process
 
 @contextmanager
 def reading(folder: Path | str | None) -> Iterator[None]:
-    """Say what is wrong with a checkpoint that cannot be loaded (pickled code is never run), instead of a traceback."""
+    """Say what is wrong with a checkpoint that cannot be loaded (pickled code is never run), instead of a
+    traceback."""
     try:
         yield
     except UserError:
@@ -141,7 +142,8 @@ class CheckpointManager(TrainerCallback):
     # Saving.
 
     def save_before_evaluation(self) -> None:
-        """Save the last step of a run that saves nothing by itself, so that a signal in the evaluation does not cost all of it."""
+        """Save the last step of a run that saves nothing by itself, so that a signal in the evaluation does not cost
+        all of it."""
         args, state = self.trainer.args, self.trainer.state
         wanted = args.save_strategy == "no" and state.global_step >= state.max_steps
         if wanted and state.global_step != self._saved and self.budget.has_room():
@@ -154,7 +156,8 @@ class CheckpointManager(TrainerCallback):
                 remove(checkpoint)
 
     def save(self, write: Callable[[], None]) -> None:
-        """Let ``write`` make a checkpoint of the last finished step, and let it count only when it is whole on the disk.
+        """Let ``write`` make a checkpoint of the last finished step, and let it count only when it is whole on the
+        disk.
 
         Raises:
             Stopped: when the disk stays full.
@@ -171,7 +174,8 @@ class CheckpointManager(TrainerCallback):
                 break
             if not any(full for _, full in errors):
                 raise UserError(
-                    f"checkpoint-{step} could not be written: {errors[0][0]}; the checkpoints before it stay as they are"
+                    f"checkpoint-{step} could not be written: {errors[0][0]}; the checkpoints before it stay as they "
+                    "are"
                 )
             self.accelerator.print(
                 f"no space left while saving checkpoint-{step}; the checkpoints before it stay as they are", flush=True
@@ -183,7 +187,8 @@ class CheckpointManager(TrainerCallback):
         self.accelerator.wait_for_everyone()
 
     def _attempt(self, write: Callable[[], None], name: str) -> list[tuple[str, bool]]:
-        """Make the folder, write, seal and publish; returns what went wrong on any process, and whether for want of space."""
+        """Make the folder, write, seal and publish; returns what went wrong on any process, and whether for want of
+        space."""
         folder = self.run / SAVING / name
         errors: list[tuple[str, bool]] = []
         for act in (self._make, lambda folder: self._write(write, folder), self._publish):

@@ -1,4 +1,5 @@
-"""A curriculum: the sampler draws from the rows of the stages reached so far, and measured accuracy opens the next one."""
+"""A curriculum: the sampler draws from the rows of the stages reached so far, and measured accuracy opens the next
+one."""
 
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -83,18 +84,20 @@ def stage_pools(settings: Curriculum, column: Sequence[Any], prompts: int) -> di
     unstaged = sorted({str(value) for value in column} - set(settings.stages))
     if unstaged:
         raise UserError(
-            f"curriculum.stages has no stage for the rows whose {settings.column} is {', '.join(unstaged)}; add it, or leave the rows out"
+            f"curriculum.stages has no stage for the rows whose {settings.column} is {', '.join(unstaged)}; add it, "
+            "or leave the rows out"
         )
     for stage, pool in pools.items():
         if pool and len(pool) < prompts:
             raise UserError(
-                f"curriculum: stage {stage} has {len(pool)} rows, and a generation takes {prompts} prompts; merge it with another"
+                f"curriculum: stage {stage} has {len(pool)} rows, and a generation takes {prompts} prompts; merge it "
+                "with another"
             )
     return {stage: pool for stage, pool in pools.items() if pool}
 
 
 def staged_sampler(plain: RepeatSampler, settings: Curriculum, column: Sequence[Any]) -> StagedSampler:
-    """The sampler of a curriculum in the place of TRL's."""
+    """The sampler of a curriculum instead of TRL's."""
     pools = stage_pools(settings, column, plain.batch_size)
     given = {
         "mini_repeat_count": plain.mini_repeat_count,
@@ -155,7 +158,7 @@ class Stages(TrainerCallback):
         self._batch[1] += len(samples)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Add up over processes, which all decide alike, and go on to the next stage where it is time."""
+        """Add up over processes, which all decide alike, and open the next stage where it is time."""
         total = self.accelerator.reduce(torch.tensor(self._batch, dtype=torch.float32, device=self.accelerator.device))
         self._batch = [0.0, 0.0]
         right, seen = total.tolist()

@@ -69,7 +69,7 @@ class MonitoringCallback(TrainerCallback):
         self.figures = trackers is not None and trackers.figures
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """A run that goes on from a checkpoint writes later entries again."""
+        """Cut off what was logged after the checkpoint: a resumed run writes it again."""
         if self.observer is not None:
             self.observer.begin(
                 float(self.trainer._total_train_tokens or state.num_input_tokens_seen or 0)
@@ -84,7 +84,8 @@ class MonitoringCallback(TrainerCallback):
             self.observer.clock.begin("training")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
-        """Close the step; the last one is logged, and evaluated where the recipe evaluates at the end, while trackers still listen."""
+        """Close the step; the last one is logged, and evaluated where the recipe evaluates at the end, while trackers
+        still listen."""
         if self.observer is not None:
             self.observer.clock.end("training")
             self.observer.step_ends()

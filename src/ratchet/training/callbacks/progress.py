@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one line per logging step, from the main process only."""
+"""What a person sees while a run trains: one line per logging step, from the main process only."""
 
 import time
 from typing import Any

@@ -1,4 +1,5 @@
-"""SIGTERM, SIGINT and SIGUSR1: the step under way is finished and saved, and the run ends so that it can be gone on with."""
+"""SIGTERM, SIGINT and SIGUSR1: the step under way is finished and saved, and the run ends so that it can be
+resumed."""
 
 import os
 import signal
@@ -14,7 +15,8 @@ from transformers import TrainerCallback
 from ratchet.errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
-ECHO = 1.0  # seconds within which a signal is the same one again: a terminal sends it to all, and the launcher passes it on
+# seconds within which a signal is the same one again: a terminal sends it to all, and the launcher passes it on
+ECHO = 1.0
 
 
 class Stopping(TrainerCallback):
@@ -53,7 +55,8 @@ class Stopping(TrainerCallback):
             return
         self.signal, self._heard = signal.Signals(number), now
         self._say(
-            f"{self.signal.name}: finishing the step under way and saving, {self.grace:g} s at most; the same signal again leaves at once"
+            f"{self.signal.name}: finishing the step under way and saving, {self.grace:g} s at most; the same signal "
+            "again leaves at once"
         )
         self._timer = threading.Timer(
             self.grace,
@@ -70,7 +73,7 @@ class Stopping(TrainerCallback):
             )  # a signal can come while print is at work, which cannot be entered twice
 
     def _leave(self, text: str) -> None:
-        self._say(f"stopped: {text}. The same command goes on from the newest checkpoint")
+        self._say(f"stopped: {text}. The same command resumes from the newest checkpoint")
         os._exit(Stopped.code)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> Any:
@@ -90,4 +93,4 @@ class Stopping(TrainerCallback):
         """
         if self.agreed:
             name = self.signal.name if self.signal is not None else "a signal to another process"
-            raise Stopped(f"{name}: step {step} is finished and saved. The same command goes on from there")
+            raise Stopped(f"{name}: step {step} is finished and saved. The same command resumes from there")

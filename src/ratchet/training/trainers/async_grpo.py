@@ -1,7 +1,9 @@
-"""GRPO whose rollouts continue while the model is trained: TRL's experimental ``AsyncGRPOTrainer`` with a recipe's rewards.
+"""GRPO whose rollouts continue while the model is trained: TRL's experimental ``AsyncGRPOTrainer`` with a recipe's
+rewards.
 
 Rollouts and rewards are made in a child process of TRL's, which starts from nothing: what is handed to it must say
-where its task and rewards come from instead of holding them. Importing this module says that TRL calls it experimental.
+where its task and rewards come from instead of holding them. Importing this module says that TRL calls it
+experimental.
 """
 
 import json
@@ -38,7 +40,8 @@ class RecipeAsyncTrainer(RecipeTrainer, AsyncGRPOTrainer):
     _total_train_tokens = 0  # TRL's other trainers count them; this one has figures of its own
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """TRL's, watched: should the rollouts' process die (a reward that raises), TRL's loop can wait for its samples forever."""
+        """TRL's, watched: should the rollouts' process die (a reward that raises), TRL's loop can wait for its samples
+        forever."""
         over = threading.Event()
         threading.Thread(target=self._watch_rollouts, args=(over,), daemon=True, name="rollouts").start()
         try:
@@ -59,7 +62,8 @@ class RecipeAsyncTrainer(RecipeTrainer, AsyncGRPOTrainer):
 
 
 def adapt(recipe: Recipe, values: dict[str, Any]) -> dict[str, Any]:
-    """The values of TRL's ``AsyncGRPOConfig``: those of the recipe that it has, and those of the group ``asynchronous``."""
+    """The values of TRL's ``AsyncGRPOConfig``: those of the recipe that it has, and those of the group
+    ``asynchronous``."""
     settings, known = recipe.asynchronous, schema()["async_grpo"]
     found = {key: value for key, value in values.items() if key in known}
     return {
@@ -75,7 +79,8 @@ def adapt(recipe: Recipe, values: dict[str, Any]) -> dict[str, Any]:
 
 
 class Reward:
-    """One weighted reward of a recipe, as TRL's child process calls it; it is pickled as the recipe's path and the reward's place.
+    """One weighted reward of a recipe, as TRL's child process calls it; it is pickled as the recipe's path and the
+    reward's place.
 
     Args:
         recipe: the resolved recipe in the run's folder.

@@ -1,4 +1,5 @@
-"""What every trainer of a recipe does beside TRL's: evaluation, checkpoints, faults and diagnostics, through its services.
+"""What every trainer of a recipe does beside TRL's: evaluation, checkpoints, faults and diagnostics, through its
+services.
 
 Where several services have something to say to one hook of transformers, their order is written out in that hook.
 ``training/trl_internals`` lists every private method that is overridden here, with the reason.
@@ -19,7 +20,8 @@ from ratchet.training.services import Services
 
 
 class Saving:
-    """Mixin: checkpoints are whole or not there, hold what an exact resume needs, and are pushed and evaluated beside training."""
+    """Mixin: checkpoints are whole or not there, hold what an exact resume needs, and are pushed and evaluated beside
+    training."""
 
     services: Services
     sampler: Any = None
@@ -31,7 +33,8 @@ class Saving:
         self.push_in_progress = None
 
     def push_to_hub(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: ``save_model`` would push in the foreground here, and end a run that is trained if the Hub fails."""
+        """Nothing: ``save_model`` would push in the foreground here, and end a run that is trained if the Hub
+        fails."""
 
     def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
         if self.services.uploads is not None:
@@ -154,8 +157,8 @@ class RecipeTrainer(Saving):
     ) -> dict[str, float]:
         """Generate on held-out rows and grade; logs ``eval/accuracy`` and the others with their intervals.
 
-        Through this, TRL's ``eval_strategy``, ``eval_steps``, ``eval_on_start`` and ``metric_for_best_model`` work: what
-        it returns is named ``eval_accuracy`` and so on.
+        Through this, TRL's ``eval_strategy``, ``eval_steps``, ``eval_on_start`` and ``metric_for_best_model`` work:
+        what it returns is named ``eval_accuracy`` and so on.
         """
         metrics: dict[str, float] = {}
         if self.trl_evaluates and self.eval_dataset is not None:
