@@ -68,7 +68,7 @@ def main() -> None:
     root = Path(__file__).resolve().parents[1]
     sys.argv = [str(root / f"scripts/{trainer}.py"), *sys.argv[3:]]
     watch()
-    from ratchet.cli import main as commands
+    from ratchet.cli import main as cli
 
     watched = (
         None
@@ -78,7 +78,7 @@ def main() -> None:
     if watched:
         watched.start()
     try:
-        getattr(commands, trainer)()
+        getattr(cli, trainer)()
     except SystemExit as end:
         if end.code:
             raise

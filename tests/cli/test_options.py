@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ratchet.cli.options import Option, Positional, Verb, parse
-from ratchet.cli.verbs import verb_of
+from ratchet.cli.verbs import VERBS, verb_of
 from ratchet.errors import UserError
 
 VERB = Verb(
@@ -95,3 +97,20 @@ def test_keys_of_groups_and_retired_keys_are_left_to_the_recipe():
 def test_without_recipe_keys_only_options_are_suggested():
     with pytest.raises(UserError, match="unknown option --learning_rate; ratchet doctor takes --server, "):
         parse(verb_of("doctor"), ["--learning_rate", "1"])
+
+
+NAMES = sorted({f"--{option.name}" for verb in VERBS for option in verb.options})
+WORDS = st.sampled_from([*NAMES, "--seed", "--", "-", "-x", "--=", "r.yaml", "3", "list", "bash"]) | st.text(
+    max_size=6
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(VERBS), st.lists(WORDS, max_size=6))
+def test_any_words_are_understood_or_refused_in_a_sentence(verb, words):
+    try:
+        found = parse(verb, words)
+    except UserError as error:
+        assert str(error)
+    else:
+        assert all(found[option.key] is not None for option in verb.options if option.required)

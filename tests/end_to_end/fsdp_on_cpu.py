@@ -4,22 +4,20 @@ accelerate would quietly fall back to DDP on a CPU; here its choice of backend i
 accelerate_configs/fsdp2.yaml is what runs. Needs ACCELERATE_TORCH_DEVICE=cpu.
 """
 
-import sys
-
 
 def main() -> None:
-    """Replace accelerate's backend and Ratchet's check for a GPU, then run the named command."""
+    """Replace accelerate's backend and Ratchet's check for a GPU, then be the program."""
     from accelerate.state import DistributedType, PartialState
 
     import ratchet.runtime
-    from ratchet.cli import main as commands
+    from ratchet.cli.main import main as ratchet_main
 
     PartialState._prepare_backend = lambda self, cpu=False, sagemaker_dp=False, backend=None: (
         "gloo",
         DistributedType.MULTI_GPU,
     )
     ratchet.runtime.check_device = lambda recipe: None
-    getattr(commands, sys.argv.pop(1))()
+    ratchet_main()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from ratchet.errors import UserError
 from ratchet.inference.policy import recipe_of
 from ratchet.recipe import recipe_from_values
 
-VALUES = {"trainer": "grpo", "task": "aquarat", "rewards": {"correctness": {"weight": 1.0}}}
+REWARDS = {"correctness": {"weight": 1.0}}
+VALUES = {"trainer": "grpo", "task": "aquarat", "model_name_or_path": "ratchet-tiny", "rewards": REWARDS}
 
 
 def made(*overrides, **values):
@@ -21,9 +22,8 @@ def test_values_are_checked_and_typed_as_those_of_a_file():
 
 
 def test_the_environment_lies_below_the_values_and_the_command_line_above():
-    recipe = recipe_from_values(
-        {**VALUES, "seed": 2}, "here", [("learning_rate", "3.0")], {"RATCHET_SEED": "1", "RATCHET_LORA_R": "4"}
-    )
+    environ = {"RATCHET_SEED": "1", "RATCHET_LEARNING_RATE": "1.0", "RATCHET_LORA_R": "4"}
+    recipe = recipe_from_values({**VALUES, "seed": 2}, "here", [("learning_rate", "3.0")], environ, to_train=False)
     assert (recipe.get("seed"), recipe.get("learning_rate"), recipe.get("lora_r")) == (2, 3.0, 4)
 
 

@@ -59,8 +59,7 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
         "next:",
         f"  {start} evaluate {quoted}/recipe.yaml --model {quoted} --evaluation.samples 8   # with pass@k",
         f"  {start} chat {quoted}   # ask it something",
-        f"  {start} {recipe.method.script} {quoted}/recipe.yaml --seed {seed} --output_dir {again}   # try another "
-        "seed",
+        f"  {start} {recipe.method.script} {quoted}/recipe.yaml --seed {seed} --output_dir {again}   # another seed",
     ]
     lines += ["", f"report: {page}   # open it in a browser"] if page else []
     return "\n".join(lines)
