@@ -119,7 +119,8 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
 def _boilerplate(prompts: Sequence[str]) -> frozenset[str]:
     """Lines that three prompts and a twentieth of all have in common."""
     counts = Counter(line for prompt in prompts for line in set(prompt.split("\n")))
-    return frozenset(line for line, count in counts.items() if count >= max(3, 0.05 * len(prompts)))
+    enough = max(3, 0.05 * len(prompts))
+    return frozenset(line for line, count in counts.items() if count >= enough)
 
 
 def _graded(task: Task, row: Row, known: Knowledge) -> tuple[list[Probe], list[Grade]]:

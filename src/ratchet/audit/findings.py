@@ -1,4 +1,4 @@
-"""From what the policies earned to a verdict: named findings, each with whether it fails the audit."""
+"""Turns what the policies earned into named findings, each with whether it fails the audit."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Finding:
     examples: Sequence[str] = field(default_factory=tuple)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The same as plain data, for JSON."""
         return {
             "name": self.name,
             "text": self.text,
@@ -91,6 +91,7 @@ def _of_ignorance(found: Tally, limits: Audit) -> Iterator[Finding]:
                 f"and {limits.margin:.0%}){best}",
             )
     empty = found.lines["empty"]
+    # a hundredth, not nothing: a shaping term may pay a trifle for any text
     if empty.mean > 0.01 * found.gold:
         yield Finding("silence-pays", f"an empty answer earns {empty.mean:.3f} of gold's {found.gold:.3f}")
 

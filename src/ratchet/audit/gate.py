@@ -38,7 +38,7 @@ def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None
     rows = [row for row in rows if row.get("checkable", True)]
     limit = recipe.get("max_completion_length") if recipe.trainer == "grpo" else None
     if foreign:
-        scorer: Any = ForeignReward(foreign.rpartition(":")[2], load_function(foreign), recipe.task, plain)
+        scorer = ForeignReward(foreign.rpartition(":")[2], load_function(foreign), recipe.task, plain)
         return audit(recipe.task, rows, scorer, limit, foreign, recipe.audit)
     # SFT has no rewards; its grader is audited all the same
     terms = recipe.rewards or [RewardTerm(REWARDS["correctness"])]

@@ -34,7 +34,7 @@ class Report:
         return sorted((line for line in self.tally.lines.values() if line.kind == kind), key=lambda line: -line.mean)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The same as plain data, for JSON."""
         return {
             "title": self.title,
             "data": self.data,
@@ -95,7 +95,7 @@ class Report:
         return "1 finding fails the audit" if count == 1 else f"{count} findings fail the audit"
 
     def table(self) -> str:
-        """For a terminal."""
+        """The whole outcome as text, for a terminal."""
         names = [name[:WIDEST] for name in self.component_names()]
         widths = [max(NARROWEST, len(name)) for name in names]
         heads = "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))

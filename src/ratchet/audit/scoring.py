@@ -1,6 +1,6 @@
 """What a completion earns: from the recipe's own rewards, or from a reward function of somebody else.
 
-Whatever is wrong with a reward (it raises, returns nothing, too few values, NaN, or leaves its range) ends as one
+Anything wrong with a reward (it raises, returns nothing, too few values, NaN, or leaves its range) ends as one
 ``UserError`` that names the function, the row and, where it was missing, the column.
 """
 
