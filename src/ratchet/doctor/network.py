@@ -49,7 +49,7 @@ def vllm_server(url: str) -> Iterator[Finding]:
 
     url = url.rstrip("/").removesuffix("/v1")
     start = (
-        f"start it: ratchet launch RECIPE --on local, or see docs/one_node.md; its log says why it is not up ({url})"
+        f"start it: ratchet launch RECIPE --on local, or see docs/launch.md; its log says why it is not up ({url})"
     )
     try:
         health = requests.get(f"{url}/health", timeout=10)
