@@ -83,18 +83,9 @@ def _environ(tmp_path, cloud, **more):
 
 
 def _words(root, tmp_path, *more):
-    words = [
-        sys.executable,
-        "-m",
-        "ratchet",
-        "launch",
-        str(root / "recipes/debug/grpo.yaml"),
-        "--on",
-        "lambda",
-        "--max-price",
-        "1",
-    ]
-    words += [] if "--max-hours" in more else ["--max-hours", "1"]
+    words = [sys.executable, "-m", "ratchet", "launch", str(root / "recipes/debug/grpo.yaml"), "--on", "lambda"]
+    for limit in ("--max-price", "--max-hours"):
+        words += [] if limit in more else [limit, "1"]
     config = str(root / "accelerate_configs/cpu.yaml")
     return [*words, "--config_file", config, "--output_dir", "outputs/run", *more]
 

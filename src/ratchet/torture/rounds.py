@@ -102,7 +102,7 @@ class Bench:
             if since:
                 training.wait_until(lambda training=training, reached=reached: training.step() >= reached)
                 tally.lost.append(time.monotonic() - since)
-                if "goes on     after step" in training.text() or "is finished" in training.text():
+                if "resumes     after step" in training.text() or "is finished" in training.text():
                     tally.resumed += 1
                 since = 0.0
             time.sleep(self.draw.uniform(0, 0.8))
