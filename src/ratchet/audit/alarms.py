@@ -181,8 +181,7 @@ class AlarmMonitor:
             f"(step {step})",
             "the model is paid for something else than right answers: a shaping term, "
             "a leak in the training rows, or the training rows by heart",
-            "look at completions with a high reward and a wrong answer; run ratchet audit; "
-            "lower the shaping weights",
+            "look at completions with a high reward and a wrong answer; run ratchet audit; lower the shaping weights",
         )
 
     def _raise(self, name: str, what: str, cause: str, remedy: str) -> list[str]:

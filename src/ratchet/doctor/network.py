@@ -48,9 +48,7 @@ def vllm_server(url: str) -> Iterator[Finding]:
     import requests
 
     url = url.rstrip("/").removesuffix("/v1")
-    start = (
-        f"start it: ratchet launch RECIPE --on local, or see docs/launch.md; its log says why it is not up ({url})"
-    )
+    start = f"start it: ratchet launch RECIPE --on local, or see docs/launch.md; its log says why it is not up ({url})"
     try:
         health = requests.get(f"{url}/health", timeout=10)
     except (requests.RequestException, ValueError) as error:
