@@ -320,7 +320,7 @@ def attach(trainer: Any, prepared: Run, began: float) -> None:
     trainer.keeper = CheckpointManager(trainer, prepared, began)
     if recipe.get("push_to_hub") and trainer.accelerator.is_main_process:
         trainer.uploads = Uploads(recipe)
-    trainer.evaluations = evaluations_of(recipe, trainer)
+    trainer.evaluations = evaluations_of(recipe, trainer.uploads) if trainer.accelerator.is_main_process else None
     trainer.stopping = Stopping(recipe.checkpointing.grace, trainer.accelerator)
     trainer.args.eval_on_start = recipe.evaluation.before and prepared.start.checkpoint is None
     for callback in (trainer.keeper, trainer.stopping):

@@ -1,4 +1,4 @@
-"""What an export writes: rl.toml, rewards.py, a README with commands and losses, and the older three files on request."""
+"""What an export writes: rl.toml, rewards.py, a README of commands and losses, and the older three files if wanted."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def write(launch: Launch, folder: Path, older: bool, schema: Path | None) -> lis
     """Write everything into a folder; what to tell the user.
 
     Raises:
-        UserError: for a recipe that cannot be carried over, a folder that is not empty, or a result that the schema refuses.
+        UserError: for a recipe that cannot be carried over, a folder that is not empty, or what the schema refuses.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is there already and not empty; name another, or take it away first")
@@ -84,8 +84,8 @@ def readme(launch: Launch, result: Export, folder: Path) -> str:
     lines = [
         f"# {launch.recipe.path} for prime-rl",
         "",
-        f"Written for prime-rl-configs {VERSION}, against whose schema it is checked; prime-rl itself has not been run with "
-        "it. In prime-rl's",
+        f"Written for prime-rl-configs {VERSION}, against whose schema it is checked; "
+        "prime-rl itself has not been run with it. In prime-rl's",
         f"folder, once: `uv pip install {package}` ({environment}). Then there:",
         "",
         "| GPUs | inference | training | command |",
@@ -96,8 +96,8 @@ def readme(launch: Launch, result: Export, folder: Path) -> str:
         lines.append(f"| {gpus} | {infer} | {train} | `{command}` |")
     lines += [
         "",
-        f"A stopped run goes on from its newest checkpoint with a further `@ {place}/resume.toml`. Checkpoints are made "
-        "every `ckpt.interval`",
+        f"A stopped run goes on from its newest checkpoint with a further `@ {place}/resume.toml`. "
+        "Checkpoints are made every `ckpt.interval`",
         f"steps ({interval}), and the last `ckpt.keep_last` stay. `orchestrator.max_off_policy_steps` says how many "
         "steps older than the",
         "trainer's weights a rollout may be: prime-rl's default is 8, and 1 is the nearest to TRL's own.",
