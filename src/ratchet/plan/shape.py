@@ -201,8 +201,10 @@ def _from_hub(name: str, revision: str) -> Mapping[str, Any]:
     except Exception as error:  # the Hub's client raises dozens of kinds; all mean that it cannot be had
         reason = type(error).__name__
     raise UserError(
-        f"model_name_or_path: {name} is no folder here with a config.json, none of the models that plan knows by heart, "
-        f"and could not be had from the Hub ({reason}). --shape_of plans with the sizes of a folder with a config.json, "
+        f"model_name_or_path: {name} is no folder here with a config.json, "
+        "none of the models that plan knows by heart, "
+        f"and could not be had from the Hub ({reason}). "
+        "--shape_of plans with the sizes of a folder with a config.json, "
         f"or of one of {', '.join(sorted(KNOWN))}"
     )
 

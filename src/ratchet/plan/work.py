@@ -14,8 +14,9 @@ from ratchet.plan.job import Job
 from ratchet.plan.lengths import Tokens
 from ratchet.recipe import Recipe
 
-# Share of the ideal that is reached, from and to. Training: 11 to 27 % are published for models of 0.6B to 4B on an H100
-# (prime-rl's benchmarks, 2026-02), up to 46 % for tuned pretraining (nanochat). Decoding: vLLM's share of the bandwidth.
+# Share of the ideal that is reached, from and to. Training: 11 to 27 % are published for models of 0.6B to 4B on an
+# H100 (prime-rl's benchmarks, 2026-02), up to 46 % for tuned pretraining (nanochat). Decoding: vLLM's share of the
+# bandwidth.
 TRAINING, DECODING, CPU = (0.12, 0.40), (0.25, 0.65), (0.15, 0.8)
 DISPATCH = (0.00030, 0.0010)  # seconds per block and token that Python takes under transformers' own generation
 START, START_CPU = (40, 300), (3, 20)  # seconds until the first step: imports, loading, compiling, vLLM
@@ -118,7 +119,7 @@ def _step(phases: dict[str, Range], at_once: bool) -> Range:
 
 
 def _passes(job: Job) -> float:
-    """Forward passes' worth of a training pass: backward is two, one for frozen weights; recomputing, scoring one each."""
+    """Forward passes' worth of training: backward is two, one for frozen weights; recomputing, scoring one each."""
     scoring = job.reference + (job.trainer == "grpo" and job.rollout.by_vllm)
     return 1 + (2 if job.adapter is None else 1) + job.batch.checkpointing + scoring
 
