@@ -1,4 +1,4 @@
-"""How a process behaves: what was typed, what it prints, how it says a time, and whether it has the device that a recipe wants."""
+"""How a process behaves: what was typed, what it prints, how it writes a time, whether it has the device it needs."""
 
 import logging
 import os
@@ -40,7 +40,7 @@ def quiet() -> None:
 
 
 class Patient:
-    """Standard output that outlives its reader (``| head``, a lost connection): a run that trains goes on without one."""
+    """Standard output that outlives its reader (``| head``, a lost connection): a run trains on without one."""
 
     def __init__(self, stream: Any):
         self._stream = stream
@@ -85,25 +85,24 @@ def command_line() -> str:
 
 
 def launcher() -> str:
-    """What stands before the script: "accelerate launch" with its options, as the parent process was called, or "python"."""
+    """What stands before the script: "accelerate launch" with its options, as the parent was called, or "python"."""
     script = Path(sys.argv[0]).name
     try:
         words = psutil.Process().parent().cmdline()
     except (psutil.Error, AttributeError):
         return "python"
-    start = next(
-        (
-            i
-            for i, word in enumerate(words)
-            if Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")
-        ),
-        None,
-    )
+    start = next((i for i, word in enumerate(words) if _is_accelerate(word)), None)
     end = next((i for i, word in enumerate(words) if Path(word).name == script), None)
     if start is None or end is None:
         return "python"
     options = words[start + 1 : end]
-    return shlex.join(["accelerate", "launch", *(options[1:] if options[:1] == ["launch"] else options)])
+    # The program is called in three ways: accelerate launch, accelerate-launch, and as a module.
+    options = options[1:] if options[:1] == ["launch"] else options
+    return shlex.join(["accelerate", "launch", *options])
+
+
+def _is_accelerate(word: str) -> bool:
+    return Path(word).name in ("accelerate", "accelerate-launch") or word.endswith("accelerate.commands.launch")
 
 
 def commit() -> str | None:
@@ -111,14 +110,12 @@ def commit() -> str | None:
     folder = Path(ratchet.__file__).parent
 
     def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=20
-        ).stdout.strip()
+        command = ["git", "-C", str(folder), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
 
     try:
-        return git("rev-parse", "HEAD") + (
-            " with changes" if git("status", "--porcelain", "--untracked-files=no") else ""
-        )
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + (" with changes" if changed else "")
     except (OSError, subprocess.SubprocessError):
         return None
 
@@ -137,7 +134,7 @@ def duration(seconds: float) -> str:
 
 
 def attempt(what: str, draw: Callable[[], Any]) -> Any:
-    """Draw something that is only looked at; if that fails, say so instead of ending a run that has trained. None then."""
+    """Draw something that is only looked at; None, and a warning, where that fails."""
     try:
         return draw()
     except Exception as error:  # whatever is wrong with a picture
@@ -149,7 +146,7 @@ def attempt(what: str, draw: Callable[[], Any]) -> Any:
 
 
 def nvidia_smi(*fields: str) -> list[list[str]]:
-    """What the driver says of each GPU, a list of the asked fields (``nvidia-smi --help-query-gpu``); empty where there is none."""
+    """The asked fields of each GPU, from the driver (``nvidia-smi --help-query-gpu``); empty where there is none."""
     if shutil.which("nvidia-smi") is None:
         return []
     try:
@@ -157,9 +154,7 @@ def nvidia_smi(*fields: str) -> list[list[str]]:
         done = subprocess.run(query, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return []
-    rows = (
-        [[part.strip() for part in line.split(",")] for line in done.stdout.splitlines()]
-        if done.returncode == 0
-        else []
-    )
+    if done.returncode:
+        return []
+    rows = [[part.strip() for part in line.split(",")] for line in done.stdout.splitlines()]
     return [row for row in rows if len(row) == len(fields)]

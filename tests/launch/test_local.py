@@ -19,7 +19,7 @@ from ratchet.launch.supervise import Commands, run
 
 TRAINING = Path(__file__).parents[1] / "training"
 QUICK = ["--report", "off", "--logging_steps", "1", "--evaluation.after", "false", "--output_dir", "run"]
-# A server that listens at once and loads for a while, or ends, or never comes up; it starts a child of its own as vLLM does.
+# A server that listens at once and loads for a while, or ends, or never comes up; like vLLM it starts a child.
 SERVER = """
 import http.server, subprocess, sys, time
 port, how = int(sys.argv[1]), sys.argv[2]
@@ -200,7 +200,11 @@ def test_the_trainer_starts_when_the_server_is_up_and_its_end_ends_the_server(ro
 def test_the_real_trainer_trains_with_a_server_over_http(root, tmp_path):
     sys.path.insert(0, str(TRAINING))
     port, group = free_port(), free_port()
-    serve = f"import sys, time; sys.path.insert(0, {str(TRAINING)!r}); from vllm_on_cpu import Fake; Fake({str(root / 'src/ratchet/models/tiny')!r}, {port}); time.sleep(600)"
+    model = str(root / "src/ratchet/models/tiny")
+    serve = (
+        f"import sys, time; sys.path.insert(0, {str(TRAINING)!r}); from vllm_on_cpu import Fake; "
+        f"Fake({model!r}, {port}); time.sleep(600)"
+    )
     settings = (
         f"--use_vllm true --vllm_mode server --vllm_server_base_url http://127.0.0.1:{port} --vllm_group_port {group}"
     )
