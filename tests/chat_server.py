@@ -1,4 +1,5 @@
-"""A stand-in for a server with OpenAI's chat API on 127.0.0.1. What it answers is a function of the conversation; ``faults`` come first.
+"""A stand-in for a server with OpenAI's chat API on 127.0.0.1. What it answers is a function of the conversation;
+``faults`` come first.
 
 A fault is a status, "garbage", "half" (a connection that is dropped in the middle of the answer), or "hang".
 """

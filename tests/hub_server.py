@@ -1,7 +1,8 @@
-"""A stand-in for the Hugging Face Hub on 127.0.0.1, which the real client talks to: repositories, branches, LFS, commits, cards, downloads.
+"""A stand-in for the Hugging Face Hub on 127.0.0.1, which the real client talks to: repositories, branches, LFS,
+commits, cards, downloads.
 
-``faults`` holds what the next requests that change something get instead of an answer: a status, a (status, message), 0 for a
-connection that is dropped, or "half" for one that is dropped in the middle of the upload.
+``faults`` holds what the next requests that change something get instead of an answer: a status, a (status, message),
+0 for a connection that is dropped, or "half" for one that is dropped in the middle of the upload.
 """
 
 import base64

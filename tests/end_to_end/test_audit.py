@@ -140,7 +140,8 @@ class Levels(Task):
     name = "levels"
 
     def load(self, split):
-        return Split([{"id": f"{split}-{i}", "level": "easy" if i < 20 else "hard", "word": f"w{i}"} for i in range(40)])
+        return Split([{"id": f"{split}-{i}", "level": "easy" if i < 20 else "hard", "word": f"w{i}"} for i in
+        range(40)])
 
     def messages(self, row):
         return [{"role": "user", "content": f"Count {row['word'].upper()}"}]
