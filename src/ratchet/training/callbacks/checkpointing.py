@@ -92,10 +92,8 @@ class CheckpointManager(TrainerCallback):
             self._announce()
 
     def _restore(self, folder: Path) -> None:
-        rank, same = (
-            self.accelerator.process_index,
-            self.start.recorded.get("processes") == self.accelerator.num_processes,
-        )
+        rank = self.accelerator.process_index
+        same = self.start.recorded.get("processes") == self.accelerator.num_processes
         path = folder / STATE.format(rank if same else 0)
         if not path.is_file():
             self.accelerator.print(
