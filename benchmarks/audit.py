@@ -58,16 +58,18 @@ def compare(task: Task, rows: Sequence[Row]) -> None:
             ours.append(mine / count * 1e6)
             theirs.append(other / len(sample) * 1e6)
             ratios.append(theirs[-1] / ours[-1])
-    print(
-        f"{task.label}: {len(rows)} rows, {len(pairs)} completions of {len(pairs) // len(rows)} policies, {TURNS} turns"
-    )
-    print(
-        f"  audit (completion written, graded, three rewards, added up)  {statistics.median(ours):7.1f} us each, a million in {statistics.median(ours):.0f} s"
-    )
-    print(f"  TRL accuracy_reward (math-verify)                            {statistics.median(theirs):7.1f} us each")
-    print(
-        f"  TRL / audit                                                  {statistics.median(ratios):7.1f} [{min(ratios):.1f}, {max(ratios):.1f}]"
-    )
+    policies = len(pairs) // len(rows)
+    own, other = statistics.median(ours), statistics.median(theirs)
+    spread = f"[{min(ratios):.1f}, {max(ratios):.1f}]"
+    print(f"{task.label}: {len(rows)} rows, {len(pairs)} completions of {policies} policies, {TURNS} turns")
+    show("audit (completion written, graded, three rewards, added up)", own, f"us each, a million in {own:.0f} s")
+    show("TRL accuracy_reward (math-verify)", other, "us each")
+    show("TRL / audit", statistics.median(ratios), spread)
+
+
+def show(what: str, value: float, unit: str) -> None:
+    """Print a line of the table."""
+    print(f"  {what:<60} {value:7.1f} {unit}")
 
 
 @command

@@ -3,8 +3,8 @@
     pip install -e ".[fuzz]"
     python benchmarks/fuzz.py --runs 20000
 
-Any exception but a UserError is a defect, and so is an input that takes more than five seconds. Prints a table: target,
-inputs tried, and what was found; crashing inputs stay in the folder that is named.
+Any exception but a UserError is a defect, and so is an input that takes more than five seconds. Prints a table:
+target, inputs tried, and what was found; crashing inputs stay in the folder that is named.
 """
 
 import argparse
@@ -34,8 +34,14 @@ ROW = {
 DAKOTA_ROW = {
     "prompt": "Translate this Dakota sentence to English:\n\nwikćemna",
     "answer": "ten",
-    "info": {"task_type": "word_translation", "rule_id": "grammar_p10_r1", "rule_type": "morphology", "dakota_text": "wikćemna", "difficulty": "easy"},
-}  # fmt: skip
+    "info": {
+        "task_type": "word_translation",
+        "rule_id": "grammar_p10_r1",
+        "rule_type": "morphology",
+        "dakota_text": "wikćemna",
+        "difficulty": "easy",
+    },
+}
 
 
 def seeds(target: str) -> list[bytes]:
@@ -106,6 +112,12 @@ def fuzz(target: str, words: list[str]) -> None:
         atheris.Fuzz()
 
 
+def crash(output: str) -> str:
+    """The line of libFuzzer's output that names what went wrong."""
+    error = re.search(r"=== Uncaught Python exception: ===\n(.*)", output)
+    return (error[1] if error else output.strip().splitlines()[-1])[:200]
+
+
 def main() -> int:
     """Fuzz each target in a process of its own."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -138,10 +150,7 @@ def main() -> int:
         )
         tried = re.findall(r"^#(\d+)\t|Done (\d+) runs", done.stderr, re.MULTILINE)
         count = max((int(a or b) for a, b in tried), default=0)
-        error = re.search(r"=== Uncaught Python exception: ===\n(.*)", done.stderr)
-        found = (
-            "nothing" if done.returncode == 0 else (error[1] if error else done.stderr.strip().splitlines()[-1])[:200]
-        )
+        found = "nothing" if done.returncode == 0 else crash(done.stderr)
         print(f"| {target} | {count} | {found} |", flush=True)
         well &= done.returncode == 0
     return int(not well)

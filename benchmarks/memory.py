@@ -1,10 +1,12 @@
-"""Whether the memory that ``ratchet plan`` predicts is the memory that training takes: both, and their ratio, for runs of many kinds.
+"""Whether the memory that ``ratchet plan`` predicts is what training takes: both, and their ratio, for many runs.
 
-python benchmarks/memory.py                    # on this CPU, two processes where a kind needs them; some minutes
-python benchmarks/memory.py --device cuda      # on one GPU, with larger models from a configuration; writes the figures to --json FILE
+python benchmarks/memory.py                  # on this CPU, two processes where a kind needs them; some minutes
+python benchmarks/memory.py --device cuda    # on one GPU, with larger models from a configuration
+python benchmarks/memory.py --json FILE      # writes the figures too
 
-Measured is the allocator's own peak: on a GPU ``torch.cuda.max_memory_allocated``, on a CPU the running sum of what PyTorch's CPU
-allocator reports to its profiler. Predicted is the plan's figure without context and fragmentation, for the lengths that the batches had.
+Measured is the allocator's own peak: on a GPU ``torch.cuda.max_memory_allocated``, on a CPU the running sum of what
+PyTorch's CPU allocator reports to its profiler. Predicted is the plan's figure without context and fragmentation, for
+the lengths that the batches had.
 """
 
 import argparse
@@ -169,10 +171,8 @@ def main() -> None:
                 trainer, "single_gpu" if given.device == "cuda" else configuration, changes, given.device, Path(folder)
             )
         found[name] = {**one, "ratio": one["predicted"] / one["measured"]}
-        print(
-            f"| {name} | {one['predicted'] / 2**20:.1f} | {one['measured'] / 2**20:.1f} | {found[name]['ratio']:.3f} |",
-            flush=True,
-        )
+        predicted, measured = (one[key] / 2**20 for key in ("predicted", "measured"))
+        print(f"| {name} | {predicted:.1f} | {measured:.1f} | {found[name]['ratio']:.3f} |", flush=True)
     if given.json:
         given.json.write_text(json.dumps({"device": given.device, "cases": found}, indent=2) + "\n")
 

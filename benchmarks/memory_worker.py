@@ -1,4 +1,7 @@
-"""One training process whose memory is watched: ``memory_worker.py OUT.json TRAINER RECIPE --key value ...`` (see ``benchmarks/memory.py``)."""
+"""One training process whose memory is watched, started by ``benchmarks/memory.py``.
+
+memory_worker.py OUT.json TRAINER RECIPE --key value ...
+"""
 
 import gc
 import json
@@ -14,9 +17,8 @@ from transformers import Trainer
 from trl import GRPOTrainer
 
 SEEN = {"prompt": 0, "completion": 0, "row": 0}
-HELD: list[
-    tuple[int, int]
-] = []  # time, bytes of all tensors: what was allocated where the profiler does not look (loading in threads)
+# Time, and bytes of all tensors: what was allocated where the profiler does not look (loading in threads).
+HELD: list[tuple[int, int]] = []
 
 
 def watch() -> None:

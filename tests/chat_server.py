@@ -1,6 +1,7 @@
-"""A stand-in for a server with OpenAI's chat API on 127.0.0.1. What it answers is a function of the conversation; ``faults`` come first.
+"""A stand-in for a server with OpenAI's chat API on 127.0.0.1.
 
-A fault is a status, "garbage", "half" (a connection that is dropped in the middle of the answer), or "hang".
+What it answers is a function of the conversation; the next of ``faults`` comes instead, while there is one: a status,
+"garbage", "half" (a connection that is dropped in the middle of the answer), or "hang".
 """
 
 import json

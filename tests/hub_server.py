@@ -1,7 +1,8 @@
-"""A stand-in for the Hugging Face Hub on 127.0.0.1, which the real client talks to: repositories, branches, LFS, commits, cards, downloads.
+"""A stand-in for the Hugging Face Hub on 127.0.0.1, which the real client talks to.
 
-``faults`` holds what the next requests that change something get instead of an answer: a status, a (status, message), 0 for a
-connection that is dropped, or "half" for one that is dropped in the middle of the upload.
+It knows repositories, branches, LFS, commits, cards, downloads and jobs. ``faults`` holds what the next requests that
+change something get instead of an answer: a status, a (status, message), 0 for a connection that is dropped, or "half"
+for one that is dropped in the middle of the upload.
 """
 
 import base64
@@ -31,7 +32,7 @@ class Hub:
         self.requests: list[str] = []
         self.jobs: list[dict] = []
         self.carry_out: Callable[[dict], tuple[int, str]] | None = None
-        """Does what a job says, and returns its status and its log; without it jobs run for ever."""
+        """Does what a job says, and returns its status and its log; without it jobs run forever."""
         self.outcomes: dict[str, tuple[int, str]] = {}
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self.http.daemon_threads, self.http.hub = True, self
@@ -43,7 +44,7 @@ class Hub:
         return {"HF_ENDPOINT": self.url, "HF_TOKEN": token, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1"}
 
     def files(self, name: str, branch: str = "main") -> dict[str, bytes]:
-        """Of one branch."""
+        """The files of a branch, by path."""
         return self.branches[name][branch]
 
     def create(self, body: dict) -> tuple[int, Any]:
@@ -154,40 +155,9 @@ class _Handler(BaseHTTPRequestHandler):
                 {"errors": [{"message": error} for error in errors], "warnings": []}, 400 if errors else 200
             )
         if path == "/api/jobs/me":
-            hub.jobs.append(json.loads(body))
-            made = {
-                "id": str(len(hub.jobs)),
-                "createdAt": "2026-01-01T00:00:00.000Z",
-                "owner": {"id": "1", "name": "me", "type": "user"},
-            }
-            if hub.carry_out is not None:
-                hub.outcomes[made["id"]] = hub.carry_out(hub.jobs[-1])
-            return self.answer(
-                {**made, "status": {"stage": "RUNNING"}, **hub.jobs[-1], "environment": {}, "secrets": {}}
-            )
+            return self.start_job(json.loads(body))
         if found := re.fullmatch(r"/api/jobs/me/(\d+)(/logs)?", path):
-            status, log = hub.outcomes[found[1]]
-            if found[2]:
-                events = "".join(
-                    f"data: {json.dumps({'timestamp': str(i), 'data': line})}\n\n"
-                    for i, line in enumerate(log.splitlines())
-                )
-                return self.answer(events.encode(), Content_Type="text/event-stream")
-            made = {
-                "id": found[1],
-                "createdAt": "2026-01-01T00:00:00.000Z",
-                "owner": {"id": "1", "name": "me", "type": "user"},
-            }
-            stage = "ERROR" if status else "COMPLETED"
-            return self.answer(
-                {
-                    **made,
-                    "status": {"stage": stage, "message": None},
-                    **hub.jobs[int(found[1]) - 1],
-                    "environment": {},
-                    "secrets": {},
-                }
-            )
+            return self.of_job(found[1], logs=bool(found[2]))
         if path == "/api/whoami-v2":
             return self.answer({"type": "user", "name": "me", "orgs": [], "auth": {"accessToken": {"role": "write"}}})
         if path.endswith(".git/info/lfs/objects/batch"):
@@ -205,6 +175,24 @@ class _Handler(BaseHTTPRequestHandler):
         if found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             return self.resolved(*found.groups())
         return self.answer({"error": "not found"}, 404, X_Error_Code="RepoNotFound")
+
+    def start_job(self, job: dict) -> None:
+        hub = self.server.hub
+        hub.jobs.append(job)
+        number = str(len(hub.jobs))
+        if hub.carry_out is not None:
+            hub.outcomes[number] = hub.carry_out(job)
+        self.answer(_job(number, job, {"stage": "RUNNING"}))
+
+    def of_job(self, number: str, logs: bool) -> None:
+        hub = self.server.hub
+        status, log = hub.outcomes[number]
+        if logs:
+            events = [{"timestamp": str(i), "data": line} for i, line in enumerate(log.splitlines())]
+            stream = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+            return self.answer(stream.encode(), Content_Type="text/event-stream")
+        stage = "ERROR" if status else "COMPLETED"
+        return self.answer(_job(number, hub.jobs[int(number) - 1], {"stage": stage, "message": None}))
 
     def resolved(self, name: str, branch: str, path: str) -> None:
         branches = self.server.hub.branches.get(name)
@@ -275,6 +263,12 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     do_GET = do_POST = do_PUT = do_HEAD = handle_any
+
+
+def _job(number: str, job: dict, status: dict) -> dict[str, Any]:
+    owner = {"id": "1", "name": "me", "type": "user"}
+    made = {"id": number, "createdAt": "2026-01-01T00:00:00.000Z", "owner": owner, "status": status}
+    return {**made, **job, "environment": {}, "secrets": {}}
 
 
 def _id(data: bytes) -> str:

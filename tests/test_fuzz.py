@@ -1,4 +1,7 @@
-"""Recipes and rows of any bytes end in a sentence or in something usable; benchmarks/fuzz.py goes further, guided by coverage."""
+"""Recipes and rows of any bytes end in a sentence or in something usable.
+
+benchmarks/fuzz.py searches further, guided by coverage.
+"""
 
 import json
 import tempfile
@@ -69,7 +72,7 @@ def test_a_recipe_with_a_line_spoilt_is_refused_in_words(text, at, odd, value):
 
 @given(st.binary(max_size=300))
 @SLOW
-def test_bytes_in_the_place_of_a_recipe_are_refused(data):
+def test_bytes_instead_of_a_recipe_are_refused(data):
     assert isinstance(loaded(lambda path: load_recipe(path, environ={}), data, "recipe.yaml"), UserError)
 
 
@@ -98,7 +101,7 @@ def test_dakota_rows_of_any_values_and_bytes_are_kept_or_said(key, value, more):
 
 
 @pytest.mark.parametrize("name", ["dev.json", "train.json"])
-def test_a_folder_in_the_place_of_a_file_is_said(tmp_path, name):
+def test_a_folder_instead_of_a_file_is_said(tmp_path, name):
     (tmp_path / name).mkdir()
     with pytest.raises(UserError):
         AquaRat(source=str(tmp_path)).load("validation")

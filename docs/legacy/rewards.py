@@ -34,8 +34,9 @@ def dakota_additive(
 ) -> list[float]:
     """Dakota1890's additive composite: 0.4 exact + 0.2 letters + 0.15 pattern + 0.1 affixes + 0.15 length.
 
-    Letters is the F1 of the two bags of characters; affixes is 1 where the row lists none; length is 1 up to three times
-    the gold answer's words, so also for nothing; pattern is read from a field that the published rows do not have.
+    Letters is the F1 of the two bags of characters; affixes is 1 where the row lists none; length is 1 up to three
+    times the gold answer's words, so also for nothing; pattern is read from a field that the published rows do not
+    have.
 
     >>> dakota_additive(["suŋkaku", ""], ["suŋkaku", "suŋkaku"], [["-ku"], []])
     [0.85, 0.25]

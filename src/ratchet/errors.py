@@ -8,7 +8,7 @@ from functools import wraps
 
 
 class UserError(Exception):
-    """Something the user can put right: says what is wrong, where, and what to do. Scripts print it and exit with 2."""
+    """Something the user can put right: says what is wrong, where, and what to do. Programs exit with 2."""
 
     code = 2
     word = "error"
@@ -22,7 +22,7 @@ class UserError(Exception):
 
 
 class Stopped(UserError):
-    """A run that ended early and resumes when the same command is rerun; exit code 75 (EX_TEMPFAIL of sysexits.h)."""
+    """A run that ended early and resumes when the same command is rerun: exit code 75 (EX_TEMPFAIL of sysexits.h)."""
 
     code = 75
     word = "stopped"
@@ -38,7 +38,10 @@ class UserErrors(UserError):
 
 
 def reader_left() -> bool:
-    """Whether nobody reads standard output any more; from then on it goes nowhere."""
+    """Whether nobody reads standard output any more; from then on it goes nowhere.
+
+    A pipe without a reader is only noticed by writing; poll also notices one that was not written to.
+    """
     try:
         sys.stdout.flush()
         os.write(sys.stdout.fileno(), b"")

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, folders that one process has to itself, and Python files of the user's own."""
+"""Files that are written whole or not at all, folders that one process has to itself, and the user's Python files."""
 
 import errno
 import fcntl
@@ -22,6 +22,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)  # what a disk without room says
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it, since a rename is atomic within one file system only.
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         beside.write_text(text, encoding="utf-8")
@@ -37,7 +38,10 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def keep_earlier(path: Path, *beside: Path) -> str | None:
-    """Move a file, and those that belong to it, out of the way of a new one; returns a sentence about it, None where there was none.
+    """Move a file, and those that belong to it, out of the way of a new one.
+
+    Returns:
+        A sentence about it; None where there was no file.
 
     >>> keep_earlier(Path("nowhere/result.json"))
     """
@@ -63,12 +67,10 @@ def size_text(size: float) -> str:
     >>> size_text(300), size_text(11 * 2**20), size_text(3.2 * 2**30)
     ('0.3 KiB', '11.0 MiB', '3.2 GiB')
     """
-    unit, name = next(
-        (unit, name)
-        for unit, name in ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-        if size >= unit or name == "KiB"
-    )
-    return f"{size / unit:.1f} {name}"
+    for unit, name in ((2**30, "GiB"), (2**20, "MiB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size / 2**10:.1f} KiB"
 
 
 def lock_of(folder: Path) -> Path:
@@ -91,7 +93,7 @@ def in_use(folder: Path) -> bool:
 
 @contextmanager
 def alone(path: Path, what: str, option: str) -> Iterator[None]:
-    """Hold a lock file while the block lasts. The lock goes with the process, however that ends; the file is taken away at the end.
+    """Hold a lock file while the block lasts. The lock goes with the process, however that ends; the file at the end.
 
     Args:
         what: is being locked, and ``option`` names another, for the error message.

@@ -91,7 +91,7 @@ def test_a_loss_that_is_no_number_is_an_alarm_also_without_a_reward():
     watch = AlarmMonitor()
     assert watch.logged(3, {"loss": 1.0, "grad_norm": 0.5}) == []
     (alarm,) = watch.logged(4, {"loss": float("nan"), "grad_norm": float("inf")})
-    assert alarm.startswith("alarm not-finite: loss and grad_norm are non-finite at step 4")
+    assert alarm.startswith("alarm not-finite: loss and grad_norm are non-finite (NaN or inf) at step 4")
     assert watch.logged(5, {"loss": float("nan")}) == []
 
 

@@ -89,7 +89,7 @@ def test_preparing_dakota_rows(script, tmp_path, dakota_folder):
     done = script(
         "ratchet", "prepare", "recipes/dakota.yaml", "--data.source", str(dakota_folder), "--output", "data/dakota"
     )
-    assert "placeholder in the place of an answer" in done.stdout
+    assert "placeholder instead of an answer" in done.stdout
     assert (tmp_path / "data/dakota/manifest.json").is_file()
     again = script(
         "ratchet",
@@ -140,7 +140,8 @@ class Levels(Task):
     name = "levels"
 
     def load(self, split):
-        return Split([{"id": f"{split}-{i}", "level": "easy" if i < 20 else "hard", "word": f"w{i}"} for i in range(40)])
+        return Split([{"id": f"{split}-{i}", "level": "easy" if i < 20 else "hard", "word": f"w{i}"} for i in
+        range(40)])
 
     def messages(self, row):
         return [{"role": "user", "content": f"Count {row['word'].upper()}"}]

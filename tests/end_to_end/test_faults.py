@@ -1,4 +1,5 @@
-"""Bad input, typed by hand once and kept: a sentence that says what to do, exit code 2, no traceback, nothing half-written."""
+"""Bad input, typed by hand once and kept: a sentence that says what to do, exit code 2, no traceback, nothing
+half-written."""
 
 import json
 import os

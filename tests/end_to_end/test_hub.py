@@ -14,7 +14,10 @@ spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).resol
 hub_server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(hub_server)
 
-PUSH = "--push_to_hub true --hub_model_id me/model --hub_strategy checkpoint --save_strategy steps --save_steps 2 --max_steps 4 --report off --evaluation.max_rows 4 --output_dir out"
+PUSH = (
+    "--push_to_hub true --hub_model_id me/model --hub_strategy checkpoint --save_strategy steps --save_steps 2 "
+    "--max_steps 4 --report off --evaluation.max_rows 4 --output_dir out"
+)
 
 
 @pytest.fixture

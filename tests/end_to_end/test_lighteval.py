@@ -1,4 +1,5 @@
-"""The real lighteval in its own environment, with Ratchet's tasks: slow, since that environment takes minutes to make. CI runs it."""
+"""The real lighteval in its own environment, with Ratchet's tasks: slow, since that environment takes minutes to make.
+CI runs it."""
 
 import json
 import shutil
@@ -78,7 +79,8 @@ def test_new_weights_at_an_old_path_get_a_new_result(script, tmp_path, model):
 
 def test_every_kind_of_dakota_is_a_task_of_its_own(script, tmp_path, model):
     (tmp_path / "r.yaml").write_text(
-        "trainer: grpo\ntask: dakota\nmodel_name_or_path: model\nuse_cpu: true\nbf16: false\ndata: {source: generated, instruction: ''}\n"
+        "trainer: grpo\ntask: dakota\nmodel_name_or_path: model\nuse_cpu: true\nbf16: false\ndata: {source: "
+        "generated, instruction: ''}\n"
         "rewards: {correctness: {weight: 1.0}}\nmax_completion_length: 24\nevaluation: {max_rows: 40, split: test}\n"
     )
     done = script("ratchet", "lighteval", "r.yaml")

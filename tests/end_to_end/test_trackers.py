@@ -1,4 +1,5 @@
-"""W&B, Trackio and TensorBoard during real runs; W&B's server, which cannot be had, is one on 127.0.0.1 that speaks its protocol."""
+"""W&B, Trackio and TensorBoard during real runs; W&B's server, which cannot be had, is one on 127.0.0.1 that speaks
+its protocol."""
 
 import gzip
 import json
@@ -12,13 +13,20 @@ from pathlib import Path
 import pytest
 
 NAMES = (
-    "rl/acc rl/mean_reward rl/kl_letter_mean rl/kl_letter_std rl/kl_sequence_mean rl/kl_sequence_std rl/letter_margin_mean rl/letter_margin_std "
-    "rl/letter_pred_counts/A rl/letter_pred_counts/B rl/letter_pred_counts/C rl/letter_pred_counts/D rl/letter_pred_counts/E rl/letter_found_frac "
-    "rl/group_size rl/avg_completion_len attn/entropy_mean attn/entropy_layer/0 attn/entropy_layer/3 rollout/mean_reward rollout/max_reward "
-    "rollout/min_reward rollout/mean_length advantages/mean advantages/std advantages/frac_zero_spread policy/loss policy/entropy tokens/mean_logprob "
-    "tokens/mean_entropy grad/layer/0 grad/layer/3 grad/other eval/accuracy eval/accuracy_low eval/accuracy_high eval/exact_match eval/exact_match_low "
-    "eval/pass@1 eval/pass@2 eval/pass@4 eval/pass@8 eval/pass@8_low eval/pass@8_high distributed/world_size time/weight_sync time/rollout time/reward "
-    "time/training time/logging time/rollout_min time/rollout_max time/tokens_per_second time/step memory/peak_gib train/loss train/learning_rate"
+    "rl/acc rl/mean_reward rl/kl_letter_mean rl/kl_letter_std rl/kl_sequence_mean rl/kl_sequence_std "
+    "rl/letter_margin_mean rl/letter_margin_std "
+    "rl/letter_pred_counts/A rl/letter_pred_counts/B rl/letter_pred_counts/C rl/letter_pred_counts/D "
+    "rl/letter_pred_counts/E rl/letter_found_frac "
+    "rl/group_size rl/avg_completion_len attn/entropy_mean attn/entropy_layer/0 attn/entropy_layer/3 "
+    "rollout/mean_reward rollout/max_reward "
+    "rollout/min_reward rollout/mean_length advantages/mean advantages/std advantages/frac_zero_spread policy/loss "
+    "policy/entropy tokens/mean_logprob "
+    "tokens/mean_entropy grad/layer/0 grad/layer/3 grad/other eval/accuracy eval/accuracy_low eval/accuracy_high "
+    "eval/exact_match eval/exact_match_low "
+    "eval/pass@1 eval/pass@2 eval/pass@4 eval/pass@8 eval/pass@8_low eval/pass@8_high distributed/world_size "
+    "time/weight_sync time/rollout time/reward "
+    "time/training time/logging time/rollout_min time/rollout_max time/tokens_per_second time/step memory/peak_gib "
+    "train/loss train/learning_rate"
 ).split()
 SHORT = (
     "--max_steps",

@@ -1,4 +1,5 @@
-"""The verifiers packages: evaluated by the real vf-eval against a server on 127.0.0.1, every reward compared with the grader."""
+"""The verifiers packages: evaluated by the real vf-eval against a server on 127.0.0.1, every reward compared with the
+grader."""
 
 import importlib.util
 import json

@@ -1,4 +1,4 @@
-"""A stand-in for Lambda Cloud's API over real HTTP; every request and every answer is checked against the published description."""
+"""A stand-in for Lambda Cloud's API over HTTP; requests and answers are checked against the published description."""
 
 import json
 import threading
@@ -23,7 +23,10 @@ def kind(name: str, gpus: int, cents: int) -> dict:
 
 
 class Cloud:
-    """One account. ``faults``: (method and path's end) -> list of what the next requests meet: a status, "drop", or "lose" (done, unanswered)."""
+    """One account.
+
+    ``faults``: (method and path's end) -> what the next requests meet: a status, "drop", or "lose" (done, unanswered).
+    """
 
     def __init__(self, description: Path):
         self.spec = json.loads(description.read_text())

@@ -1,6 +1,6 @@
-"""A stand-in for Slurm on one machine: sbatch keeps jobs, srun starts the ranks as local processes, scontrol names hosts and requeues.
+"""A stand-in for Slurm on one machine: sbatch keeps jobs, srun starts ranks here, scontrol names hosts and requeues.
 
-``Cluster(folder)`` makes the commands; ``run`` carries a job out as slurmd would, with the signal that ``--signal=B:`` asks for.
+``Cluster(folder)`` makes the commands; ``run`` carries a job out as slurmd would, with the signal of ``--signal=B:``.
 """
 
 import os
@@ -33,7 +33,10 @@ while rest and rest[0].startswith("--"):
     options[name] = value
 count = int(options.get("--ntasks") or options.get("--nodes") or os.environ["SLURM_NNODES"])
 first = int(options.get("--relative") or 0)
-tasks = [subprocess.Popen(rest, env={**os.environ, "SLURM_NODEID": str(i), "SLURM_PROCID": str(i), "SLURMD_NODENAME": f"node{first + i}"}) for i in range(count)]
+def rank(i):
+    mine = {"SLURM_NODEID": str(i), "SLURM_PROCID": str(i), "SLURMD_NODENAME": f"node{first + i}"}
+    return subprocess.Popen(rest, env={**os.environ, **mine})
+tasks = [rank(i) for i in range(count)]
 def pass_on(number, frame):
     for task in tasks:
         if task.poll() is None:
@@ -91,7 +94,7 @@ class Cluster:
     def run(
         self, number: int, when: Path | None = None, said: str = "", array: int | None = None, timeout: float = 300
     ):
-        """Carry a job out; once ``said`` stands in the file ``when``, the batch shell gets the signal it asked for. (status, output)"""
+        """Carry a job out; once ``said`` stands in the file ``when``, its shell gets the signal. (status, output)"""
         script = self.folder / f"job-{number}.sbatch"
         text = script.read_text()
         nodes = re.search(r"#SBATCH --nodes=(\d+)", text).group(1)

@@ -1,4 +1,4 @@
-"""Jobs on the Hub: the real ``hf jobs`` command over HTTP against the stand-in, which carries the job out in an empty folder."""
+"""Jobs on the Hub: the real ``hf jobs`` command against the stand-in, which carries the job out in an empty folder."""
 
 import importlib.util
 import os
@@ -31,7 +31,7 @@ QUICK = ["--max_steps", "2", "--report", "off", "--evaluation.max_rows", "4", "-
 
 @pytest.fixture
 def hub(tmp_path):
-    """Carries jobs out as a container would: an empty folder, the job's own secrets, and packages that are there already."""
+    """Carries jobs out as a container would: an empty folder, the job's own secrets, and packages that are there."""
     found = hub_server.Hub()
     place = tmp_path / "container"
     (place / "bin").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Lambda Cloud: the whole life of an instance, against a server that answers as the published API does and an ssh that runs here."""
+"""Lambda Cloud: the whole life of an instance, against a server that answers as the API does and a local ssh."""
 
 import json
 import os

@@ -13,12 +13,13 @@ import psutil
 import pytest
 
 from ratchet.errors import UserError
-from ratchet.launch.local import Commands, Division, choose, commands, divide, numbers, run
+from ratchet.launch.local import Division, choose, commands, divide, numbers
 from ratchet.launch.request import dotenv, launch_of, masked
+from ratchet.launch.supervise import Commands, run
 
 TRAINING = Path(__file__).parents[1] / "training"
 QUICK = ["--report", "off", "--logging_steps", "1", "--evaluation.after", "false", "--output_dir", "run"]
-# A server that listens at once and loads for a while, or ends, or never comes up; it starts a child of its own as vLLM does.
+# A server that listens at once and loads for a while, or ends, or never comes up; like vLLM it starts a child.
 SERVER = """
 import http.server, subprocess, sys, time
 port, how = int(sys.argv[1]), sys.argv[2]
@@ -48,6 +49,7 @@ def _launch(root, *overrides, recipe="recipes/aquarat.yaml", config="zero2"):
     return launch_of(root / recipe, overrides, str(root / f"accelerate_configs/{config}.yaml"), None, None, {})
 
 
+GRACE = 30.0  # seconds for a trainer to finish its step
 SERVED = ("vllm_mode", "server")
 
 
@@ -185,7 +187,7 @@ def test_a_server_that_does_not_come_up_is_said_with_its_log(root, tmp_path, how
     import re
 
     with pytest.raises(UserError, match=re.compile(said, re.S)):
-        run(_launch(root, SERVED), what, os.environ, wait)
+        run(what, os.environ, wait, GRACE)
     assert _left(tmp_path) == []
 
 
@@ -193,14 +195,18 @@ def test_the_trainer_starts_when_the_server_is_up_and_its_end_ends_the_server(ro
     ask = f"import urllib.request, sys; sys.exit(urllib.request.urlopen('URL').status - 193); '{tmp_path}'"
     what = _stand_in(tmp_path, "serves", [])
     what.train = [sys.executable, "-c", ask.replace("URL", what.health)]
-    assert run(_launch(root, SERVED), what, os.environ, 30) == 7
+    assert run(what, os.environ, 30, GRACE) == 7
     assert _left(tmp_path) == []
 
 
 def test_the_real_trainer_trains_with_a_server_over_http(root, tmp_path):
     sys.path.insert(0, str(TRAINING))
     port, group = free_port(), free_port()
-    serve = f"import sys, time; sys.path.insert(0, {str(TRAINING)!r}); from vllm_on_cpu import Fake; Fake({str(root / 'src/ratchet/models/tiny')!r}, {port}); time.sleep(600)"
+    model = str(root / "src/ratchet/models/tiny")
+    serve = (
+        f"import sys, time; sys.path.insert(0, {str(TRAINING)!r}); from vllm_on_cpu import Fake; "
+        f"Fake({model!r}, {port}); time.sleep(600)"
+    )
     settings = (
         f"--use_vllm true --vllm_mode server --vllm_server_base_url http://127.0.0.1:{port} --vllm_group_port {group}"
     )
@@ -218,7 +224,7 @@ def test_the_real_trainer_trains_with_a_server_over_http(root, tmp_path):
         train, {}, [sys.executable, "-c", serve], {}, tmp_path / "vllm.log", f"http://127.0.0.1:{port}/health"
     )
     environ = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
-    assert run(_launch(root, SERVED), what, environ, 60) == 0
+    assert run(what, environ, 60, GRACE) == 0
     assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 2
 
 

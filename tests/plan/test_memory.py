@@ -1,4 +1,4 @@
-"""The memory that is predicted is the memory that training takes; benchmarks/memory.py shows it for runs of all kinds."""
+"""The predicted memory is the memory that training takes; benchmarks/memory.py shows it for runs of all kinds."""
 
 import importlib.util
 import sys

@@ -100,7 +100,7 @@ def test_a_plan_takes_less_than_two_seconds_and_loads_nothing_heavy(root):
         "import sys, time; from ratchet.plan.plan import plan, Options; plan('recipes/aquarat.yaml', [], Options());"
         "print(sorted({'torch', 'trl', 'transformers', 'accelerate', 'peft', 'datasets', 'numpy'} & set(sys.modules)))"
     )
-    # Seconds are compared with those of an interpreter that only reads the recipe, so that a busy machine does not decide.
+    # Seconds are compared with those of an interpreter that only reads the recipe: a busy machine must not decide.
     bare = "from ratchet.recipe import load_recipe; load_recipe('recipes/aquarat.yaml')"
     times = {bare: [], code: []}
     for text in (bare, code) * 3:

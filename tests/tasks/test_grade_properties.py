@@ -1,4 +1,4 @@
-"""What must hold for the grade of every task, whatever the text."""
+"""What must hold for the grade of every task and any text."""
 
 import pytest
 from hypothesis import given, settings

@@ -2,8 +2,8 @@
 
     python resume_worker.py FOLDER CASE...      (or under accelerate launch, for several processes)
 
-An interruption is a real SIGTERM in the middle of a step; the run is then started again as it was. Prints one JSON line
-per case: {"case": ..., "different": [what differs, ...], "compared": how many numbers of the log}.
+An interruption is a real SIGTERM in the middle of a step; the run is then started again as it was. Prints one JSON
+line per case: {"case": ..., "different": [what differs, ...], "compared": how many numbers of the log}.
 """
 
 import json
@@ -22,7 +22,10 @@ from ratchet.training.callbacks.stopping import Stopping
 from ratchet.training.run import train
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMON = "--report off --evaluation.after true --evaluation.max_rows 8 --max_steps 8 --save_strategy steps --save_steps 1000 --diagnostics.every 3 --logging_steps 3"
+COMMON = (
+    "--report off --evaluation.after true --evaluation.max_rows 8 --max_steps 8 --save_strategy steps --save_steps "
+    "1000 --diagnostics.every 3 --logging_steps 3"
+)
 LORA = "--use_peft true --lora_target_modules [all-linear] --lora_r 4"
 STAGES = "--curriculum.column correct --curriculum.window 16 --curriculum.max_steps 2" + "".join(
     f" --curriculum.stages.{c} 0.5" for c in "ABCDE"
@@ -91,7 +94,8 @@ def interrupted(trainer: str, folder: Path, options: str, steps: tuple[int, ...]
 
 
 def prepare_trainers() -> None:
-    """Have every trainer leave its optimiser's last state in a checkpoint, and the process group as it is, for the next run."""
+    """Have every trainer leave its optimiser's last state in a checkpoint, and the process group as it is, for the
+    next run."""
     plain = Trainer._finalize_training
 
     def finalize(self, *args, **kwargs):

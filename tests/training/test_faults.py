@@ -17,7 +17,10 @@ HERE = Path(__file__).parent
 def odd(tmp_path, root):
     """A recipe for the misbehaving task."""
     (tmp_path / "odd_task.py").write_text((HERE / "odd_task.py").read_text(encoding="utf-8"))
-    text = f"extends: {root}/recipes/debug/grpo.yaml\ntask: odd_task.py\naudit: off\nreport: off\ndata: {{source: generated, instruction: '', generated: {{train: 200, validation: 40}}}}\n"
+    text = (
+        f"extends: {root}/recipes/debug/grpo.yaml\ntask: odd_task.py\naudit: off\nreport: off\ndata: {{source: "
+        f"generated, instruction: '', generated: {{train: 200, validation: 40}}}}\n"
+    )
     (tmp_path / "odd.yaml").write_text(
         text + "rewards: {correctness: {weight: 1.0}, bonus: {weight: 0.1}}\nmax_steps: 6\noutput_dir: out\n"
     )

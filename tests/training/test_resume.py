@@ -1,4 +1,5 @@
-"""A run that was stopped and goes on computes what it would have computed: weights, optimiser and every logged number, bit for bit."""
+"""A run that was stopped and goes on computes what it would have computed: weights, optimiser and every logged number,
+bit for bit."""
 
 import json
 import shutil

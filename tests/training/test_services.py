@@ -25,7 +25,8 @@ from ratchet.training.trainers.registry import build_trainer
 def classes(part, depth=3):
     found = {type(part).__module__ + "." + type(part).__qualname__}
     if depth and type(part).__module__.startswith("ratchet"):
-        found |= {name for value in vars(part).values() for name in classes(value, depth - 1)} if hasattr(part, "__dict__") else set()
+        found |= {name for value in vars(part).values() for name in classes(value, depth - 1)} if hasattr(part,
+        "__dict__") else set()
     return found
 
 pairs = [(key[2:], value) for key, value in zip(sys.argv[2::2], sys.argv[3::2])]

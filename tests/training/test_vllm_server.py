@@ -26,8 +26,14 @@ def free_port() -> int:
 
 
 def train(folder: Path, port: int, *more: str, code: int = 0):
-    settings = f"--use_vllm true --vllm_mode server --vllm_server_base_url http://127.0.0.1:{port} --vllm_group_port {free_port()}"
-    quick = "--max_steps 4 --learning_rate 1e-3 --report off --evaluation.max_rows 4 --output_dir out --vllm_server_timeout 30 --faults.server_wait 30"
+    settings = (
+        f"--use_vllm true --vllm_mode server --vllm_server_base_url http://127.0.0.1:{port} --vllm_group_port "
+        f"{free_port()}"
+    )
+    quick = (
+        "--max_steps 4 --learning_rate 1e-3 --report off --evaluation.max_rows 4 --output_dir out "
+        "--vllm_server_timeout 30 --faults.server_wait 30"
+    )
     words = [
         sys.executable,
         str(HERE / "vllm_on_cpu.py"),
@@ -58,7 +64,8 @@ def apart(folder: Path) -> float:
 
 
 def started_anew(fake: Fake, path: str, nth: int) -> None:
-    """At the nth request for ``path`` the server dies, and another one, with the initial weights, comes up soon after."""
+    """At the nth request for ``path`` the server dies, and another one, with the initial weights, comes up soon
+    after."""
     fake.faults.append({"path": path, "kind": "die", "skip": nth - 1})
 
     def again() -> None:

@@ -1,8 +1,8 @@
 """A stand-in for ``vllm serve`` with weight transfer, over real HTTP on 127.0.0.1, for TRL's real client.
 
-``Fake(model)`` serves from a thread: it holds its own copy of the weights, samples from it, and fails on demand. ``install()``
-replaces what TRL's client takes from vLLM itself and from NCCL: weights go over a plain socket, on whose listening side the
-trainer stands, as NCCL's rendezvous has it. As a script it runs scripts/grpo.py with that in place:
+``Fake(model)`` serves from a thread: it holds its own copy of the weights, samples from it, and fails on demand.
+``install()`` replaces what TRL's client takes from vLLM itself and from NCCL: weights go over a plain socket, on whose
+listening side the trainer stands, as NCCL's rendezvous has it. As a script it runs scripts/grpo.py with that in place:
 
     python vllm_on_cpu.py RECIPE.yaml --key value ...
 """

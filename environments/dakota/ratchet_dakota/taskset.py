@@ -12,7 +12,10 @@ class DakotaTaskConfig(vf.TaskConfig):
     """What the grader needs to know."""
 
     orthography: Literal["riggs", "modern"] = "riggs"
-    """Whether letters count as written, or the modern spellings of one letter are one (see ``ratchet.tasks.Dakota``)."""
+    """Whether letters count as written, or the modern spellings of one letter are one.
+
+    See ``ratchet.tasks.Dakota``.
+    """
 
 
 class DakotaTask(Graded, vf.Task[RowData, vf.State, DakotaTaskConfig]):
@@ -25,7 +28,10 @@ class DakotaTask(Graded, vf.Task[RowData, vf.State, DakotaTaskConfig]):
 
     @vf.reward(weight=0.0)
     async def partial_credit(self, trace: vf.Trace) -> float:
-        """The grade's score: 1 for a right answer, at most 0.5 for a partly right one. Weight it from the command line or a TOML file."""
+        """The grade's score: 1 for a right answer, at most 0.5 for a partly right one.
+
+        Weight it from the command line or a TOML file.
+        """
         return self.graded(trace).components["score"]
 
 

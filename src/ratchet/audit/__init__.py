@@ -1,7 +1,7 @@
 """Can this reward be won without knowing anything? Asked before a GPU is rented, with no model at all.
 
 ``audit`` lets policies that know nothing, policies that know the answer, and hacks answer a recipe's rows, and turns
-what they earn into findings. ``gate`` asks it at the start of a training run, ``alarms`` watches while the run goes on.
+what they earn into findings. ``gate`` asks it at the start of a training run, ``alarms`` watches during the run.
 """
 
 import time
@@ -31,6 +31,8 @@ def audit(
     Raises:
         UserError: for code of the task or of a reward that raises or returns what it must not.
     """
-    settings, started = settings or Audit(), time.perf_counter()
-    found = tally(task, rows, scorer, limit)
-    return Report(title, task.label, found, findings(found, settings), settings, time.perf_counter() - started)
+    started = time.perf_counter()
+    settings = settings or Audit()
+    counted = tally(task, rows, scorer, limit)
+    found = findings(counted, settings)
+    return Report(title, task.label, counted, found, settings, seconds=time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""What the audit knows, watched for while a run goes on: each alarm once, with its likely cause and the remedy."""
+"""What the audit knows, watched for during a run: each alarm once, with its likely cause and the remedy."""
 
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
@@ -29,19 +29,23 @@ class AlarmMonitor:
 
     def state_dict(self) -> dict[str, Any]:
         """What was taken so far, as plain data."""
-        seen = {
+        return {
+            "raised": dict(self.raised),
             "runs": dict(self._runs),
             "said": list(self._said),
             "golds": list(self._golds),
             "rewards": list(self._rewards),
+            "evaluations": list(self._evaluations),
         }
-        return {"raised": dict(self.raised), **seen, "evaluations": list(self._evaluations)}
 
     def load_state_dict(self, found: Mapping[str, Any]) -> None:
-        """Go on from there."""
-        self.raised, self._runs = dict(found["raised"]), Counter(found["runs"])
-        self._said, self._golds = deque(found["said"], maxlen=ENOUGH), deque(found["golds"], maxlen=ENOUGH)
-        self._rewards, self._evaluations = list(found["rewards"]), list(found["evaluations"])
+        """Resume from what ``state_dict`` returned."""
+        self.raised = dict(found["raised"])
+        self._runs = Counter(found["runs"])
+        self._said = deque(found["said"], maxlen=ENOUGH)
+        self._golds = deque(found["golds"], maxlen=ENOUGH)
+        self._rewards = list(found["rewards"])
+        self._evaluations = list(found["evaluations"])
 
     def answered(self, answers: Sequence[str | None], golds: Sequence[str]) -> None:
         """Take the answers of sampled completions, and the right ones."""
@@ -55,29 +59,8 @@ class AlarmMonitor:
         if not isinstance(reward, (int, float)):
             return found
         self._rewards.append(float(reward))
-        flat = abs(reward) < 1e-9 and logs.get("reward_std", 0.0) < 1e-9
-        if self._for_long("flat", flat):
-            found += self._raise(
-                "reward-flat-at-zero",
-                f"the reward was 0 for every completion of {PATIENCE} logged steps (step {step})",
-                "the model never gives an answer that the grader reads as right: the task is too hard for it, completions are cut off, or the "
-                "prompt asks for a form it does not know",
-                "look at some completions; warm up with SFT on the targets, take easier rows (a curriculum), or raise max_completion_length",
-            )
-        if not flat and self._for_long("spread", logs.get("frac_reward_zero_std", 0.0) > 0.8):
-            found += self._raise(
-                "groups-without-spread",
-                f"more than 80 % of the groups had equal rewards in {PATIENCE} logged steps in a row (step {step})",
-                "all completions of a prompt are right, or all are wrong, so there is nothing to prefer",
-                "raise num_generations, take rows of another difficulty (a curriculum), or stop: it may be learned",
-            )
-        if self._for_long("cut", logs.get("completions/clipped_ratio", 0.0) > 0.9):
-            found += self._raise(
-                "completions-truncated",
-                f"more than 90 % of the completions were cut off in {PATIENCE} logged steps in a row (step {step})",
-                "max_completion_length is too short, or the model does not end its answers (a wrong chat template or end token)",
-                "raise max_completion_length; if completions go on past the answer, check the end-of-sequence token",
-            )
+        found += self._rewards_say_nothing(step, reward, logs)
+        found += self._truncated(step, logs)
         return found + self._one_answer(step)
 
     def evaluated(self, step: int, accuracy: float, low: float, high: float, majority: float) -> list[str]:
@@ -89,23 +72,59 @@ class AlarmMonitor:
         if low <= majority:
             found += self._raise(
                 "not-above-majority",
-                f"held-out accuracy {accuracy:.3f} [{low:.3f}, {high:.3f}] at step {step} is not above always giving the commonest answer ({majority:.3f})",
-                "nothing was learned yet that an empty policy could not do, or there are too few held-out rows to tell",
+                f"held-out accuracy {accuracy:.3f} [{low:.3f}, {high:.3f}] at step {step} "
+                f"is not above always giving the commonest answer ({majority:.3f})",
+                "nothing was learned yet that an empty policy could not do, "
+                "or there are too few held-out rows to tell",
                 "train longer, or look at the answers given; raise evaluation.max_rows if the interval is wide",
             )
         return found + self._reward_without_accuracy(step)
 
-    def _not_finite(self, step: int, logs: Mapping[str, Any]) -> list[str]:
-        broken = [
-            name for name in ("loss", "grad_norm") if isinstance(logs.get(name), float) and not isfinite(logs[name])
-        ]
-        if not broken:
+    def _rewards_say_nothing(self, step: int, reward: float, logs: Mapping[str, Any]) -> list[str]:
+        """All rewards are 0, or those within a group are equal: GRPO's advantage is 0 then."""
+        found = []
+        flat = abs(reward) < 1e-9 and logs.get("reward_std", 0.0) < 1e-9
+        if self._for_long("flat", flat):
+            found += self._raise(
+                "reward-flat-at-zero",
+                f"the reward was 0 for every completion of {PATIENCE} logged steps (step {step})",
+                "the model never gives an answer that the grader reads as right: the task is too hard for it, "
+                "completions are cut off, or the prompt asks for a form it does not know",
+                "look at some completions; warm up with SFT on the targets, take easier rows (a curriculum), "
+                "or raise max_completion_length",
+            )
+        if not flat and self._for_long("spread", logs.get("frac_reward_zero_std", 0.0) > 0.8):
+            found += self._raise(
+                "groups-without-spread",
+                f"more than 80 % of the groups had equal rewards in {PATIENCE} logged steps in a row (step {step})",
+                "all completions of a prompt are right, or all are wrong, so there is nothing to prefer",
+                "raise num_generations, take rows of another difficulty (a curriculum), or stop: it may be learned",
+            )
+        return found
+
+    def _truncated(self, step: int, logs: Mapping[str, Any]) -> list[str]:
+        if not self._for_long("cut", logs.get("completions/clipped_ratio", 0.0) > 0.9):
             return []
         return self._raise(
+            "completions-truncated",
+            f"more than 90 % of the completions were cut off in {PATIENCE} logged steps in a row (step {step})",
+            "max_completion_length is too short, or the model does not end its answers "
+            "(a wrong chat template or end token)",
+            "raise max_completion_length; if completions run on past the answer, check the end-of-sequence token",
+        )
+
+    def _not_finite(self, step: int, logs: Mapping[str, Any]) -> list[str]:
+        given = {name: logs.get(name) for name in ("loss", "grad_norm")}
+        broken = [name for name, value in given.items() if isinstance(value, float) and not isfinite(value)]
+        if not broken:
+            return []
+        verb = "is" if len(broken) == 1 else "are"
+        return self._raise(
             "not-finite",
-            f"{' and '.join(broken)} {'is' if len(broken) == 1 else 'are'} non-finite at step {step}",
+            f"{' and '.join(broken)} {verb} non-finite (NaN or inf) at step {step}",
             "the learning rate is too high, the precision too low, or a row holds what no number can be made of",
-            "stop: the weights are lost. Start again from an earlier checkpoint with a lower learning_rate, a longer warmup_steps, max_grad_norm: 1.0, or bf16",
+            "stop: the weights are lost. Restart from an earlier checkpoint with a lower learning_rate, "
+            "a longer warmup_steps, max_grad_norm: 1.0, or bf16",
         )
 
     def _other_weights(self, step: int, logs: Mapping[str, Any]) -> list[str]:
@@ -115,9 +134,10 @@ class AlarmMonitor:
         return self._raise(
             "sampler-disagrees",
             f"the sampler's log-probabilities are {apart:.3f} away from the trainer's on average (step {step})",
-            "vLLM samples with other weights than those that are trained (a server that was started anew, or another model), or with another "
-            "precision or chat template",
-            "restart the server with the recipe's model and dtype; if the figure stays, set vllm_importance_sampling_correction: true or lower num_iterations",
+            "vLLM samples with other weights than those that are trained (a server that was restarted, "
+            "or another model), or with another precision or chat template",
+            "restart the server with the recipe's model and dtype; if the figure stays, "
+            "set vllm_importance_sampling_correction: true or lower num_iterations",
         )
 
     def _for_long(self, name: str, now: bool) -> bool:
@@ -131,11 +151,14 @@ class AlarmMonitor:
         golds = Counter(self._golds)
         if commonest is None or count < 0.9 * len(self._said) or golds[commonest] >= 0.8 * len(self._golds):
             return []
+        right = golds[commonest] / len(self._golds)
         return self._raise(
             "one-answer",
-            f"{count} of the last {len(self._said)} sampled answers were {commonest}, which is right for {golds[commonest] / len(self._golds):.0%} (step {step})",
+            f"{count} of the last {len(self._said)} sampled answers were {commonest}, "
+            f"which is right for {right:.0%} (step {step})",
             "the policy has collapsed to the commonest answer",
-            "lower the learning rate or add beta, check that reasoning is not cut off or punished, and compare with the majority baseline",
+            "lower the learning rate or add beta, check that reasoning is not cut off or punished, "
+            "and compare with the majority baseline",
         )
 
     def _reward_without_accuracy(self, step: int) -> list[str]:
@@ -148,13 +171,16 @@ class AlarmMonitor:
             return []
         early, late = rewards[:PATIENCE], rewards[-PATIENCE:]
         rise = sum(late) / PATIENCE - sum(early) / PATIENCE
+        # half of the mean range of the two windows: a rise within it may be chance
         noise = (max(early) - min(early) + max(late) - min(late)) / 4
         if rise <= max(noise, 0.05) or last > first:
             return []
         return self._raise(
             "reward-without-accuracy",
-            f"the training reward rose by {rise:.3f} while held-out accuracy went from {first:.3f} to {last:.3f} (step {step})",
-            "the model is paid for something else than right answers: a shaping term, a leak in the training rows, or the training rows by heart",
+            f"the training reward rose by {rise:.3f} while held-out accuracy went from {first:.3f} to {last:.3f} "
+            f"(step {step})",
+            "the model is paid for something else than right answers: a shaping term, "
+            "a leak in the training rows, or the training rows by heart",
             "look at completions with a high reward and a wrong answer; run ratchet audit; lower the shaping weights",
         )
 

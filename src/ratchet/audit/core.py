@@ -9,11 +9,18 @@ from ratchet.audit.policies import BARE, REASONED, TARGET, Knowledge, completion
 from ratchet.audit.scoring import Component, Scorer
 from ratchet.errors import UserError
 from ratchet.rewards import raised, validate_task
+from ratchet.tasks.answers.phrases import any_of, compiled
 from ratchet.tasks.base import Grade, Probe, Row, Task
 
-_PLACEHOLDER = re.compile(
-    r"\[[^\]\n]*(?:\]|$)|\bto be generated\b|\b(?:TODO|TBD|FIXME)\b|^\W*$|^(?:n/?a|none|null|nan|unknown)$",
-    re.IGNORECASE,
+_PLACEHOLDER = compiled(
+    any_of(
+        r"\[[^\]\n]*(?:\]|$)",
+        r"\bto be generated\b",
+        r"\b(?:TODO|TBD|FIXME)\b",
+        r"^\W*$",
+        r"^(?:n/?a|none|null|nan|unknown)$",
+    ),
+    ignore_case=True,
 )
 
 
@@ -88,7 +95,11 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
     known = Knowledge.of(task, rows, limit)
     count = len(scorer.components)
     found = Tally(
-        scorer.components, known, {}, [float("inf")] * count, [float("-inf")] * count, [[] for _ in range(count)]
+        components=scorer.components,
+        known=known,
+        low=[float("inf")] * count,
+        high=[float("-inf")] * count,
+        unreached=[[] for _ in range(count)],
     )
     prompts = [prompt_text(task, row) for row in rows]
     found.boilerplate = _boilerplate(prompts)
@@ -98,11 +109,8 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
         _add(found, row, probes, grades, rewards)
         _inspect(found, task, row, prompt)
         found.rows += 1
-    for (
-        policy,
-        place,
-        value,
-    ) in found.unjudged:  # where no range is stated, the highest value seen is what gold should earn
+    # where no range is stated, the highest value seen is what gold should earn
+    for policy, place, value in found.unjudged:
         if value < max(found.high) - 1e-6:
             found.underpaid[policy].append(place)
     return found
@@ -111,7 +119,8 @@ def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) ->
 def _boilerplate(prompts: Sequence[str]) -> frozenset[str]:
     """Lines that three prompts and a twentieth of all have in common."""
     counts = Counter(line for prompt in prompts for line in set(prompt.split("\n")))
-    return frozenset(line for line, count in counts.items() if count >= max(3, 0.05 * len(prompts)))
+    enough = max(3, 0.05 * len(prompts))
+    return frozenset(line for line, count in counts.items() if count >= enough)
 
 
 def _graded(task: Task, row: Row, known: Knowledge) -> tuple[list[Probe], list[Grade]]:
@@ -120,18 +129,19 @@ def _graded(task: Task, row: Row, known: Knowledge) -> tuple[list[Probe], list[G
         probes = completions(task, row, known)
         what = f"{task.name}.grade"
         grades = [task.grade(probe.text, row) for probe in probes]
-    except Exception as error:  # whatever the task's own code raises
+    except Exception as error:  # the task's own code may raise anything
         raise raised(what, row, error) from error
     for grade in grades:
         if not isinstance(grade, Grade):
             raise UserError(
                 f"{task.name}.grade of row {row['id']} returns a {type(grade).__name__}, not a ratchet.tasks.Grade"
             )
-        outside = next(((name, value) for name, value in grade.components.items() if not 0 <= value <= 1), None)
-        if outside:
-            raise UserError(
-                f"{task.name}.grade of row {row['id']}: component {outside[0]} is {outside[1]}, and components lie between 0 and 1"
-            )
+        for name, value in grade.components.items():
+            if not 0 <= value <= 1:
+                raise UserError(
+                    f"{task.name}.grade of row {row['id']}: component {name} is {value}, "
+                    "and components lie between 0 and 1"
+                )
     return probes, grades
 
 
@@ -143,9 +153,8 @@ def _add(
     for probe, grade, values in zip(probes, grades, rewards, strict=True):
         line = found.lines.get(probe.name)
         if line is None:
-            line = found.lines[probe.name] = Line(
-                probe.name, probe.kind, parts=[0.0] * len(weights), example=probe.text
-            )
+            line = Line(probe.name, probe.kind, parts=[0.0] * len(weights), example=probe.text)
+            found.lines[probe.name] = line
         total = 0.0
         for i, value in enumerate(values):
             total += weights[i] * value
@@ -180,9 +189,12 @@ def _inspect(found: Tally, task: Task, row: Row, prompt: str) -> None:
     if _PLACEHOLDER.search(gold):
         found.placeholders.append(str(row["id"]))
     asked = "\n".join(line for line in prompt.split("\n") if line not in found.boilerplate)
-    if (
-        not task.answers
-        and len(gold) > 1
-        and re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", asked.casefold() if gold.islower() else asked)
-    ):
+    # where the answers are few, as letters are, each of them stands in every prompt
+    if not task.answers and len(gold) > 1 and _names(asked, gold):
         found.leaked.append(str(row["id"]))
+
+
+def _names(prompt: str, gold: str) -> bool:
+    """Whether an answer stands in a prompt as a word; an answer in lower case in any case."""
+    prompt = prompt.casefold() if gold.islower() else prompt
+    return re.search(rf"(?<!\w){re.escape(gold)}(?!\w)", prompt) is not None

@@ -1,4 +1,4 @@
-"""From what the policies earned to a verdict: named findings, each with what it means and whether it fails the audit."""
+"""Turns what the policies earned into named findings, each with whether it fails the audit."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ class Finding:
     examples: Sequence[str] = field(default_factory=tuple)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """The same as plain data, for JSON."""
         return {
             "name": self.name,
             "text": self.text,
@@ -43,6 +43,11 @@ def findings(found: Tally, limits: Audit) -> list[Finding]:
     return sorted(named, key=lambda f: (not f.fails or bool(f.accepted), list(FINDINGS).index(f.name)))
 
 
+def _lines(found: Tally, kind: str) -> list[Line]:
+    """The policies of a kind, those that earn most first."""
+    return sorted((line for line in found.lines.values() if line.kind == kind), key=lambda line: -line.mean)
+
+
 def _too_many(count: int, share: float, rows: int) -> bool:
     """More than a share of the rows; one row more, since in a small sample one is no pattern."""
     return count > share * rows + 1
@@ -54,7 +59,8 @@ def _of_gold(found: Tally, limits: Audit) -> Iterator[Finding]:
         if line.kind == "gold" and rows and _too_many(len(rows), 1 - limits.gold, line.n):
             yield Finding(
                 "gold-below-maximum",
-                f"{line.name}: below the highest reward on {len(rows)} of {line.n} rows, {line.mean:.3f} on average, {line.share:.3f} graded correct",
+                f"{line.name}: below the highest reward on {len(rows)} of {line.n} rows, "
+                f"{line.mean:.3f} on average, {line.share:.3f} graded correct",
                 examples=rows[:3],
             )
     if _too_many(len(found.costly), limits.faulty_rows, found.rows):
@@ -67,30 +73,31 @@ def _of_gold(found: Tally, limits: Audit) -> Iterator[Finding]:
 
 def _of_ignorance(found: Tally, limits: Audit) -> Iterator[Finding]:
     limit = found.known.majority + limits.margin
-    best = max((line for line in found.lines.values() if line.kind == "ignorant"), key=lambda line: line.mean)
+    ignorant = _lines(found, "ignorant")
     if found.gold <= 0:
         yield Finding(
             "ignorance-pays",
             f"the target text itself earns {found.gold:.3f}, so nothing is gained by knowing the answer",
         )
         return
-    for line in sorted(
-        (line for line in found.lines.values() if line.kind == "ignorant"), key=lambda line: -line.mean
-    ):
+    for line in ignorant:
         share = line.mean / found.gold
         if share > limit:
+            best = "; the best of all that know nothing" if line is ignorant[0] else ""
             yield Finding(
                 "ignorance-pays",
-                f"{line.name}: {line.mean:.3f} of gold's {found.gold:.3f} ({share:.0%}; the limit is {limit:.0%}: the commonest answer's "
-                f"{found.known.majority:.0%} and {limits.margin:.0%}){'; the best of all that know nothing' if line is best else ''}",
+                f"{line.name}: {line.mean:.3f} of gold's {found.gold:.3f} ({share:.0%}; "
+                f"the limit is {limit:.0%}: the commonest answer's {found.known.majority:.0%} "
+                f"and {limits.margin:.0%}){best}",
             )
     empty = found.lines["empty"]
+    # a hundredth, not nothing: a shaping term may pay a trifle for any text
     if empty.mean > 0.01 * found.gold:
         yield Finding("silence-pays", f"an empty answer earns {empty.mean:.3f} of gold's {found.gold:.3f}")
 
 
 def _of_hacks(found: Tally, limits: Audit) -> Iterator[Finding]:
-    for line in sorted((line for line in found.lines.values() if line.kind == "hack"), key=lambda line: -line.mean):
+    for line in _lines(found, "hack"):
         if line.share > limits.hack_correct:
             yield Finding(
                 "hack-pays",
@@ -116,28 +123,34 @@ def _of_components(found: Tally) -> Iterator[Finding]:
             yield Finding("dead-component", f"{component.name} is {found.low[i]:g} for every completion of every row")
         elif found.unreached[i]:
             rows = found.unreached[i]
-            text = f"no completion brings {component.name} to its highest value {component.high:g} on {len(rows)} of {found.rows} rows"
+            text = (
+                f"no completion brings {component.name} to its highest value {component.high:g} "
+                f"on {len(rows)} of {found.rows} rows"
+            )
             yield Finding("unreachable-component", text, fails=component.goal, examples=rows[:3])
 
 
 def _of_rows(found: Tally, limits: Audit) -> Iterator[Finding]:
-    several = {prompt: golds for prompt, golds in found.prompts.items() if len(golds) > 1}
-    contradictory = sum(len(golds) for golds in several.values())
-    for name, count, text, examples in (
-        ("gold-in-prompt", len(found.leaked), "the gold answer stands in the prompt of {} of {} rows", found.leaked),
-        (
+    leaked, placeholders = found.leaked, found.placeholders
+    if leaked:
+        yield Finding(
+            "gold-in-prompt",
+            f"the gold answer stands in the prompt of {len(leaked)} of {found.rows} rows",
+            fails=_too_many(len(leaked), limits.faulty_rows, found.rows),
+            examples=leaked[:3],
+        )
+    several = [list(golds.values()) for golds in found.prompts.values() if len(golds) > 1]
+    count = sum(map(len, several))
+    if count:
+        yield Finding(
             "several-golds",
-            contradictory,
-            "{} of {} rows share their prompt with a row of another gold answer",
-            ["/".join(g.values()) for g in several.values()],
-        ),
-        (
+            f"{count} of {found.rows} rows share their prompt with a row of another gold answer",
+            fails=_too_many(count, limits.faulty_rows, found.rows),
+            examples=["/".join(rows) for rows in several[:3]],
+        )
+    if placeholders:
+        yield Finding(
             "placeholder-gold",
-            len(found.placeholders),
-            "the gold answer of {} of {} rows is a placeholder",
-            found.placeholders,
-        ),
-    ):
-        if count:
-            fails = name == "placeholder-gold" or _too_many(count, limits.faulty_rows, found.rows)
-            yield Finding(name, text.format(count, found.rows), fails=fails, examples=examples[:3])
+            f"the gold answer of {len(placeholders)} of {found.rows} rows is a placeholder",
+            examples=placeholders[:3],
+        )

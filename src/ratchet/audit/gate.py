@@ -24,7 +24,8 @@ FILE = "audit.json"
 ADVICE = (
     "The audit stops this run: with these findings a model can be paid without learning the task. Look closer with\n"
     "    {program} audit {recipe} --html audit.html\n"
-    "then mend the reward or the data, write the reason for an exception under audit.accept, or take the risk with --audit warn"
+    "then mend the reward or the data, write the reason for an exception under audit.accept, "
+    "or take the risk with --audit warn"
 )
 
 
@@ -38,11 +39,10 @@ def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None
     rows = [row for row in rows if row.get("checkable", True)]
     limit = recipe.completion_limit
     if foreign:
-        scorer: Any = ForeignReward(foreign.rpartition(":")[2], load_function(foreign), recipe.task, plain)
+        scorer = ForeignReward(foreign.rpartition(":")[2], load_function(foreign), recipe.task, plain)
         return audit(recipe.task, rows, scorer, limit, foreign, recipe.audit)
-    terms = recipe.rewards or [
-        RewardTerm(REWARDS["correctness"])
-    ]  # without rewards the grader is audited all the same
+    # Without rewards the grader is audited all the same.
+    terms = recipe.rewards or [RewardTerm(REWARDS["correctness"])]
     return audit(recipe.task, rows, RecipeRewards(terms, limit), limit, str(recipe.path), recipe.audit)
 
 
@@ -84,12 +84,13 @@ def _cache() -> Path:
 
 
 def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
-    """Everything an outcome depends on: code of tasks, rewards and audit, the recipe's rewards and thresholds, rows, prompts."""
+    """A checksum of all that an outcome depends on.
+
+    That is the code of tasks, rewards and audit, the recipe's rewards and thresholds, the rows and their prompts.
+    """
     digest = hashlib.sha256()
-    package = Path(ratchet.__file__).parent
-    for room in ("tasks", "rewards", "audit"):
-        for path in sorted((package / room).rglob("*.py")):
-            digest.update(path.read_bytes())
+    for path in code_files():
+        digest.update(path.read_bytes())
     own = inspect.getsourcefile(type(recipe.task))
     digest.update(Path(own).read_bytes() if own else b"")
     terms = [(term.name, term.weight, sorted(term.parameters.items())) for term in recipe.rewards]
@@ -103,6 +104,12 @@ def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
         digest.update(json.dumps(row, sort_keys=True, default=str).encode())
         digest.update(prompt_text(recipe.task, row).encode())
     return digest.hexdigest()
+
+
+def code_files() -> list[Path]:
+    """The files that decide what a completion is worth."""
+    package = Path(ratchet.__file__).parent
+    return [path for room in ("tasks", "rewards", "audit") for path in sorted((package / room).rglob("*.py"))]
 
 
 def _remember(path: Path, value: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ratchet.audit.gate import audit_recipe
+from ratchet.audit.page import page
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 from ratchet.tasks import load_split, train_split
@@ -25,7 +26,7 @@ def run(recipe: Recipe, options: Mapping[str, str]) -> int:
     text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
     print(text if options.get("json") == "-" else report.table())
     for key, path in files.items():
-        path.write_text({"json": text + "\n", "html": report.page()}[key], encoding="utf-8")
+        path.write_text(f"{text}\n" if key == "json" else page(report), encoding="utf-8")
         print(f"written to {path}", file=sys.stderr)
     return 1 if report.failed else 0
 
@@ -42,7 +43,7 @@ def _rows(recipe: Recipe, options: Mapping[str, str]) -> list[Row]:
 
 
 def _check(path: Path, key: str) -> None:
-    """That a file can be written is known before the audit, not after it."""
+    """Find out before the audit, and not after it, whether a file can be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("a").close()

@@ -1,6 +1,6 @@
 """What a completion earns: from the recipe's own rewards, or from a reward function of somebody else.
 
-Whatever is wrong with a reward (it raises, returns nothing, too few values, NaN, or leaves its range) ends as one
+Anything wrong with a reward (it raises, returns nothing, too few values, NaN, or leaves its range) ends as one
 ``UserError`` that names the function, the row and, where it was missing, the column.
 """
 
@@ -52,6 +52,7 @@ def checked(value: Any, component: Component, row: Row) -> float:
             raise UserError(f"{place} returns {value!r}, which is no number") from None
     if not math.isfinite(value):
         raise UserError(f"{place} returns {value}")
+    # a sum of floats may leave its range by rounding
     if component.low is not None and not component.low - 1e-9 <= value <= component.high + 1e-9:
         raise UserError(f"{place} returns {value:g}, outside its stated range {component.low:g} to {component.high:g}")
     return float(value)
@@ -71,20 +72,17 @@ class RecipeRewards:
         """See ``Scorer``."""
         found = []
         for text, grade in zip(texts, grades, strict=True):
-            sample = Sample(text, row, grade, -(-len(text) // CHARS_PER_TOKEN), self.limit)
-            found.append(
-                [
-                    checked(self._call(term, sample), c, row)
-                    for term, c in zip(self.terms, self.components, strict=True)
-                ]
-            )
+            tokens = math.ceil(len(text) / CHARS_PER_TOKEN)
+            sample = Sample(text, row, grade, tokens, self.limit)
+            pairs = zip(self.terms, self.components, strict=True)
+            found.append([checked(self._call(term, sample), component, row) for term, component in pairs])
         return found
 
     @staticmethod
     def _call(term: RewardTerm, sample: Sample) -> Any:
         try:
             return term(sample)
-        except Exception as error:  # whatever the reward's own code raises
+        except Exception as error:  # the reward's own code may raise anything
             raise raised(f"rewards.{term.name}", sample.row, error) from error
 
 
@@ -121,13 +119,8 @@ class ForeignReward:
         given = {name: values for name, values in columns.items() if self._takes_all or name in self._names}
         try:
             values = self.function(**given)
-        except (Exception, SystemExit) as error:  # whatever somebody else's code raises
-            hint = (
-                ""
-                if self.plain
-                else ". It was given lists of messages, as TRL gives them; with --plain it is given text"
-            )
-            raise UserError(f"{raised(self.name, row, error)}{hint}") from error
+        except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+            raise UserError(f"{raised(self.name, row, error)}{self._hint()}") from error
         try:
             values = list(values)
         except TypeError:
@@ -139,6 +132,12 @@ class ForeignReward:
                 f"{self.name} of row {row['id']} returns {len(values)} values for {len(texts)} completions"
             )
         return [[checked(value, self.components[0], row)] for value in values]
+
+    def _hint(self) -> str:
+        """What may be wrong where a function raises that was given messages."""
+        if self.plain:
+            return ""
+        return ". It was given lists of messages, as TRL gives them; with --plain it is given text"
 
 
 def load_function(place: str) -> Callable[..., Any]:

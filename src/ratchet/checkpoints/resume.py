@@ -25,7 +25,7 @@ LATEST, NEVER, HUB = "latest", "never", "hub"
 
 @dataclass
 class Start:
-    """How a run begins: anew, from a checkpoint, or not at all because it has finished."""
+    """How a run begins: with its first step, from a checkpoint, or not at all because it has finished."""
 
     checkpoint: Checkpoint | None = None
     """None: the run begins with its first step."""

@@ -1,4 +1,7 @@
-"""What diagnostics read of a trainer, public and private; look here first when an upgrade of TRL moves things."""
+"""What diagnostics read of a trainer, public and private.
+
+That the installed TRL has the private ones is checked with ``training.trl_internals``.
+"""
 
 from typing import Any, Protocol
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -15,7 +16,12 @@ from ratchet.doctor.findings import Finding
 from ratchet.files import size_text
 from ratchet.runtime import nvidia_smi
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
 OLDEST_DRIVER = 525  # of those that run CUDA 12
+AMPERE = (8, 0)  # the first architecture with bfloat16
+BUSY = 500  # MiB: less is held by the driver itself
 GIB = 2**30
 
 
@@ -39,96 +45,94 @@ def packages() -> Iterator[Finding]:
     except PackageNotFoundError:
         yield Finding("error", "ratchet", "the package is not installed here", "pip install -e . in the repository")
         return
-    right, seen = 0, set()
+    right = 0
+    needs: dict[str, Requirement] = {}
     for need in wanted:
+        needs.setdefault(need.name, need)  # an extra may name again what the package itself needs
+    for need in needs.values():
         extra = need.marker is not None and "extra" in str(need.marker)
-        if need.name in seen:
-            continue
-        seen.add(need.name)
-        try:
-            there = version(need.name)
-        except PackageNotFoundError:
-            if not extra:
-                yield Finding(
-                    "error",
-                    need.name,
-                    f"is missing; Ratchet needs {need.name}{need.specifier}",
-                    f'pip install "{need.name}{need.specifier}"',
-                )
-            continue
-        if need.specifier.contains(there.split("+")[0], prereleases=True):
+        finding = _package(need, extra)
+        if finding is not None:
+            yield finding
+        elif _installed(need.name) is not None:
             right += 1
-        else:
-            state = "warning" if extra else "error"
-            yield Finding(
-                state,
-                need.name,
-                f"{there} is not the version that was tried ({need.specifier})",
-                f'pip install "{need.name}{need.specifier}"',
-            )
     yield Finding("ok", "packages", f"{right} of the supported set are installed as they should be")
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _package(need: "Requirement", extra: bool) -> Finding | None:
+    """What is wrong with one package; None where nothing is."""
+    there, remedy = _installed(need.name), f'pip install "{need.name}{need.specifier}"'
+    if there is None:
+        missing = f"is missing; Ratchet needs {need.name}{need.specifier}"
+        return None if extra else Finding("error", need.name, missing, remedy)
+    # A local version, as +cu126 of PyTorch's own builds, is the same release.
+    if need.specifier.contains(there.split("+")[0], prereleases=True):
+        return None
+    text = f"{there} is not the version that was tried ({need.specifier})"
+    return Finding("warning" if extra else "error", need.name, text, remedy)
 
 
 def gpus() -> Iterator[Finding]:
     """What the driver and PyTorch see; each can be wrong without the other."""
-    said = nvidia_smi("name", "driver_version", "memory.total", "memory.used", "pstate")
+    rows = nvidia_smi("name", "driver_version", "memory.total", "memory.used", "pstate")
     try:
         import torch
     except Exception as error:  # a broken installation fails in any way
-        yield Finding(
-            "error",
-            "torch",
-            f"cannot be imported ({type(error).__name__}: {error})",
-            'pip install --force-reinstall "torch==2.13.0"',
-        )
+        text = f"cannot be imported ({type(error).__name__}: {error})"
+        yield Finding("error", "torch", text, 'pip install --force-reinstall "torch==2.13.0"')
         return
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    built = torch.version.cuda
-    if not said and not count:
-        yield Finding(
-            "note",
-            "GPU",
-            "none here (no nvidia-smi); recipes with use_cpu: true run, and ratchet plan plans for others",
-        )
+    if not rows and not count:
+        text = "none here (no nvidia-smi); recipes with use_cpu: true run, and ratchet plan plans for others"
+        yield Finding("note", "GPU", text)
         return
-    for name, driver, total, used, state in said:
-        free = f", {used} MiB in use" if used.isdigit() and int(used) > 500 else ""
-        busy = "warning" if free else "ok"
-        yield Finding(
-            busy,
-            "GPU",
-            f"{name}, {total} MiB{free}, driver {driver} {state}".strip(),
-            "nvidia-smi shows whose processes hold it" if free else "",
-        )
-        if driver.split(".")[0].isdigit() and int(driver.split(".")[0]) < OLDEST_DRIVER:
-            yield Finding(
-                "error",
-                "driver",
-                f"{driver} is older than {OLDEST_DRIVER}, which CUDA 12 needs",
-                "install a newer NVIDIA driver",
-            )
-    if said and not count:
-        why = "is a CPU build" if built is None else f"(CUDA {built}) cannot use the driver"
-        remedy = (
-            "reinstall torch==2.13.0 from PyPI, which is the CUDA build"
-            if built is None
-            else "install a driver for it, or run inside a container that passes the GPUs on"
-        )
-        yield Finding("error", "torch", f"{torch.__version__} {why}, so no GPU will be used", remedy)
-        return
+    for row in rows:
+        yield from _gpu(*row)
+    yield from _unused_gpus() if rows and not count else _used_gpus(count)
+
+
+def _gpu(name: str, driver: str, total: str, used: str, state: str) -> Iterator[Finding]:
+    """One GPU as its driver sees it."""
+    busy = used.isdigit() and int(used) > BUSY
+    in_use = f", {used} MiB in use" if busy else ""
+    text = f"{name}, {total} MiB{in_use}, driver {driver} {state}".strip()
+    remedy = "nvidia-smi shows whose processes hold it" if busy else ""
+    yield Finding("warning" if busy else "ok", "GPU", text, remedy)
+    major = driver.split(".")[0]
+    if major.isdigit() and int(major) < OLDEST_DRIVER:
+        text = f"{driver} is older than {OLDEST_DRIVER}, which CUDA 12 needs"
+        yield Finding("error", "driver", text, "install a newer NVIDIA driver")
+
+
+def _unused_gpus() -> Iterator[Finding]:
+    """There are GPUs, and PyTorch sees none."""
+    import torch
+
+    if torch.version.cuda is None:
+        why, remedy = "is a CPU build", "reinstall torch==2.13.0 from PyPI, which is the CUDA build"
+    else:
+        why = f"(CUDA {torch.version.cuda}) cannot use the driver"
+        remedy = "install a driver for it, or run inside a container that passes the GPUs on"
+    yield Finding("error", "torch", f"{torch.__version__} {why}, so no GPU will be used", remedy)
+
+
+def _used_gpus(count: int) -> Iterator[Finding]:
+    """The GPUs that PyTorch sees."""
+    import torch
+
     for index in range(count):
-        if torch.cuda.get_device_capability(index) < (8, 0):
-            yield Finding(
-                "warning",
-                "GPU",
-                f"{torch.cuda.get_device_name(index)} has no bfloat16",
-                "set bf16: false, fp16: true, dtype: float16",
-            )
-    yield Finding(
-        "ok",
-        "torch",
-        f"{torch.__version__}, CUDA {built}, NCCL {'.'.join(map(str, torch.cuda.nccl.version()))}, {count} visible",
-    )
+        if torch.cuda.get_device_capability(index) < AMPERE:
+            text = f"{torch.cuda.get_device_name(index)} has no bfloat16"
+            yield Finding("warning", "GPU", text, "set bf16: false, fp16: true, dtype: float16")
+    nccl = ".".join(map(str, torch.cuda.nccl.version()))
+    yield Finding("ok", "torch", f"{torch.__version__}, CUDA {torch.version.cuda}, NCCL {nccl}, {count} visible")
 
 
 def _memory() -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""One rank of the test whether ranks reach each other: ``torchrun -m ratchet.doctor.reach``. Prints ``reach BACKEND RANKS GB/s``."""
+"""One rank of the test whether ranks reach each other, for torchrun: prints ``reach BACKEND RANKS GB/s``."""
 
 import os
 import time
@@ -18,7 +18,7 @@ def reach(backend: str) -> None:
         torch.cuda.set_device(device)
     group = dist.new_group(backend=backend, timeout=timedelta(seconds=60))
     values = torch.full((ELEMENTS,), float(rank + 1), device=device)
-    dist.all_reduce(values.clone(), group=group)
+    dist.all_reduce(values.clone(), group=group)  # the first sum builds the connections, and is not timed
     began = time.perf_counter()
     dist.all_reduce(values, group=group)
     if backend == "nccl":

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ratchet.checkpoints.store import step_of
 from ratchet.errors import UserError
@@ -16,6 +16,9 @@ from ratchet.inference.openai_server import AnswerCache, Server, only_model, ser
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, command_line, commit, quiet
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PARTIAL = ".partial.jsonl"
 ELSEWHERE = Path("outputs/evaluations")  # of models that have no folder here
@@ -165,7 +168,7 @@ def measure(recipe: Recipe, name: str) -> Result:
     return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, name)
 
 
-def check_vocabulary(model: Any, tokenizer: Any, name: str) -> None:
+def check_vocabulary(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", name: str) -> None:
     """Refuse a tokenizer with tokens that the model has no embedding for.
 
     Raises:

@@ -7,7 +7,7 @@ i modulo their number and samples with a seed of its own. So one process and two
 import math
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from accelerate import PartialState
@@ -18,13 +18,20 @@ from ratchet.inference.completion import Completion, Generator, Sampling
 from ratchet.models import PlainText
 from ratchet.tasks.base import Message
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, TextStreamer
+
 SEED_STRIDE = 1_000_003
 """More than any evaluation has batches, so that batches of two seeds never share one."""
 
 
 @torch.no_grad()
 def complete(
-    model: Any, tokenizer: Any, prompts: Sequence[str], sampling: Sampling, title: str = ""
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[str],
+    sampling: Sampling,
+    title: str = "",
 ) -> tuple[list[list[Completion]], float]:
     """Complete every prompt ``sampling.samples`` times.
 
@@ -69,13 +76,17 @@ def _batches(prompts: Sequence[str], sampling: Sampling) -> list[list[int]]:
     return [wanted[i : i + sampling.batch_size] for i in starts]
 
 
-def _devices(model: Any) -> list[int]:
+def _devices(model: "PreTrainedModel") -> list[int]:
     device = model.device
     return [device.index or 0] if device.type == "cuda" else []
 
 
 def _generate(
-    model: Any, tokenizer: Any, texts: list[str], sampling: Sampling, streamer: Any = None
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    texts: list[str],
+    sampling: Sampling,
+    streamer: "TextStreamer | None" = None,
 ) -> list[Completion]:
     inputs = tokenizer(
         texts,
@@ -110,7 +121,7 @@ def _drawing(sampling: Sampling) -> dict[str, Any]:
     return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
 
-def _completion(tokenizer: Any, ids: list[int], ends: set[int | None]) -> Completion:
+def _completion(tokenizer: "PreTrainedTokenizerBase", ids: list[int], ends: set[int | None]) -> Completion:
     """A completion up to its first end token; what follows it is padding."""
     stop = next((i for i, token in enumerate(ids) if token in ends), None)
     kept = ids if stop is None else ids[:stop]
@@ -119,7 +130,9 @@ def _completion(tokenizer: Any, ids: list[int], ends: set[int | None]) -> Comple
 
 
 def rendered(
-    tokenizer: Any, conversations: Sequence[Sequence[Message]], template_arguments: dict[str, Any] | None = None
+    tokenizer: "PreTrainedTokenizerBase",
+    conversations: Sequence[Sequence[Message]],
+    template_arguments: dict[str, Any] | None = None,
 ) -> list[str]:
     """Conversations as the model reads them, up to where its answer begins."""
     plain = PlainText(tokenizer)
@@ -128,7 +141,10 @@ def rendered(
 
 
 def generator(
-    model: Any, tokenizer: Any, template_arguments: dict[str, Any] | None = None, title: str = ""
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    template_arguments: dict[str, Any] | None = None,
+    title: str = "",
 ) -> Generator:
     """A ``Generator`` that asks a model in this process.
 
@@ -148,8 +164,8 @@ def generator(
 
 @torch.no_grad()
 def stream(
-    model: Any,
-    tokenizer: Any,
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
     messages: Sequence[Message],
     sampling: Sampling,
     template_arguments: dict[str, Any] | None = None,

@@ -1,13 +1,13 @@
-"""What the verifiers environments in ``environments/`` share: rows and grades of a Ratchet task as a taskset, and a harness that asks once.
+"""What the verifiers environments in ``environments/`` share: a Ratchet task as a taskset, a harness that asks once.
 
-For verifiers 0.4 (``import verifiers.v1``), which Ratchet itself does not need. A copy of this file, of ``ratchet.tasks`` and of what
-that imports lies in the environments' wheels, so that they install without PyTorch.
+For verifiers 0.4 (``import verifiers.v1``), which Ratchet itself does not need. A copy of this file, of
+``ratchet.tasks`` and of what that imports lies in the environments' wheels, so that they install without PyTorch.
 """
 
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +24,7 @@ class RowData(vf.TaskData):
     """What verifiers keeps of a row, and hands to the grader."""
 
     row: dict[str, Any]
-    """As ``Task.load`` made it."""
+    """The row as ``Task.load`` made it."""
 
 
 class Graded:
@@ -37,7 +37,7 @@ class Graded:
 
     @property
     def task(self) -> Task:
-        """Made anew from the configuration: verifiers' replay has nothing else."""
+        """The Ratchet task, made again from the configuration: verifiers' replay has nothing else."""
         raise NotImplementedError
 
     @property
@@ -46,9 +46,13 @@ class Graded:
         return self.data.id
 
     def graded(self, trace: vf.Trace) -> Grade:
-        """Of the last message as it was written: ``trace.last_reply`` lacks its outer blanks, and the format counts them."""
+        """The grade of the last message as it was written.
+
+        Not of ``trace.last_reply``, which lacks the outer blanks: the format counts them.
+        """
         messages = trace.assistant_messages
-        return self.task.grade(trace.root_reply or (messages[-1].content if messages else None) or "", self.data.row)
+        last = messages[-1].content if messages else None
+        return self.task.grade(trace.root_reply or last or "", self.data.row)
 
     @vf.reward(weight=1.0)
     async def correctness(self, trace: vf.Trace) -> float:
@@ -85,18 +89,19 @@ class RowsConfig(vf.TasksetConfig):
 
 
 def rows(config: RowsConfig, kind: type[Task], **settings: Any) -> Iterator[tuple[RowData, Row]]:
-    """What a taskset's ``load`` turns into tasks: each row as verifiers shows it, and the row itself.
+    """Load the rows that a taskset turns into tasks: each as verifiers shows it, and the row itself.
 
     Args:
         kind: the Ratchet task's class, and ``settings`` more of its fields.
     """
     if config.cache_dir:  # read when the Hub's client is imported, which happens when rows are first read
-        os.environ["HF_HUB_CACHE"] = str(Path(config.cache_dir).expanduser() / "hub")
-        os.environ["HF_DATASETS_CACHE"] = str(Path(config.cache_dir).expanduser() / "datasets")
-    train = config.split == "train"
-    split, most = (
-        (config.train_split, config.num_train_examples) if train else (config.eval_split, config.num_eval_examples)
-    )
+        cache = Path(config.cache_dir).expanduser()
+        os.environ["HF_HUB_CACHE"] = str(cache / "hub")
+        os.environ["HF_DATASETS_CACHE"] = str(cache / "datasets")
+    if config.split == "train":
+        split, most = config.train_split, config.num_train_examples
+    else:
+        split, most = config.eval_split, config.num_eval_examples
     drawn = {f"max_{split}": None if most < 0 else most}
     task = kind(
         source=config.data_dir,
@@ -108,21 +113,19 @@ def rows(config: RowsConfig, kind: type[Task], **settings: Any) -> Iterator[tupl
     )
     for row in task.load(split).rows:
         *system, user = task.messages(row)
-        yield (
-            RowData(
-                id=row["id"], prompt=user["content"], system_prompt=system[0]["content"] if system else None, row=row
-            ),
-            row,
-        )
+        system_prompt = system[0]["content"] if system else None
+        yield RowData(id=row["id"], prompt=user["content"], system_prompt=system_prompt, row=row), row
 
 
 def without_file(config: RowsConfig) -> RowsConfig:
-    """For verifiers' own ``__init__``, which takes a system prompt only as the path of a file."""
+    """The configuration for verifiers' own ``__init__``, which takes a system prompt only as the path of a file."""
     return config.model_copy(update={"system_prompt": None})
 
 
 def _text(text_or_file: str | None) -> str | None:
-    if text_or_file and "\n" not in text_or_file and len(text_or_file) < 256 and Path(text_or_file).is_file():
+    # A long text, or one of several lines, is no path; asking the file system about it may be an error.
+    may_be_path = text_or_file and "\n" not in text_or_file and len(text_or_file) < 256
+    if may_be_path and Path(text_or_file).is_file():
         return Path(text_or_file).read_text(encoding="utf-8")
     return text_or_file
 
@@ -139,16 +142,13 @@ class OneTurn(vf.Harness[vf.HarnessConfig]):
     ) -> vf.ProgramResult:
         """Ask; what the server refuses becomes the rollout's error."""
         system, prompt = self.resolve_text_prompt(data)
-        messages = [*([{"role": "system", "content": system}] if system else []), {"role": "user", "content": prompt}]
-        async with httpx.AsyncClient(timeout=None) as client:
-            request = {
-                "json": {"model": ctx.model, "messages": messages},
-                "headers": {"Authorization": f"Bearer {secret}"},
-            }
-            answer = await client.post(f"{endpoint}/chat/completions", **request)
-        return vf.ProgramResult(
-            exit_code=int(answer.is_error), stdout="", stderr=answer.text if answer.is_error else ""
-        )
+        messages = [{"role": "system", "content": system}] if system else []
+        messages.append({"role": "user", "content": prompt})
+        body, headers = {"model": ctx.model, "messages": messages}, {"Authorization": f"Bearer {secret}"}
+        async with httpx.AsyncClient(timeout=None) as client:  # verifiers has a time limit of its own
+            answer = await client.post(f"{endpoint}/chat/completions", json=body, headers=headers)
+        error = answer.text if answer.is_error else ""
+        return vf.ProgramResult(exit_code=int(answer.is_error), stdout="", stderr=error)
 
 
 class OneTurnEnvConfig(vf.EnvConfig):
@@ -162,26 +162,35 @@ class OneTurnEnv(vf.SingleAgentEnv, vf.Env[OneTurnEnvConfig]):
 
 
 def outcomes(run: Path) -> tuple[list[float], list[str]]:
-    """Of a run's folder: the weighted reward of every rollout that ended, and what went wrong with the others.
+    """The weighted reward of every rollout of a run that ended, and what went wrong with the others.
 
     ``vf-eval`` exits with 0 even when every rollout fails, so that this is the only way to know.
     """
     rewards, failures = [], []
     for line in (run / "traces.jsonl").read_text(encoding="utf-8").splitlines():
         episode = json.loads(line)
-        traces = episode["traces"]
         if episode["ok"]:
-            rewards += [
-                sum(reward["score"] * reward["weight"] for reward in trace["rewards"].values()) for trace in traces
-            ]
+            rewards += [_weighted(trace["rewards"]) for trace in episode["traces"]]
         else:
-            errors = [*episode["errors"], *(error for trace in traces for error in trace["errors"])] or [{}]
-            failures.append(f"{episode['task']['key']}: {errors[-1].get('type')}: {errors[-1].get('message')}")
+            error = _last_error(episode)
+            failures.append(f"{episode['task']['key']}: {error.get('type')}: {error.get('message')}")
     return rewards, failures
 
 
+def _weighted(rewards: Mapping[str, Mapping[str, float]]) -> float:
+    return sum(reward["score"] * reward["weight"] for reward in rewards.values())
+
+
+def _last_error(episode: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The episode's last error; those of its traces came after its own."""
+    errors = list(episode["errors"])
+    for trace in episode["traces"]:
+        errors += trace["errors"]
+    return errors[-1] if errors else {}
+
+
 def main() -> int:
-    """``python -m ratchet.integrations.verifiers OUT/RUN``: how a run of vf-eval went; exit status 1 where a rollout failed."""
+    """``python -m ratchet.integrations.verifiers OUT/RUN``: how a vf-eval run went; status 1 if a rollout failed."""
     rewards, failures = outcomes(Path(sys.argv[1]))
     print(f"{len(rewards)} rollouts, mean reward {sum(rewards) / max(1, len(rewards)):.3f}; {len(failures)} failed")
     print("\n".join(failures[:10]), end="\n" if failures else "")

@@ -1,1 +1,1 @@
-"""One resolved recipe, one launch, one rendering for each place: here, Slurm, Lambda Cloud, the Hub's jobs, prime-rl. No torch, no trl."""
+"""One resolved recipe, one launch, one object for each place: here, Slurm, Lambda Cloud, the Hub's jobs. No torch."""

@@ -1,8 +1,9 @@
-"""Every saved checkpoint is evaluated elsewhere while training goes on: in a process here, as a Slurm job, or as a job on the Hub.
+"""Evaluates every saved checkpoint while the run trains: in a process here, as a Slurm job, or as a job on the Hub.
 
-What is evaluated waits as hard links in ``_evaluating/step-<step>/`` of the run's folder, so that rotation cannot take it away. The
-results lie in ``evaluations/`` there, where ``ratchet results`` finds them; of a run that is pushed they also go into the card of
-the checkpoint's revision. An evaluation that cannot be started, or fails, costs a warning with the command.
+What is evaluated waits as hard links in ``_evaluating/step-<step>/`` of the run's folder, so that rotation cannot take
+it away. The results lie in ``evaluations/`` there, where ``ratchet results`` finds them; those of a run that is
+pushed also go into the card of the checkpoint's revision. An evaluation that cannot be started, or fails, costs a
+warning with the command.
 """
 
 import contextlib
@@ -12,45 +13,193 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Protocol
 
 from ratchet.errors import UserError
 from ratchet.files import read_json, write_text
 from ratchet.hub.contents import revision_of, stage
 from ratchet.hub.repository import sentence
 from ratchet.hub.results import publish
-from ratchet.hub.uploads import Uploads
+from ratchet.launch.hf_jobs import HubJob, requirement
+from ratchet.launch.slurm import header, sbatch
 from ratchet.recipe import Recipe
 
 EVALUATING, RESULTS = "_evaluating", "evaluations"
-LAUNCHER = (
-    "RANK",
-    "WORLD_SIZE",
-    "LOCAL_RANK",
-    "LOCAL_WORLD_SIZE",
-    "GROUP_RANK",
-    "ROLE_RANK",
-    "MASTER_ADDR",
-    "MASTER_PORT",
+# Variables of the launcher: an evaluation that saw them would wait for the other ranks of the run.
+LAUNCHER = frozenset(
+    "RANK WORLD_SIZE LOCAL_RANK LOCAL_WORLD_SIZE GROUP_RANK ROLE_RANK MASTER_ADDR MASTER_PORT".split()
 )
+LAUNCHER_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_")
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the run's checkpoints are pushed."""
+
+    repository: str
+    there: Callable[[str], bool]
+    """Waits until a revision is on the Hub; whether it is."""
+
+
+class Evaluator(Protocol):
+    """A place that evaluates checkpoints."""
+
+    def start(self, step: int, model: Path) -> None:
+        """Evaluate a checkpoint, or hand it over.
+
+        Args:
+            model: folder of hard links; the place takes it away when it is no longer needed.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is evaluated, and where its results go: the same for every place."""
+
+    recipe: Recipe
+    published: Published | None = None
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        return self.recipe.output_dir.absolute()
+
+    @property
+    def split(self) -> str:
+        """The rows that are answered."""
+        return self.recipe.publish.split or self.recipe.evaluation.split
+
+    def place_of(self, step: int) -> str | None:
+        """Repository and revision of a checkpoint, as ``--publish`` takes them."""
+        return f"{self.published.repository}@{revision_of(step)}" if self.published else None
+
+    def result(self, step: int) -> Path:
+        """The file of a checkpoint's evaluation; log and script have its name with other endings."""
+        return self.run / RESULTS / f"evaluation-{self.recipe.task.name}-{revision_of(step)}.json"
+
+    def words(self, step: int, model: Path) -> list[str]:
+        """The command that evaluates a checkpoint."""
+        words = [sys.executable, "-m", "ratchet", "evaluate", str(self.run / "recipe.yaml"), "--model", str(model)]
+        return [*words, "--split", self.split, "--output", str(self.result(step))]
+
+
+@dataclass(frozen=True)
+class Here:
+    """One evaluation at a time in a process beside the run, with a low priority."""
+
+    target: Target
+
+    def start(self, step: int, model: Path) -> None:
+        """Evaluate, print the accuracy, and add it to the revision's card."""
+        result, revision = self.target.result(step), revision_of(step)
+        self._evaluate(step, model, result.with_suffix(".log"))
+        shutil.rmtree(model, ignore_errors=True)
+        outcome = read_json(result)
+        interval = f"[{outcome['low']:.3f}, {outcome['high']:.3f}] (n = {outcome['n']})"
+        print(f"step {step:>5}  evaluated: accuracy {outcome['accuracy']:.3f} {interval}", flush=True)
+        published = self.target.published
+        if published is not None and published.there(revision):
+            name = f"evaluation-{self.target.recipe.task.name}-{outcome['split']}.json"
+            publish(self.target.place_of(step), name, outcome)
+
+    def _evaluate(self, step: int, model: Path, log: Path) -> None:
+        log.parent.mkdir(exist_ok=True)
+        words = ["nice", *self.target.words(step, model)]
+        with log.open("wb") as file:
+            done = subprocess.run(words, stdout=file, stderr=subprocess.STDOUT, env=_without_launcher())
+        if done.returncode:
+            end = " ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:])
+            raise UserError(f"exit status {done.returncode} ({end}; {log})")
+
+
+def _without_launcher() -> dict[str, str]:
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name not in LAUNCHER and not name.startswith(LAUNCHER_PREFIXES)
+    }
+
+
+@dataclass(frozen=True)
+class ByJob:
+    """A Slurm job for each checkpoint."""
+
+    target: Target
+
+    def start(self, step: int, model: Path) -> None:
+        """Write the job's script beside the result, and submit it."""
+        script = self.target.result(step).with_suffix(".sbatch")
+        words = self.target.words(step, model)
+        if place := self.target.place_of(step):
+            words += ["--publish", place]
+        directives = [f"--job-name={self.target.run.name}-{revision_of(step)}"]
+        directives += [f"--output={script.with_suffix('.log')}"]
+        directives += map(str, self.target.recipe.publish.options)
+        lines = [*header(directives), f"cd {shlex.quote(os.getcwd())}", shlex.join(words)]
+        write_text(script, "\n".join([*lines, f"rm -r {shlex.quote(str(model))}", ""]))
+        print(f"step {step:>5}  {sbatch(script) or 'submitted'} ({script})", flush=True)
+
+
+@dataclass(frozen=True)
+class ByHubJob:
+    """A job on the Hub for each checkpoint, which it fetches from its revision there."""
+
+    target: Target
+
+    def start(self, step: int, model: Path) -> None:
+        """Submit, once the revision is there."""
+        published, revision = self.target.published, revision_of(step)
+        if published is None or not published.there(revision):
+            raise UserError(f"{revision} did not reach the Hub in time")
+        shutil.rmtree(model, ignore_errors=True)
+        submitted = self.job(published.repository, revision).submit(os.environ)
+        flavor = self.target.recipe.publish.flavor
+        print(f"step {step:>5}  job {submitted.number} evaluates {revision} on {flavor} ({submitted.url})", flush=True)
+
+    def job(self, repository: str, revision: str) -> HubJob:
+        """The job that evaluates a revision."""
+        settings = self.target.recipe.publish
+        steps = [
+            f"pip install --quiet {shlex.quote(requirement(settings.source))}",
+            f"hf download {repository} --revision {revision} --local-dir model",
+            f"python -m ratchet evaluate model/recipe.yaml --model model --split {self.target.split} "
+            f"--publish {repository}@{revision}",
+        ]
+        name = f"{self.target.run.name}-{revision}"
+        return HubJob(name, settings.flavor, settings.timeout, settings.image, " && ".join(steps))
+
+
+EVALUATORS: dict[str, type[Here] | type[ByJob] | type[ByHubJob]] = {
+    "local": Here,
+    "slurm": ByJob,
+    "hf-jobs": ByHubJob,
+}
 
 
 class Evaluations:
-    """Of one run, on the main process.
+    """Queues a run's checkpoints on its main process, and starts their evaluations one after the other in a thread.
 
     Args:
-        uploads: of a run that is pushed.
+        repository: that the run is pushed to.
+        there: waits until a revision is on the Hub; whether it is.
     """
 
-    def __init__(self, recipe: Recipe, uploads: Uploads | None):
-        self.recipe, self.uploads, self.run = recipe, uploads, recipe.output_dir.absolute()
+    def __init__(self, recipe: Recipe, repository: str | None = None, there: Callable[[str], bool] | None = None):
+        published = Published(repository, there) if repository is not None and there is not None else None
+        self.target = Target(recipe, published)
+        self._evaluator: Evaluator = EVALUATORS[recipe.publish.evaluate](self.target)
+        self._here = recipe.publish.evaluate == "local"
+        self._waiting = self.target.run / EVALUATING
         self._queue: SimpleQueue[tuple[int, Path] | None] = SimpleQueue()
-        self._start = {"local": self._here, "slurm": self._slurm, "hf-jobs": self._job}[recipe.publish.evaluate]
         self._left = 0
-        if recipe.publish.evaluate == "local":
-            for place in sorted((self.run / EVALUATING).glob("step-*")):  # of an earlier start
-                self._add(int(place.name.removeprefix("step-")), place)
+        if self._here:  # those that an earlier start did not get to; jobs were handed over
+            for model in sorted(self._waiting.glob("step-*")):
+                self._add(int(model.name.removeprefix("step-")), model)
         self._thread = threading.Thread(target=self._work, daemon=True, name="evaluations")
         self._thread.start()
 
@@ -58,116 +207,53 @@ class Evaluations:
         """Queue a saved checkpoint."""
         try:
             state = (folder / "trainer_state.json").read_text(encoding="utf-8")
-            place = stage(folder, self.run / EVALUATING / revision_of(step), {"trainer_state.json": state})
+            model = stage(folder, self._waiting / revision_of(step), {"trainer_state.json": state})
         except (UserError, OSError) as error:
             print(f"warning: {folder.name} is not evaluated: {error}", flush=True)
             return
-        self._add(step, place)
+        self._add(step, model)
 
-    def _add(self, step: int, place: Path) -> None:
+    def _add(self, step: int, model: Path) -> None:
         self._left += 1
-        self._queue.put((step, place))
+        self._queue.put((step, model))
 
     def close(self) -> None:
         """Wait for those that are made here, and until all others have been handed over."""
         self._queue.put(None)
-        if self._left and self.recipe.publish.evaluate == "local":
+        if self._left and self._here:
             print(f"waiting for {self._left} evaluation{'s' if self._left > 1 else ''} of checkpoints", flush=True)
         self._thread.join()
         with contextlib.suppress(OSError):
-            (self.run / EVALUATING).rmdir()  # where nothing waits any more
+            self._waiting.rmdir()  # where nothing waits any more
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            step, place = item
+            step, model = item
             try:
-                self._start(step, place)
-            except Exception as error:  # a command that is not there, a Hub that refuses: training goes on
-                said = sentence(error, self.uploads.name if self.uploads else "the Hub")
-                print(
-                    f"warning: step {step} could not be evaluated: {said}; by hand:\n  {shlex.join(self._words(step, place))}",
-                    flush=True,
-                )
+                self._evaluator.start(step, model)
+            except Exception as error:  # a command that is not there, a Hub that refuses: training continues
+                published = self.target.published
+                said = sentence(error, published.repository if published else "the Hub")
+                by_hand = shlex.join(self.target.words(step, model))
+                print(f"warning: step {step} could not be evaluated: {said}; by hand:\n  {by_hand}", flush=True)
             self._left -= 1
 
-    def _words(self, step: int, model: Path) -> list[str]:
-        split = self.recipe.publish.split or self.recipe.evaluation.split
-        found = [sys.executable, "-m", "ratchet", "evaluate", str(self.run / "recipe.yaml"), "--model", str(model)]
-        return [*found, "--split", split, "--output", str(self._result(step))]
 
-    def _result(self, step: int) -> Path:
-        return self.run / RESULTS / f"evaluation-{self.recipe.task.name}-{revision_of(step)}.json"
+class Uploading(Protocol):
+    """What pushes a run's checkpoints, as ``hub.uploads.Uploads`` does."""
 
-    def _here(self, step: int, place: Path) -> None:
-        log = self._result(step).with_suffix(".log")
-        log.parent.mkdir(exist_ok=True)
-        environ = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in LAUNCHER and not name.startswith(("ACCELERATE_", "TORCHELASTIC_"))
-        }
-        with log.open("wb") as file:
-            done = subprocess.run(
-                ["nice", *self._words(step, place)], stdout=file, stderr=subprocess.STDOUT, env=environ
-            )
-        if done.returncode:
-            end = " ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-1:])
-            raise UserError(f"exit status {done.returncode} ({end}; {log})")
-        shutil.rmtree(place, ignore_errors=True)
-        found = read_json(self._result(step))
-        print(
-            f"step {step:>5}  evaluated: accuracy {found['accuracy']:.3f} [{found['low']:.3f}, {found['high']:.3f}] (n = {found['n']})",
-            flush=True,
-        )
-        if self.uploads is not None and self.uploads.there(revision_of(step)):
-            publish(
-                f"{self.uploads.name}@{revision_of(step)}",
-                f"evaluation-{self.recipe.task.name}-{found['split']}.json",
-                found,
-            )
+    @property
+    def name(self) -> str:
+        """The repository's name."""
+        ...
 
-    def _slurm(self, step: int, place: Path) -> None:
-        script = self._result(step).with_suffix(".sbatch")
-        words = self._words(step, place)
-        if self.uploads is not None:
-            words += ["--publish", f"{self.uploads.name}@{revision_of(step)}"]
-        directives = [
-            f"--job-name={self.run.name}-{revision_of(step)}",
-            f"--output={script.with_suffix('.log')}",
-            *map(str, self.recipe.publish.options),
-        ]
-        lines = [
-            "#!/bin/bash",
-            *(f"#SBATCH {directive}" for directive in directives),
-            "set -euo pipefail",
-            f"cd {shlex.quote(os.getcwd())}",
-        ]
-        write_text(script, "\n".join([*lines, shlex.join(words), f"rm -r {shlex.quote(str(place))}", ""]))
-        if shutil.which("sbatch") is None:
-            raise UserError("there is no sbatch here, so no Slurm")
-        done = subprocess.run(["sbatch", str(script)], capture_output=True, text=True)
-        if done.returncode:
-            raise UserError(f"sbatch refuses {script}: {done.stderr.strip()}")
-        print(f"step {step:>5}  {done.stdout.strip() or 'submitted'} ({script})", flush=True)
+    def there(self, revision: str) -> bool:
+        """Wait until a revision is on the Hub; whether it is."""
+        ...
 
-    def _job(self, step: int, place: Path) -> None:
-        from huggingface_hub import HfApi, get_token
 
-        settings, revision = self.recipe.publish, revision_of(step)
-        if not self.uploads.there(revision):
-            raise UserError(f"{revision} did not reach the Hub in time")
-        shutil.rmtree(place, ignore_errors=True)
-        name, split = self.uploads.name, settings.split or self.recipe.evaluation.split
-        model = f"hf download {name} --revision {revision} --local-dir model"
-        evaluate = (
-            f"python -m ratchet evaluate model/recipe.yaml --model model --split {split} --publish {name}@{revision}"
-        )
-        line = f"pip install --quiet {shlex.quote(f'ratchet-recipes @ {settings.source}')} && {model} && {evaluate}"
-        job = HfApi().run_job(
-            image=settings.image,
-            command=["bash", "-c", line],
-            flavor=settings.flavor,
-            timeout=settings.timeout,
-            secrets={"HF_TOKEN": get_token()},
-        )
-        print(f"step {step:>5}  job {job.id} evaluates {revision} on {settings.flavor} ({job.url})", flush=True)
+def evaluations_of(recipe: Recipe, uploads: Uploading | None) -> Evaluations | None:
+    """The evaluations of saved checkpoints that a recipe asks for."""
+    if recipe.publish.evaluate == "off":
+        return None
+    return Evaluations(recipe, uploads.name, uploads.there) if uploads else Evaluations(recipe)

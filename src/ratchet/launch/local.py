@@ -1,30 +1,27 @@
-"""Here: ``accelerate launch`` on the GPUs that are present, with a vLLM server beside it where the recipe wants one.
+"""Here: ``accelerate launch`` on the GPUs that are present, and a vLLM server beside it where the recipe wants one."""
 
-Whatever ends first, everything that was started is ended: the trainer may finish its step and save, the server is told to go, and what
-does not go is killed with its children.
-"""
-
-import os
-import shlex
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
-
-import psutil
 
 from ratchet.errors import UserError
-from ratchet.launch.request import SERVE_ENVIRONMENT, Launch, program_of
-from ratchet.launch.signals import remembered
-from ratchet.runtime import duration, nvidia_smi
+from ratchet.launch.place import Place
+from ratchet.launch.request import SERVE_ENVIRONMENT, Launch, LaunchRequest, launch_of
+from ratchet.launch.supervise import Commands, run
+from ratchet.plan.plan import launch_line
+from ratchet.runtime import nvidia_smi
 
-CHILDREN = 2.0  # seconds in which what a process started follows it
-LATEST_STOP = 60.0  # seconds that a trainer may take to finish its step and save, beyond its own limit
+
+@dataclass(frozen=True)
+class Options:
+    """Which GPUs there are, which do what, and how long a server may take."""
+
+    here: tuple[int, ...] = ()
+    trainer_gpus: tuple[int, ...] = ()
+    inference_gpus: tuple[int, ...] = ()
+    server_wait: float = 900.0
+    """Seconds in which the server has to be up."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +71,9 @@ def choose(recipe_uses_cpu: bool, header: str | None, here: int, root: Path) -> 
         )
     if here == 1:
         return str(folder / "single_gpu.yaml"), 1
-    name = Path(header).name if header and "single" not in header and "node" not in header else "zero2.yaml"
-    return str(folder / name), here
+    # A header's configuration of one GPU, or of several machines, does not fit what is here.
+    fits = header and "single" not in header and "node" not in header
+    return str(folder / (Path(header).name if fits else "zero2.yaml")), here
 
 
 def divide(launch: Launch, here: Sequence[int], trainer: tuple[int, ...], inference: tuple[int, ...]) -> Division:
@@ -99,44 +97,13 @@ def divide(launch: Launch, here: Sequence[int], trainer: tuple[int, ...], infere
     if not trainer and not inference:
         if len(here) < 2:
             raise UserError(
-                f"vllm_mode: server needs a GPU for the server and one for the trainer; here are {len(here)}. vllm_mode: colocate shares one"
+                f"vllm_mode: server needs a GPU for the server and one for the trainer; here are {len(here)}. "
+                "vllm_mode: colocate shares one"
             )
         count = max(1, len(here) // 4)
         return Division(tuple(here[-count:]), tuple(here[:-count]))
     rest = [gpu for gpu in here if gpu not in trainer + inference]
     return Division(trainer or tuple(rest), inference or tuple(rest))
-
-
-@dataclass
-class Commands:
-    """What is started, in words: each with the environment that differs from this one's."""
-
-    train: list[str]
-    train_environment: dict[str, str] = field(default_factory=dict)
-    serve: list[str] | None = None
-    serve_environment: dict[str, str] = field(default_factory=dict)
-    log: Path | None = None
-    """The server's."""
-    health: str = ""
-
-    def text(self) -> str:
-        """For a reader, and for a shell."""
-        lines = []
-        if self.serve:
-            lines.append(
-                f"{_assigned(self.serve_environment)}{shlex.join(self.serve)} > {shlex.quote(str(self.log))} 2>&1 &"
-            )
-            lines.append(f"until curl --fail --silent {self.health}; do sleep 1; done")
-        return "\n".join([*lines, shown(self)])
-
-
-def shown(what: Commands) -> str:
-    """The trainer's command."""
-    return f"{_assigned(what.train_environment)}{shlex.join(what.train)}"
-
-
-def _assigned(environment: Mapping[str, str]) -> str:
-    return "".join(f"{name}={shlex.quote(value)} " for name, value in environment.items())
 
 
 def commands(launch: Launch, division: Division) -> Commands:
@@ -157,145 +124,62 @@ def commands(launch: Launch, division: Division) -> Commands:
     )
 
 
-def run(launch: Launch, what: Commands, environ: Mapping[str, str], server_wait: float) -> int:
-    """Start it, and end all of it; returns the trainer's exit status."""
-    with remembered() as heard:
-        server = None
-        try:
-            if what.serve:
-                what.log.parent.mkdir(parents=True, exist_ok=True)
-                print(f"starting vLLM: {shlex.join(what.serve)} (log: {what.log})", flush=True)
-                server = _start(what.serve, {**environ, **what.serve_environment}, what.log.open("wb"))
-                _wait_until_up(server, what, server_wait, heard)
-            if heard:
-                return 128 + heard[0]
-            return _train(launch, what, environ, server, heard)
-        finally:
-            if server is not None:
-                _end(server, 20)
+class Local(Place[Options]):
+    """This machine."""
 
+    name = "local"
+    takes = ("inference_gpus", "trainer_gpus", "server_wait")
 
-def _train(
-    launch: Launch, what: Commands, environ: Mapping[str, str], server: subprocess.Popen | None, heard: list[int]
-) -> int:
-    trainer = _start(what.train, {**environ, **what.train_environment}, None)
-    grace, told, lost = launch.recipe.checkpointing.grace + LATEST_STOP, 0.0, False
-    try:
-        while trainer.poll() is None:
-            time.sleep(0.1)
-            if heard and not told:
-                told = time.monotonic()
-                _signal_ranks(trainer, signal.SIGUSR1)
-            if told and time.monotonic() - told > grace:
-                print(
-                    f"stopped: the trainer did not leave within {duration(grace)} of the signal; it is killed",
-                    file=sys.stderr,
-                    flush=True,
-                )
-                break
-            if server is not None and server.poll() is not None and not lost:
-                lost = True
-                print(
-                    f"warning: the vLLM server ended (exit status {server.returncode}); the trainer says what follows{_tail(what.log)}",
-                    flush=True,
-                )
-        return trainer.wait(0.1) if trainer.poll() is not None else 75
-    finally:
-        _end(trainer, 0 if trainer.poll() is not None else 5)
+    def read(self, request: LaunchRequest, environ: Mapping[str, str]) -> Options:
+        """The GPUs that were named."""
+        named = {}
+        for name in ("trainer_gpus", "inference_gpus"):
+            if request.given(name):
+                named[name] = numbers(request.options[name], name.replace("_", "-"))
+        wait = request.number("server_wait", Options.server_wait)
+        return Options(tuple(gpus_here(environ)), **named, server_wait=wait)
 
+    def launch(self, request: LaunchRequest, options: Options, environ: Mapping[str, str]) -> Launch:
+        """On the GPUs that are here, unless the command line names a configuration and a number."""
+        given = request.text("config_file")
+        # Read once for what decides the processes; checked once these are known.
+        first = launch_of(request.recipe, request.overrides, given, 1, 1, environ, check=False)
+        count = len(self._division(first, options).trainer) or len(options.here)
+        on_cpu = bool(first.recipe.get("use_cpu"))
+        if given is None:
+            header = str(launch_line(Path(request.recipe)))
+            config, processes = choose(on_cpu, header, count, first.root)
+            return request.launch(environ, config, processes)
+        return request.launch(environ, processes=None if on_cpu else count or None)
 
-def _signal_ranks(launcher: subprocess.Popen, number: int) -> None:
-    """To the training processes themselves, which finish their step; a launcher would kill them after 30 seconds.
-
-    Only such as run the script: others would be killed by a signal they do not know.
-    """
-    for child in psutil.Process(launcher.pid).children(recursive=True):
-        try:
-            if (
-                any(word.endswith(("grpo.py", "sft.py")) for word in child.cmdline())
-                and "launch" not in child.cmdline()
-            ):
-                child.send_signal(number)
-        except psutil.Error:
-            continue
-
-
-def _start(words: Sequence[str], environ: Mapping[str, str], output: IO[bytes] | None) -> subprocess.Popen:
-    """In a process group of its own, so that a terminal's Ctrl-C reaches only this process, which passes it on in order."""
-    program = program_of(words[0], environ)
-    if program is None:
-        extra = {"vllm": 'pip install -e ".[vllm]"'}.get(words[0], "pip install -e .")
-        raise UserError(f"there is no {words[0]} here; {extra}")
-    try:
-        return subprocess.Popen(
-            [program, *words[1:]],
-            env=dict(environ),
-            stdout=output,
-            stderr=subprocess.STDOUT if output else None,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise UserError(f"{words[0]} cannot be started: {error.strerror}") from None
-
-
-def _wait_until_up(server: subprocess.Popen, what: Commands, seconds: float, heard: list[int]) -> None:
-    """Until it is healthy.
-
-    Raises:
-        UserError: when it ends, or does not come up in time; with the end of its log.
-    """
-    import requests
-
-    began, told = time.monotonic(), 0.0
-    while not heard:
-        if server.poll() is not None:
+    def check(self, launch: Launch, options: Options) -> None:
+        """This place is one machine."""
+        placement = launch.placement
+        if placement.machines > 1:
             raise UserError(
-                f"the vLLM server ended with exit status {server.returncode} before it was up{_tail(what.log)}"
+                f"{placement.file} is for {placement.machines} machines; "
+                "--on slurm starts them, docs/slurm.md shows the command for each"
             )
-        try:
-            if requests.get(what.health, timeout=5).status_code == 200:
-                print(f"vLLM is up after {duration(time.monotonic() - began)}", flush=True)
-                return
-        except requests.RequestException:
-            pass
-        if time.monotonic() - began > seconds:
-            raise UserError(f"the vLLM server did not come up in {duration(seconds)} (--server-wait){_tail(what.log)}")
-        if time.monotonic() - told > 15:
-            told = time.monotonic()
-            last = (_lines(what.log) or ["nothing in its log yet"])[-1]
-            print(f"waiting for vLLM ({duration(time.monotonic() - began)}): {last[:160]}", flush=True)
-        time.sleep(0.3)
 
+    def render(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> str:
+        """The commands, for a shell."""
+        return self._commands(launch, options).text()
 
-def _lines(log: Path) -> list[str]:
-    try:
-        return log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        return []
+    def start(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
+        """Train, with a server beside it where one is needed."""
+        what = self._commands(launch, options)
+        print(f"training: {what.training()}" if what.serve else what.text(), flush=True)
+        return run(what, environ, options.server_wait, launch.recipe.checkpointing.grace)
 
+    def _division(self, launch: Launch, options: Options) -> Division:
+        return divide(launch, options.here, options.trainer_gpus, options.inference_gpus)
 
-def _tail(log: Path, count: int = 15) -> str:
-    lines = _lines(log)[-count:]
-    return f"; the end of {log}:\n  " + "\n  ".join(lines) if lines else f" ({log} is empty)"
-
-
-def _end(process: subprocess.Popen, grace: float) -> None:
-    """End a process and everything that it started: first asked, then killed."""
-    try:
-        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
-    except psutil.Error:
-        family = []
-    if grace and process.poll() is None:
-        for one in family[:1]:
-            one.send_signal(signal.SIGTERM)
-        psutil.wait_procs(family[:1], timeout=grace)
-        psutil.wait_procs(family[1:], timeout=min(grace, CHILDREN))
-    for one in family:
-        try:
-            one.kill()
-        except psutil.Error:
-            continue
-    # What lost its parent on the way is still in the group.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    def _commands(self, launch: Launch, options: Options) -> Commands:
+        division = self._division(launch, options)
+        what = commands(launch, division)
+        given = len(division.inference)
+        used = launch.parallel(max(1, given)) if launch.served else 0
+        if used < given:
+            text = f"the model's heads can be split over {used} of the server's {given} GPUs; the others stay idle"
+            print(f"warning: {text}", file=sys.stderr)
+        return what

@@ -1,4 +1,4 @@
-"""A machine over ssh: commands, files there, results back. Nothing of it is printed that was sent on standard input."""
+"""A machine over ssh: commands, files there, results back. What is sent on standard input is printed nowhere."""
 
 import shlex
 import subprocess
@@ -10,13 +10,16 @@ from pathlib import Path
 
 from ratchet.errors import UserError
 
+LONGEST_COPY = 3600  # seconds, after which a copy is given up
+SSH_FAILED = 255  # ssh's own exit status, where it is not that of the command
+
 
 class Lost(UserError):
     """The machine does not answer."""
 
 
 class Machine:
-    """One host.
+    """One host that ssh reaches.
 
     Args:
         known_hosts: a file for this machine alone: its key is taken at the first contact, and a change of it refused.
@@ -24,16 +27,17 @@ class Machine:
 
     def __init__(self, address: str, user: str, identity: str | None, known_hosts: Path):
         self.address = address
-        self.words = [
-            "ssh",
-            "-o",
-            "BatchMode=yes",
-            "-o",
-            "StrictHostKeyChecking=accept-new",
-            "-o",
-            f"UserKnownHostsFile={known_hosts}",
-        ]
-        self.words += ["-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"]
+        options = {
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "accept-new",
+            "UserKnownHostsFile": known_hosts,
+            "ConnectTimeout": 10,
+            "ServerAliveInterval": 15,
+            "ServerAliveCountMax": 4,
+        }
+        self.words = ["ssh"]
+        for name, value in options.items():
+            self.words += ["-o", f"{name}={value}"]
         self.words += ["-i", identity] if identity else []
         self.words.append(f"{user}@{address}")
 
@@ -57,7 +61,7 @@ class Machine:
         except FileNotFoundError:
             raise UserError("there is no ssh here") from None
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        if done.returncode == 255:
+        if done.returncode == SSH_FAILED:
             raise Lost(f"{self.address}: {' '.join(said[-1:]) or 'ssh fails'}")
         if done.returncode:
             raise UserError(
@@ -65,18 +69,18 @@ class Machine:
             )
         return done.stdout
 
-    def wait(self, seconds: float, pause: float, go_on: Callable[[], None]) -> None:
-        """Until it answers.
+    def wait(self, seconds: float, pause: float, check: Callable[[], None]) -> None:
+        """Wait until it answers.
 
         Args:
-            go_on: called between tries; raises to give up.
+            check: called between tries; raises to give up.
 
         Raises:
             Lost: when time is up.
         """
         until = time.monotonic() + seconds
         while True:
-            go_on()
+            check()
             try:
                 self.run("true", timeout=20)
                 return
@@ -94,32 +98,34 @@ class Machine:
                     tar.add(file, file.relative_to(root), recursive=False)
             packed.seek(0)
             try:
-                done = subprocess.run([*self.words, command], stdin=packed, capture_output=True, timeout=3600)
+                done = subprocess.run([*self.words, command], stdin=packed, capture_output=True, timeout=LONGEST_COPY)
             except subprocess.TimeoutExpired:
                 raise Lost(f"{self.address}: {len(files)} files were not sent within an hour") from None
         if done.returncode:
             said = done.stderr.decode(errors="replace").strip()
-            raise (Lost if done.returncode == 255 else UserError)(
-                f"{self.address}: files could not be sent: {said[-300:]}"
-            )
+            kind = Lost if done.returncode == SSH_FAILED else UserError
+            raise kind(f"{self.address}: files could not be sent: {said[-300:]}")
 
     def fetch(self, folder: str, name: str, into: Path, leave_out: str | None = None) -> bool:
-        """Copy ``folder``/``name`` from there into a folder here; False where it is not there (yet). Nothing here is deleted."""
+        """Copy ``folder``/``name`` from there into a folder here, deleting nothing; False where it is missing."""
         left = f"--exclude={shlex.quote(leave_out)} " if leave_out else ""
         place = quoted(folder)
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=into, prefix=".fetching-") as packed:
-            words = [
-                *self.words,
-                f"cd {place} 2>/dev/null && [ -e {shlex.quote(name)} ] && tar -czf - --warning=no-file-changed {left}{shlex.quote(name)}",
-            ]
+            # The run goes on writing while it is packed: that a file changed is no failure.
+            pack = f"tar -czf - --warning=no-file-changed {left}{shlex.quote(name)}"
+            command = f"cd {place} 2>/dev/null && [ -e {shlex.quote(name)} ] && {pack}"
             try:
                 done = subprocess.run(
-                    words, stdout=packed, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=3600
+                    [*self.words, command],
+                    stdout=packed,
+                    stderr=subprocess.PIPE,
+                    stdin=subprocess.DEVNULL,
+                    timeout=LONGEST_COPY,
                 )
             except subprocess.TimeoutExpired:
                 raise Lost(f"{self.address}: the results did not come within an hour") from None
-            if done.returncode == 255:
+            if done.returncode == SSH_FAILED:
                 raise Lost(f"{self.address}: {done.stderr.decode(errors='replace').strip()}")
             packed.flush()
             if Path(packed.name).stat().st_size == 0:

@@ -1,23 +1,25 @@
-"""What is launched, wherever it is: the recipe, the accelerate configuration, the processes, and a vLLM server where the recipe wants one."""
+"""What is launched, wherever it is: recipe, accelerate configuration, processes, and perhaps a vLLM server."""
 
 import os
 import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.plan.checks import errors
 from ratchet.plan.lengths import rows_of
 from ratchet.plan.placement import Placement, read_placement
 from ratchet.plan.plan import launch_line, placed
-from ratchet.plan.shape import shape_of
+from ratchet.plan.shape import Shape, shape_of
 from ratchet.recipe import Recipe
 
 SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "LAMBDA_API_KEY", "OPENAI_API_KEY")
-# Of vLLM as TRL 1.16 speaks with it (its notice in trl/scripts/vllm_serve.py): weights come over NCCL, log-probabilities are those sampled from.
+# vLLM as TRL 1.16 speaks with it (its notice in trl/scripts/vllm_serve.py): weights come over NCCL, and
+# log-probabilities are those of the distribution that was sampled from.
 SERVE_ENVIRONMENT = {"VLLM_SERVER_DEV_MODE": "1"}
 SERVE_OPTIONS = (
     "--weight-transfer-config",
@@ -43,12 +45,12 @@ class Launch:
 
     @property
     def name(self) -> str:
-        """Of the run, for queues and machines."""
+        """Run name; also the job's and the instance's name."""
         return self.recipe.output_dir.name
 
     @property
     def script(self) -> str:
-        """That runs the recipe, in the repository."""
+        """Path in the repository of the script that runs the recipe."""
         return f"scripts/{self.recipe.method.script}.py"
 
     def here(self, path: str) -> str:
@@ -84,7 +86,7 @@ class Launch:
         return Path(self.placement.file).read_text(encoding="utf-8")
 
     def parallel(self, gpus: int) -> int:
-        """Over how many of the server's GPUs the model is split: as the recipe says, else the most that divide its heads.
+        """Over how many of the server's GPUs the model is split: the recipe's number, or the most that fit its heads.
 
         Raises:
             UserError: where the recipe's number does not divide the GPUs.
@@ -98,32 +100,85 @@ class Launch:
             shape = shape_of(self.recipe)
         except UserError:  # of a kind that plan does not know
             return gpus
-        return max(
-            n
-            for n in range(1, gpus + 1)
-            if shape.heads % n == 0 and (shape.kv_heads % n == 0 or n % shape.kv_heads == 0)
-        )
+        return max(count for count in range(1, gpus + 1) if _divides_heads(shape, count))
 
     def serve(self, gpus: int) -> list[str]:
         """``vllm serve`` on so many GPUs."""
         get = self.recipe.get
-        words = [
-            "vllm",
-            "serve",
-            str(self.recipe.values.get("model_name_or_path")),
-            "--port",
-            str(get("vllm_server_port")),
-        ]
-        words += [
-            "--tensor-parallel-size",
-            str(self.parallel(gpus)),
-            "--dtype",
-            str(get("dtype") or "auto"),
-            "--gpu-memory-utilization",
-            "0.9",
-        ]
-        words += ["--max-model-len", str(get("vllm_max_model_length"))] if get("vllm_max_model_length") else []
+        words = ["vllm", "serve", str(self.recipe.values.get("model_name_or_path"))]
+        words += ["--port", str(get("vllm_server_port"))]
+        words += ["--tensor-parallel-size", str(self.parallel(gpus))]
+        words += ["--dtype", str(get("dtype") or "auto")]
+        words += ["--gpu-memory-utilization", "0.9"]
+        if get("vllm_max_model_length"):
+            words += ["--max-model-len", str(get("vllm_max_model_length"))]
         return [*words, *SERVE_OPTIONS]
+
+
+def _divides_heads(shape: Shape, count: int) -> bool:
+    """vLLM splits query heads evenly; key heads it splits, or repeats where there are fewer than GPUs."""
+    keys_fit = shape.kv_heads % count == 0 or count % shape.kv_heads == 0
+    return shape.heads % count == 0 and keys_fit
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """The command line of one launch, sorted."""
+
+    recipe: str | None
+    overrides: Sequence[tuple[str, str]]
+    options: Mapping[str, str]
+
+    def given(self, name: str) -> bool:
+        """Whether an option was typed."""
+        return name in self.options
+
+    def text(self, name: str) -> str | None:
+        """An option's value."""
+        return self.options.get(name)
+
+    def number(self, name: str, default: Any, least: float = 0) -> Any:
+        """An option that is a number, of its default's type.
+
+        Raises:
+            UserError: where it is none, or too small.
+        """
+        if name not in self.options:
+            return default
+        kind = type(default) if default is not None else int
+        try:
+            value = kind(self.options[name])
+        except ValueError:
+            value = None
+        if value is None or not least <= value < float("inf"):
+            raise UserError(f"--{name.replace('_', '-')} takes a number from {least:g} on, not {self.options[name]}")
+        return value
+
+    def require(self, name: str, meaning: str) -> None:
+        """Raise a UserError where an option is missing that has no default on purpose."""
+        if name not in self.options:
+            raise UserError(f"--{name.replace('_', '-')} is required: {meaning}")
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether nothing is to be started."""
+        return self.options.get("dry_run") == "true"
+
+    def launch(
+        self, environ: Mapping[str, str], config_file: str | None = None, processes: int | None = None
+    ) -> Launch:
+        """The launch that was asked for, with a place's own configuration and processes where none were given."""
+        launch = launch_of(
+            self.recipe,
+            self.overrides,
+            self.text("config_file") or config_file,
+            self.number("num_processes", None, 1) or processes,
+            self.number("nodes", None, 1),
+            environ,
+        )
+        extra = ["--resume", self.options["resume"]] if self.given("resume") else []
+        extra += ["--resume-anyway"] if self.given("resume_anyway") else []
+        return replace(launch, extra=tuple(extra))
 
 
 def launch_of(

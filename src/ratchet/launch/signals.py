@@ -1,4 +1,4 @@
-"""Signals that ask to stop: remembered, so that what was started elsewhere is ended in order, instead of dying and leaving it behind."""
+"""Signals that ask to stop, remembered: what was started elsewhere is ended in order instead of being left behind."""
 
 import signal
 import sys

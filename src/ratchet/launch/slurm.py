@@ -1,38 +1,41 @@
 """Slurm: a job and a script for each of its nodes, rendered here; nothing reads YAML in a shell.
 
-The job is told before its time is up (``--signal``); it passes that on to the training processes themselves, which finish their step, save
-it and leave; then it puts itself into the queue again, and goes on exactly where it was. A job that is preempted does the same.
+The job gets a signal before its time is up (``--signal``) and passes it on to the training processes themselves,
+which finish their step, save it and leave; then the job requeues itself and resumes exactly. A job that is preempted
+does the same. ``header`` and ``sbatch`` are also what evaluations of saved checkpoints are submitted with.
 """
 
 import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.errors import Stopped, UserError
 from ratchet.files import write_text
-from ratchet.launch.request import SERVE_ENVIRONMENT, Launch
+from ratchet.launch.place import Place
+from ratchet.launch.request import SERVE_ENVIRONMENT, Launch, LaunchRequest
 
 PORT = 29500  # torch's own; jobs that share a node get others after it
 
 
 @dataclass(frozen=True)
 class Options:
-    """Of the cluster."""
+    """What a cluster is asked for."""
 
     time: str = "24:00:00"
     partition: str | None = None
     account: str | None = None
     gpus: int | None = None
-    """Of each node; the processes of each by default, 0 asks for none."""
+    """GPUs of each node; as many as it has processes by default, 0 asks for none."""
     cpus: int | None = None
-    """Of each node."""
+    """Cores of each node."""
     container: str | None = None
     """An image, for pyxis (srun --container-image)."""
     mounts: str | None = None
-    """Of the container, as pyxis takes them."""
+    """Folders that the container sees, as pyxis takes them."""
     venv: str | None = None
     """A virtual environment to activate on each node."""
     more: tuple[str, ...] = ()
@@ -57,7 +60,7 @@ class Files:
 
     @property
     def job(self) -> Path:
-        """That is submitted."""
+        """The script that is submitted."""
         return self.folder / "job.sbatch"
 
 
@@ -67,7 +70,7 @@ def render(launch: Launch, options: Options) -> Files:
     Raises:
         UserError: for options that do not go together.
     """
-    _check(launch, options)
+    check(launch, options)
     folder = launch.recipe.output_dir.absolute().with_name(f"{launch.name}.slurm")
     texts = {
         "recipe.yaml": launch.recipe.as_yaml(),
@@ -81,6 +84,30 @@ def render(launch: Launch, options: Options) -> Files:
     return Files(folder, texts)
 
 
+# Every node computes the same address and port; jobs that share a node get different ports.
+_RENDEZVOUS = [
+    'export OUTPUT="$output"',
+    'mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")',
+    'export MASTER_ADDR="${hosts[0]}"',
+    f'export MASTER_PORT="$(({PORT} + SLURM_JOB_ID % 1000))"',
+    "",
+]
+_NOTICE = [
+    "# Told that the time is nearly up, or preempted: the training processes finish their step and save it; "
+    "then the queue again.",
+    "stopping=0",
+    "training=",
+    """trap 'stopping=1; [ -z "$training" ] || kill -USR1 "$training" 2> /dev/null || true' USR1 TERM""",
+]
+# Without a result the run is not finished: it is requeued, which a run that failed by itself is not.
+_REQUEUE = [
+    'if [ "$stopping" = 1 ] && [ ! -f "$output/result.json" ]; then',
+    '    echo "stopped early: the step is saved; into the queue again"',
+    '    scontrol requeue "$SLURM_JOB_ID"',
+    f"    exit {Stopped.code}",
+    "fi",
+    'exit "$code"',
+]
 # A signal interrupts bash's wait, whose status is then the signal's.
 _WAIT = [
     "wait_for() {",
@@ -95,7 +122,8 @@ _WAIT = [
 ]
 
 
-def _check(launch: Launch, options: Options) -> None:
+def check(launch: Launch, options: Options) -> None:
+    """Raise a UserError for options that do not go together."""
     if launch.served and options.inference_nodes != 1:
         raise UserError(
             "vllm_mode: server needs --inference-nodes 1: a node for the server, with which TRL's one client speaks"
@@ -106,72 +134,50 @@ def _check(launch: Launch, options: Options) -> None:
         raise UserError(f"--seeds takes what sbatch --array takes, as 0-4 or 0,1,7; it is {options.seeds}")
     if options.seeds and launch.served:
         raise UserError(
-            "--seeds with vllm_mode: server: servers of several jobs would share a port; start the seeds one by one, or use colocate"
+            "--seeds with vllm_mode: server: servers of several jobs would share a port; "
+            "start the seeds one by one, or use colocate"
         )
     if not re.fullmatch(r"(\d+-)?\d+(:\d+){0,2}", options.time):
         raise UserError(f"--time takes what sbatch takes, as 24:00:00 or 1-00:00:00; it is {options.time}")
 
 
-def _directives(launch: Launch, options: Options, nodes: int, name: str, log: Path) -> list[str]:
-    gpus = launch.placement.per_machine if options.gpus is None else options.gpus
-    found = [
-        f"--job-name={name}",
-        f"--nodes={nodes}",
-        "--ntasks-per-node=1",
-        f"--time={options.time}",
-        f"--output={log}",
-        "--open-mode=append",
-    ]
-    found += [f"--gpus-per-node={gpus}"] if gpus and not launch.recipe.get("use_cpu") else []
-    found += [f"--cpus-per-task={options.cpus}"] if options.cpus else []
-    found += [f"--partition={options.partition}"] if options.partition else []
-    found += [f"--account={options.account}"] if options.account else []
-    return [*found, *options.more]
+def header(directives: Sequence[str], comment: str | None = None) -> list[str]:
+    """The first lines of every script for sbatch."""
+    lines = ["#!/bin/bash", *(f"#SBATCH {directive}" for directive in directives)]
+    return [*lines, *([comment] if comment else []), "set -euo pipefail"]
+
+
+def _directives(launch: Launch, options: Options, nodes: int, gpus: int, name: str, log: Path) -> list[str]:
+    lines = [f"--job-name={name}", f"--nodes={nodes}", "--ntasks-per-node=1", f"--time={options.time}"]
+    lines += [f"--output={log}", "--open-mode=append"]
+    if gpus and not launch.recipe.get("use_cpu"):
+        lines.append(f"--gpus-per-node={gpus}")
+    wanted = {"cpus-per-task": options.cpus, "partition": options.partition, "account": options.account}
+    lines += [f"--{key}={value}" for key, value in wanted.items() if value]
+    return [*lines, *options.more]
+
+
+def _gpus(launch: Launch, options: Options) -> int:
+    """GPUs of each node."""
+    return launch.placement.per_machine if options.gpus is None else options.gpus
 
 
 def _job(launch: Launch, options: Options, folder: Path) -> str:
     nodes = launch.placement.machines + options.inference_nodes
     log = folder / ("%x-%A_%a.log" if options.seeds else "%x-%j.log")
-    directives = _directives(launch, options, nodes, launch.name, log) + [
-        f"--signal=B:USR1@{options.notice}",
-        "--requeue",
-    ]
+    directives = _directives(launch, options, nodes, _gpus(launch, options), launch.name, log)
+    directives += [f"--signal=B:USR1@{options.notice}", "--requeue"]
     directives += [f"--array={options.seeds}"] if options.seeds else []
     container = [f"--container-image={options.container}"] if options.container else []
     container += [f"--container-mounts={options.mounts}"] if options.mounts else []
-    output = shlex.quote(str(launch.recipe.output_dir))
-    lines = [
-        "#!/bin/bash",
-        *(f"#SBATCH {directive}" for directive in directives),
-        "# Rendered by ratchet launch --on slurm.",
-        "set -euo pipefail",
-    ]
-    lines += [f"cd {shlex.quote(str(Path.cwd()))}", f"folder={shlex.quote(str(folder))}", f"output={output}"]
+    lines = header(directives, "# Rendered by ratchet launch --on slurm.")
+    lines += [f"cd {shlex.quote(str(Path.cwd()))}", f"folder={shlex.quote(str(folder))}"]
+    lines += [f"output={shlex.quote(str(launch.recipe.output_dir))}"]
     if options.seeds:
         lines += ['SEED="$SLURM_ARRAY_TASK_ID"', 'output="$output-seed$SEED"', "export SEED"]
-    lines += [
-        'export OUTPUT="$output"',
-        'mapfile -t hosts < <(scontrol show hostnames "$SLURM_JOB_NODELIST")',
-        'export MASTER_ADDR="${hosts[0]}"',
-        f'export MASTER_PORT="$(({PORT} + SLURM_JOB_ID % 1000))"',
-        "",
-        "# Told that the time is nearly up, or preempted: the training processes finish their step and save it; then the queue again.",
-        "stopping=0",
-        "training=",
-        """trap 'stopping=1; [ -z "$training" ] || kill -USR1 "$training" 2> /dev/null || true' USR1 TERM""",
-    ]
-    lines += [*_WAIT, *_steps(launch, options, container), 'wait_for "$training"']
+    lines += [*_RENDEZVOUS, *_NOTICE, *_WAIT, *_steps(launch, options, container), 'wait_for "$training"']
     lines += ['kill "$server" 2>/dev/null || true'] if options.inference_nodes else []
-    lines += [
-        'if [ "$stopping" = 1 ] && [ ! -f "$output/result.json" ]; then',
-        '    echo "stopped early: the step is saved; into the queue again"',
-        '    scontrol requeue "$SLURM_JOB_ID"',
-        f"    exit {Stopped.code}",
-        "fi",
-        'exit "$code"',
-        "",
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_REQUEUE, ""])
 
 
 def _steps(launch: Launch, options: Options, container: list[str]) -> list[str]:
@@ -198,24 +204,22 @@ def _environment(options: Options) -> list[str]:
 def _node(launch: Launch, options: Options, folder: Path) -> str:
     ranks = ["--num_machines", str(launch.placement.machines), "--machine_rank", "$SLURM_NODEID"]
     ranks += ["--main_process_ip", "$MASTER_ADDR", "--main_process_port", "$MASTER_PORT"]
-    more = (
-        ["--output_dir", "$OUTPUT"]
-        + (["--seed", "$SEED"] if options.seeds else [])
-        + (["--vllm_server_host", "$VLLM_HOST"] if options.inference_nodes else [])
-    )
-    words = launch.accelerate(
-        str(folder / "recipe.yaml"), *(ranks if launch.placement.machines > 1 else []), more=more
-    )
+    more = ["--output_dir", "$OUTPUT"]
+    more += ["--seed", "$SEED"] if options.seeds else []
+    more += ["--vllm_server_host", "$VLLM_HOST"] if options.inference_nodes else []
+    several = ranks if launch.placement.machines > 1 else []
+    words = launch.accelerate(str(folder / "recipe.yaml"), *several, more=more)
     line = " ".join(f'"{word}"' if word.startswith("$") else shlex.quote(word) for word in words)
     lines = [
         "#!/bin/bash",
-        "# One node: accelerate launch with this node's rank. A signal goes to the training processes themselves, since a launcher would give",
+        "# One node: accelerate launch with this node's rank. A signal goes to the training processes themselves, "
+        "since a launcher would give",
         "# them 30 seconds and no more.",
         "set -euo pipefail",
         *_environment(options),
         f"{line} &",
         "launcher=$!",
-        """trap 'pkill -USR1 -f -P "$launcher" "scripts/(grpo|sft)[.]py" || true' USR1 TERM""",
+        """trap 'pkill -USR1 -f -P "$launcher" "scripts/[a-z_]+[.]py" || true' USR1 TERM""",
         *_WAIT,
         'wait_for "$launcher"',
         'exit "$code"',
@@ -225,40 +229,25 @@ def _node(launch: Launch, options: Options, folder: Path) -> str:
 
 
 def _vllm(launch: Launch, options: Options) -> str:
-    gpus = launch.placement.per_machine if options.gpus is None else options.gpus
-    exports = [f"export {name}={value}" for name, value in SERVE_ENVIRONMENT.items()]
-    return "\n".join(
-        [
-            "#!/bin/bash",
-            "set -euo pipefail",
-            *_environment(options),
-            *exports,
-            f"exec {shlex.join([*launch.serve(max(1, gpus)), '--host', '0.0.0.0'])}",
-            "",
-        ]
-    )
+    serve = [*launch.serve(max(1, _gpus(launch, options))), "--host", "0.0.0.0"]
+    lines = ["#!/bin/bash", "set -euo pipefail", *_environment(options)]
+    lines += [f"export {name}={value}" for name, value in SERVE_ENVIRONMENT.items()]
+    return "\n".join([*lines, f"exec {shlex.join(serve)}", ""])
 
 
 def _evaluation(launch: Launch, options: Options, folder: Path) -> str:
     log = folder / ("evaluate-%A_%a.log" if options.seeds else "evaluate-%j.log")
-    directives = _directives(launch, options, 1, f"{launch.name}-evaluate", log)
-    directives = ["--gpus-per-node=1" if d.startswith("--gpus-per-node") else d for d in directives]
+    gpus = 1 if _gpus(launch, options) else 0  # an evaluation is one process
+    directives = _directives(launch, options, 1, gpus, f"{launch.name}-evaluate", log)
     directives += [f"--array={options.seeds}"] if options.seeds else []
-    output = f"{launch.recipe.output_dir}{'-seed$SLURM_ARRAY_TASK_ID' if options.seeds else ''}"
-    lines = [
-        "#!/bin/bash",
-        *(f"#SBATCH {directive}" for directive in directives),
-        "set -euo pipefail",
-        f"cd {shlex.quote(str(Path.cwd()))}",
-    ]
-    lines += _environment(options)
-    lines += [f'output="{output}"']
+    seed = "-seed$SLURM_ARRAY_TASK_ID" if options.seeds else ""
+    lines = [*header(directives), f"cd {shlex.quote(str(Path.cwd()))}", *_environment(options)]
+    lines += [f'output="{launch.recipe.output_dir}{seed}"']
     lines += [
         'python -m ratchet evaluate "$output/recipe.yaml" --model "$output" --split test '
-        '--output "$output/evaluation-test.json"',
-        "",
+        '--output "$output/evaluation-test.json"'
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, ""])
 
 
 def submit(files: Files) -> list[str]:
@@ -273,7 +262,7 @@ def submit(files: Files) -> list[str]:
         )
     for name, text in files.texts.items():
         write_text(files.folder / name, text)
-    number = _sbatch(str(files.job))
+    number = _number(files.job)
     lines = [
         f"job {number} is in the queue ({files.job}); its log is in {files.folder}",
         f"  squeue --job {number}",
@@ -281,14 +270,73 @@ def submit(files: Files) -> list[str]:
     ]
     if "evaluate.sbatch" in files.texts:
         kind = "aftercorr" if "--array" in files.texts["evaluate.sbatch"] else "afterok"
-        after = _sbatch(f"--dependency={kind}:{number}", str(files.folder / "evaluate.sbatch"))
+        after = _number(files.folder / "evaluate.sbatch", f"--dependency={kind}:{number}")
         lines.append(f"job {after} evaluates the trained model when it is finished")
     return lines
 
 
-def _sbatch(*words: str) -> str:
-    done = subprocess.run(["sbatch", "--parsable", *words], capture_output=True, text=True)
-    number = done.stdout.strip().split(";")[0]
-    if done.returncode or not number.isdigit():
-        raise UserError(f"sbatch refuses {words[-1]}: {(done.stderr or done.stdout).strip()}")
+def sbatch(script: Path, *options: str) -> str:
+    """Submit a script; what sbatch says.
+
+    Raises:
+        UserError: where there is no sbatch, or it refuses.
+    """
+    if shutil.which("sbatch") is None:
+        raise UserError("there is no sbatch here, so no Slurm")
+    done = subprocess.run(["sbatch", *options, str(script)], capture_output=True, text=True)
+    if done.returncode:
+        raise UserError(f"sbatch refuses {script}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout.strip()
+
+
+def _number(script: Path, *options: str) -> str:
+    """Submit a script; its job's number."""
+    said = sbatch(script, "--parsable", *options)
+    number = said.split(";")[0]
+    if not number.isdigit():
+        raise UserError(f"sbatch refuses {script}: {said}")
     return number
+
+
+class Slurm(Place[Options]):
+    """A cluster with Slurm, from one of its login nodes."""
+
+    name = "slurm"
+    takes = (
+        *("time", "partition", "account", "gpus_per_node", "cpus_per_node", "container", "mounts", "venv", "sbatch"),
+        *("notice", "seeds", "inference_nodes", "evaluate"),
+    )
+    flags = frozenset({"evaluate"})
+
+    def read(self, request: LaunchRequest, environ: Mapping[str, str]) -> Options:
+        """The options, each with its default where it is not given."""
+        return Options(
+            time=request.text("time") or Options.time,
+            partition=request.text("partition"),
+            account=request.text("account"),
+            gpus=request.number("gpus_per_node", None),
+            cpus=request.number("cpus_per_node", None, 1),
+            container=request.text("container"),
+            mounts=request.text("mounts"),
+            venv=request.text("venv"),
+            more=tuple((request.text("sbatch") or "").split()),
+            notice=request.number("notice", Options.notice, 1),
+            seeds=request.text("seeds"),
+            inference_nodes=request.number("inference_nodes", 0),
+            evaluate=request.given("evaluate"),
+        )
+
+    def check(self, launch: Launch, options: Options) -> None:
+        """Options that do not go together are refused."""
+        check(launch, options)
+
+    def render(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> str:
+        """All files, and the command that submits them."""
+        files = render(launch, options)
+        texts = [f"# {files.folder / name}\n{text}" for name, text in files.texts.items()]
+        return "\n".join(texts) + f"sbatch {files.job}"
+
+    def start(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
+        """Submit."""
+        print("\n".join(submit(render(launch, options))))
+        return 0

@@ -10,10 +10,14 @@ For teaching, tests and debugging. The recipe says
 and gets a folder that loads with ``AutoModelForCausalLM.from_pretrained`` like any other.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ratchet.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
 PAD, USER, SYSTEM, ASSISTANT, END = "<|pad|>", "<|user|>", "<|system|>", "<|assistant|>", "<|end|>"
 SPECIAL_TOKENS = (PAD, USER, SYSTEM, ASSISTANT, END)
@@ -27,25 +31,25 @@ CHAT_TEMPLATE = (
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-# How servers (`transformers serve`) read an answer; without it they would take that of the architecture's best-known model.
+# How servers (`transformers serve`) read an answer; without it they take that of the architecture's best-known model.
 RESPONSE_TEMPLATE = {
     "defaults": {"role": "assistant"},
     "start_anchor": ASSISTANT,
     "fields": {"content": {"close": END, "content": "text"}},
 }
 
-# A number with the space before it, an option's label with the line break before it, and "Answer:" are one piece each. So
-# in "\nC) 42" the value follows its label directly, and in "= 42\nAnswer:" the label asked for follows the value: one
-# attention head that looks a token back serves both. A model of this size learns to look an option up in 250 steps with
-# these pieces, and not in 1,000 without.
+# A number with the space before it, an option's label with the line break before it, and "Answer:" are one piece each.
+# So in "\nC) 42" the value follows its label directly, and in "= 42\nAnswer:" the label asked for follows the value:
+# one attention head that looks a token back serves both. A model of this size learns to look an option up in 250 steps
+# with these pieces, and not in 1,000 without.
 PIECES = r"\n?Answer:|\n[A-J]\)| ?\d+| ?\p{L}+| ?[^\s\p{L}\d]|\s"
 
 
-def train_tokenizer(texts: Iterable[str], vocab_size: int):
+def train_tokenizer(texts: Iterable[str], vocab_size: int) -> "PreTrainedTokenizerFast":
     """Train a byte-level BPE tokenizer with Ratchet's small chat template.
 
     Returns:
-        transformers.PreTrainedTokenizerFast: any text can be encoded; ``eos_token`` ends the assistant's turn.
+        A tokenizer that can encode any text, and whose ``eos_token`` ends the assistant's turn.
     """
     from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -70,14 +74,14 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int):
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    found = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, chat_template=CHAT_TEMPLATE, padding_side="left"
     )
-    found.response_template = RESPONSE_TEMPLATE
-    return found
+    fast.response_template = RESPONSE_TEMPLATE
+    return fast
 
 
-def build_model(config: dict, tokenizer, seed: int):
+def build_model(config: Mapping[str, Any], tokenizer: "PreTrainedTokenizerFast", seed: int) -> "PreTrainedModel":
     """Build a causal language model with random weights from the keys of its transformers configuration.
 
     Args:
@@ -99,6 +103,7 @@ def build_model(config: dict, tokenizer, seed: int):
         settings = AutoConfig.for_model(**fields)
     except (TypeError, ValueError) as error:
         raise UserError(f"from_scratch.config: {error}") from None
+    # transformers keeps a field that it does not know, so that a mistyped one would change nothing, silently.
     unknown = sorted(set(config) - {"model_type"} - set(settings.to_dict()))
     if unknown:
         raise UserError(f"from_scratch.config: {settings.model_type} has no field {', '.join(unknown)}")
@@ -109,7 +114,7 @@ def build_model(config: dict, tokenizer, seed: int):
     return model
 
 
-def save_from_scratch(settings: dict, texts: Iterable[str], folder: Path) -> None:
+def save_from_scratch(settings: Mapping[str, Any], texts: Iterable[str], folder: Path) -> None:
     """Train the tokenizer, draw the weights and write both into ``folder`` (see the module's docstring for keys)."""
     tokenizer = train_tokenizer(texts, settings["vocab_size"])
     model = build_model(settings["config"], tokenizer, settings["seed"])

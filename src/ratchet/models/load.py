@@ -2,9 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ratchet.errors import UserError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TINY = "ratchet-tiny"
 
@@ -34,7 +37,7 @@ def locate(name: str) -> str:
 
 def load_tokenizer(
     path: str, revision: str = "main", trust_remote_code: bool = False, chat_template: str | None = None
-) -> Any:
+) -> "PreTrainedTokenizerBase":
     """Load a tokenizer; ``chat_template`` is a .jinja file, or a model whose template is taken.
 
     Raises:
@@ -50,12 +53,13 @@ def load_tokenizer(
         tokenizer.chat_template = _template(chat_template)
     if tokenizer.chat_template is None:
         raise UserError(
-            f"{path} has no chat template (base models often have none). Give one in the recipe: chat_template_path: FILE.jinja, "
+            f"{path} has no chat template (base models often have none). "
+            "Give one in the recipe: chat_template_path: FILE.jinja, "
             "or the name of a model of the same family that has one"
         )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.padding_side = "left"
+    tokenizer.padding_side = "left"  # generation continues at the right end of every row
     return tokenizer
 
 
@@ -77,7 +81,7 @@ def _not_loaded(what: str, path: str, error: Exception) -> str:
     )
 
 
-def check_template(tokenizer: Any) -> None:
+def check_template(tokenizer: "PreTrainedTokenizerBase") -> None:
     """Refuse a chat template under which a model cannot learn to stop, or in which prompts are no prefix of the whole.
 
     Raises:
@@ -93,16 +97,22 @@ def check_template(tokenizer: Any) -> None:
         raise UserError("the chat template leaves out the text of a turn")
     if tokenizer.eos_token is None:
         raise UserError(
-            "the tokenizer has no eos_token, so generation would never end; set eos_token in the recipe (SFT) or in the tokenizer"
+            "the tokenizer has no eos_token, so generation would never end; "
+            "set eos_token in the recipe (SFT) or in the tokenizer"
         )
     if tokenizer.eos_token not in whole.rpartition("It is 4.")[2]:
         raise UserError(
-            f"the chat template does not end the assistant's turn with {tokenizer.eos_token}, so a model trained with it would never stop; "
-            "give a chat_template_path whose assistant turn ends with it (in SFT eos_token: may name the token that does)"
+            f"the chat template does not end the assistant's turn with {tokenizer.eos_token}, "
+            "so a model trained with it would never stop; "
+            "give a chat_template_path whose assistant turn ends with it "
+            "(in SFT eos_token: may name the token that does)"
         )
-    if not whole.startswith(prompt.rstrip()) and not whole.startswith(prompt.split("<think>")[0].rstrip()):
+    # Templates of reasoning models open <think> for an answer, and leave it out of turns that are over.
+    prefixes = (prompt.rstrip(), prompt.split("<think>")[0].rstrip())
+    if not whole.startswith(prefixes):
         raise UserError(
-            "the chat template renders a prompt differently once it is answered; training on completions needs it to be a prefix"
+            "the chat template renders a prompt differently once it is answered; "
+            "training on completions needs it to be a prefix"
         )
 
 
@@ -117,8 +127,8 @@ def position_limit(path: str, revision: str = "main") -> int | None:
     return getattr(config, "max_position_embeddings", None)
 
 
-def load_for_evaluation(path: str, dtype: str, device: str, revision: str = "main") -> Any:
-    """A model ready to generate; a folder with a LoRA adapter is put on the base model that it names.
+def load_for_evaluation(path: str, dtype: str, device: str, revision: str = "main") -> "PreTrainedModel":
+    """Load a model to generate with; a LoRA adapter is merged into the base model that it names.
 
     Raises:
         UserError: where the weights are missing or broken.

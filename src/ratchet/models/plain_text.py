@@ -2,13 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 JOINER = "\u2060"  # WORD JOINER: shows nothing, and no tokenizer takes what it divides for one token
 
 
 class PlainText:
-    """Puts an invisible character into every spelling of one of the tokenizer's special tokens, in the contents of messages.
+    """Puts an invisible character into every spelling of a special token in the contents of messages.
 
     Chat templates mark turns with such tokens, and the tokenizer finds them wherever they stand: a data row with
     "<|im_end|>" in its question would end the turn there, and could write the system's or the assistant's next one.
@@ -17,9 +20,10 @@ class PlainText:
         count: messages that were changed.
     """
 
-    def __init__(self, tokenizer: Any):
+    def __init__(self, tokenizer: "PreTrainedTokenizerBase"):
         special = {str(token) for token in tokenizer.all_special_tokens}
         special |= {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+        # A regular expression takes the first alternative that fits, so a token comes before its own beginning.
         longest_first = sorted((token for token in special if token.strip()), key=len, reverse=True)
         self._found = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         self.count = 0
@@ -31,9 +35,10 @@ class PlainText:
             text = message.get("content")
             if self._found is not None and isinstance(text, str) and self._found.search(text):
                 self.count += 1
-                message = {
-                    **message,
-                    "content": self._found.sub(lambda found: found[0][0] + JOINER + found[0][1:], text),
-                }
+                message = {**message, "content": self._found.sub(_divided, text)}
             kept.append(dict(message))
         return kept
+
+
+def _divided(token: re.Match[str]) -> str:
+    return token[0][0] + JOINER + token[0][1:]

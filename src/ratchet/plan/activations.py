@@ -34,11 +34,6 @@ def stream(job: Job) -> int:
     return job.shape.hidden * (2 if job.precision.autocast else 1)
 
 
-def _scales(job: Job) -> bool:
-    """Whether norms have weights, and so keep what these scale; nanochat's have none."""
-    return job.shape.family != "nanochat"
-
-
 def block(job: Job, tokens: int) -> float:
     """Elements of e bytes that one block keeps per token for its backward pass.
 
@@ -61,7 +56,7 @@ def block(job: Job, tokens: int) -> float:
 
 def _norm(job: Job) -> float:
     """Elements per token that a norm and the matrices after it keep; norms always compute in float32."""
-    shape, scaled = job.shape, _scales(job)
+    shape, scaled = job.shape, job.shape.scaled_norms
     h = shape.hidden
     if job.precision.autocast:
         # Each matrix keeps a 16-bit copy of its own: q, k, v after the first norm; gate, up (or fc1) after the other.
@@ -84,7 +79,7 @@ def _head_norms(job: Job) -> float:
         return 0
     width = shape.query + shape.key
     kept = wide * width  # [N, q + k]: the inputs in float32, by the norms
-    kept += width if _scales(job) else 0  # [N, q + k]: the normalised inputs, by the scaling
+    kept += width if shape.scaled_norms else 0  # [N, q + k]: the normalised inputs, by the scaling
     return kept + wide * (shape.heads + shape.kv_heads)  # [N, n + m]: the deviations in float32, by the norms
 
 
@@ -99,7 +94,7 @@ def _adapters(job: Job) -> float:
         mask = (job.trained_bytes if job.cpu else 1) / job.precision.computed_bytes
         inputs = sum(inputs for inputs, _ in adapted.values())
         kept += inputs * (1 + mask)  # [N, inputs] each: what was dropped to, by the first small matrix; the mask
-    if _scales(job):
+    if shape.scaled_norms:
         kept -= 2 * shape.hidden  # [N, h] each: what the two frozen norms would scale
         kept -= (shape.query + shape.key) * shape.qk_norm  # [N, q + k]: the same of queries and keys
     for group in SAME_INPUT:

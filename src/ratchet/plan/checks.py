@@ -1,4 +1,4 @@
-"""What goes wrong late, or not at all but silently: found in recipe, accelerate file and environment before anything is started."""
+"""What goes wrong late, or silently: found in recipe, accelerate file and environment before anything is started."""
 
 import re
 import shutil
@@ -15,6 +15,8 @@ from ratchet.recipe.batches import too_few_rows
 from ratchet.recipe.conflicts import launcher_conflicts
 from ratchet.recipe.limits import tracker_names
 
+BUFFERS = GIB  # vLLM's own, about
+# Keys of sampling -> values that leave the model's distribution as it is.
 NOT_BIASED = {"top_p": (1.0, None), "top_k": (0, None), "min_p": (None, 0.0), "repetition_penalty": (1.0,)}
 
 
@@ -35,11 +37,15 @@ def errors(recipe: Recipe, placement: Placement, rows: int | None) -> Iterator[s
     if rows is not None and (few := too_few_rows(recipe.batches, rows)):
         yield few
     if recipe.get("load_in_4bit") and placement.stage >= 3:
-        yield f"4-bit weights cannot be split over processes ({placement.file}); use ddp.yaml or zero2.yaml, or take load_in_4bit out"
+        yield (
+            f"4-bit weights cannot be split over processes ({placement.file}); "
+            "use ddp.yaml or zero2.yaml, or take load_in_4bit out"
+        )
     if placement.machines > 1 and not placement.standard_launcher:
         yield (
-            f"{placement.file}: on {placement.machines} machines DeepSpeed would start them from one, with pdsh; use a file with "
-            "deepspeed_multinode_launcher: standard, as accelerate_configs/zero2_2nodes.yaml (with --nodes N for another number)"
+            f"{placement.file}: on {placement.machines} machines DeepSpeed would start them from one, with pdsh; "
+            "use a file with deepspeed_multinode_launcher: standard, as accelerate_configs/zero2_2nodes.yaml "
+            "(with --nodes N for another number)"
         )
     if not placement.saves_whole:
         yield f"{placement.file}: a ZeRO-3 run without zero3_save_16bit_model: true saves no model that loads"
@@ -54,15 +60,24 @@ def warnings(
     if job.rollout.colocated and not job.cpu:
         yield from _share(recipe, job, device_bytes)
     if placement.machines > 1:
-        if not environ.get("NCCL_SOCKET_IFNAME"):
-            yield "NCCL_SOCKET_IFNAME is not set: with several networks NCCL may take one that the nodes do not share (ip -brief address shows them)"
-        yield f"{placement.machines} machines: output_dir ({recipe.output_dir}) must be on a file system that all of them see"
+        yield from _network(recipe, placement, environ)
     yield from _ports(recipe, placement)
     yield from _secrets(recipe, environ)
 
 
+def _network(recipe: Recipe, placement: Placement, environ: Mapping[str, str]) -> Iterator[str]:
+    """What several machines have to share."""
+    if not environ.get("NCCL_SOCKET_IFNAME"):
+        yield (
+            "NCCL_SOCKET_IFNAME is not set: with several networks NCCL may take one that the nodes do not share "
+            "(ip -brief address shows them)"
+        )
+    shared = f"output_dir ({recipe.output_dir}) must be on a file system that all of them see"
+    yield f"{placement.machines} machines: {shared}"
+
+
 def _header(recipe: Recipe, placement: Placement) -> Iterator[str]:
-    """Against the recipe's own header."""
+    """Whether the recipe's own header names this configuration."""
     try:
         text = recipe.path.read_text(encoding="utf-8")
     except OSError:
@@ -76,7 +91,8 @@ def sized_otherwise(placement: Placement, asked: Placement) -> str | None:
     """A sentence where the number of processes is not that of the accelerate file."""
     if placement.processes == asked.processes:
         return None
-    return f"{placement.file} is for {placement.processes} processes; {asked.processes} need accelerate launch --num_processes {asked.processes}"
+    command = f"accelerate launch --num_processes {asked.processes}"
+    return f"{placement.file} is for {placement.processes} processes; {asked.processes} need {command}"
 
 
 def _sampler(recipe: Recipe) -> Iterator[str]:
@@ -85,7 +101,10 @@ def _sampler(recipe: Recipe) -> Iterator[str]:
     for key, harmless in NOT_BIASED.items():
         value = recipe.get(key)
         if value not in harmless:
-            yield f"{key}: {value} samples from another distribution than the one that the loss takes the ratio of, which biases it; use {key}: {harmless[0]}"
+            yield (
+                f"{key}: {value} samples from another distribution than the one that the loss takes the ratio of, "
+                f"which biases it; use {key}: {harmless[0]}"
+            )
 
 
 def _share(recipe: Recipe, job: Job, device_bytes: float) -> Iterator[str]:
@@ -94,13 +113,18 @@ def _share(recipe: Recipe, job: Job, device_bytes: float) -> Iterator[str]:
     longest = recipe.get("vllm_max_model_length") or job.lengths.prompt + job.lengths.completion
     one = 2 * job.shape.layers * job.shape.key * job.precision.weight_bytes * longest
     share = job.rollout.share * device_bytes
-    if share < held + one + GIB:
+    if share < held + one + BUFFERS:
+        enough = (held + one + 1.5 * BUFFERS) / device_bytes
         yield (
-            f"vllm_gpu_memory_utilization: {job.rollout.share:g} is {size_text(share)}; the weights ({size_text(held)}), one sequence of {longest} tokens "
-            f"({size_text(one)}) and vLLM's own buffers (about 1 GiB) do not fit; use at least {(held + one + 1.5 * GIB) / device_bytes:.2f}"
+            f"vllm_gpu_memory_utilization: {job.rollout.share:g} is {size_text(share)}; "
+            f"the weights ({size_text(held)}), one sequence of {longest} tokens ({size_text(one)}) "
+            f"and vLLM's own buffers (about 1 GiB) do not fit; use at least {enough:.2f}"
         )
-    elif (many := int((share - held - GIB) / one)) < job.rollout.sequences:
-        yield f"vLLM's share holds the keys and values of about {many} whole sequences, and {job.rollout.sequences} are generated at a time: some wait"
+    elif (many := int((share - held - BUFFERS) / one)) < job.rollout.sequences:
+        yield (
+            f"vLLM's share holds the keys and values of about {many} whole sequences, "
+            f"and {job.rollout.sequences} are generated at a time: some wait"
+        )
 
 
 def _ports(recipe: Recipe, placement: Placement) -> Iterator[str]:
@@ -117,29 +141,22 @@ def _ports(recipe: Recipe, placement: Placement) -> Iterator[str]:
 
 
 def _secrets(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[str]:
-    """Names only."""
+    """Logins that the recipe needs and nobody has: names only, never what they hold."""
     trackers = tracker_names(recipe.get("report_to"))
-    if recipe.get("push_to_hub") and not (
-        environ.get("HF_TOKEN") or Path("~/.cache/huggingface/token").expanduser().is_file()
-    ):
+    logged_in = environ.get("HF_TOKEN") or Path("~/.cache/huggingface/token").expanduser().is_file()
+    if recipe.get("push_to_hub") and not logged_in:
         yield "push_to_hub: neither HF_TOKEN is set nor a login kept (hf auth login)"
     offline = recipe.tracking.offline or environ.get("WANDB_MODE") in ("offline", "disabled")
-    if (
-        "wandb" in trackers
-        and not offline
-        and not (environ.get("WANDB_API_KEY") or Path("~/.netrc").expanduser().is_file())
-    ):
+    known = environ.get("WANDB_API_KEY") or Path("~/.netrc").expanduser().is_file()
+    if "wandb" in trackers and not offline and not known:
         yield "report_to: wandb, and WANDB_API_KEY is not set"
 
 
 def room(recipe: Recipe, needed: float) -> str | None:
     """A sentence where the disk under ``output_dir`` has not the room."""
-    place = next(
-        (p for p in (recipe.output_dir.absolute(), *recipe.output_dir.absolute().parents) if p.is_dir()), Path.cwd()
-    )
+    folder = recipe.output_dir.absolute()
+    place = next((path for path in (folder, *folder.parents) if path.is_dir()), Path.cwd())
     free = shutil.disk_usage(place).free
-    return (
-        None
-        if free > needed
-        else f"output_dir: {place} has {size_text(free)} free, and the run writes {size_text(needed)}"
-    )
+    if free > needed:
+        return None
+    return f"output_dir: {place} has {size_text(free)} free, and the run writes {size_text(needed)}"

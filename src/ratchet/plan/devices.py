@@ -14,9 +14,9 @@ class Device:
 
     name: str
     memory_gib: float
-    """That PyTorch can use."""
+    """Memory that PyTorch can use."""
     bandwidth: float
-    """Of its memory, GB/s."""
+    """GB/s between it and its memory."""
     tflops: float
     """Dense bfloat16 operations, 10^12 a second, as its maker states them."""
     watts: float
@@ -74,12 +74,9 @@ def _overlaid(path: Path) -> dict[str, Device]:
         for key, value in entry.items():
             if key not in names:
                 raise UserError(f"--devices: {path}: {name} has no {key}; there are {', '.join(names)}")
-            if (
-                isinstance(value, bool)
-                or not isinstance(value, (int, float))
-                or value < 0
-                or (value == 0 and key != "price")
-            ):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            # What is owned may cost nothing; nothing else can be 0.
+            if not number or value < 0 or (value == 0 and key != "price"):
                 raise UserError(f"--devices: {path}: {name}.{key} is a number above 0; it is {value}")
         missing = [key for key in names if key not in entry]
         if name not in DEVICES and missing:

@@ -1,7 +1,9 @@
 """How long prompts and answers are: as told, as some rows show, or as assumed; which of these is said."""
 
 import dataclasses
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.plan.job import Lengths
@@ -10,6 +12,9 @@ from ratchet.recipe import Recipe
 from ratchet.tasks import Task, load_split, train_split
 
 ASSUMED_LONGEST, ASSUMED_MEAN = 512, 256
+ASSUMED_ROW = 1024
+TEMPLATE = 8  # tokens of a chat template around a prompt
+GENERATED, READ = 300, 500  # rows that are looked at
 SHORT_ANSWERS = 0.35  # of the longest that is allowed: the lower end of the range
 
 
@@ -24,7 +29,16 @@ class Tokens:
     row: float
     evaluated: tuple[float, float]
     source: str
-    """Where the prompts' lengths come from, for the reader."""
+    """Where the prompts' lengths come from, in words."""
+
+
+@dataclass(frozen=True)
+class _Lengths:
+    """Lengths of prompts, or of rows: the longest, the mean, and where they come from."""
+
+    longest: float
+    mean: float
+    source: str
 
 
 def tokens_of(recipe: Recipe, shape: Shape, prompt: int | None, completion: int | None, row: int | None) -> Tokens:
@@ -33,61 +47,76 @@ def tokens_of(recipe: Recipe, shape: Shape, prompt: int | None, completion: int 
     Args:
         prompt: longest prompt in tokens, where the user knows it; ``completion`` mean answer; ``row`` longest SFT row.
     """
-    per_token = 3.5 if shape.vocabulary >= 30_000 else 3.0 if shape.vocabulary > 5_000 else 2.0
+    per_token = _characters_per_token(shape)
     texts = _texts(recipe.task)
+    prompts = [len(text) / per_token + TEMPLATE for text, _ in texts]
+    targets = [len(text) / per_token for _, text in texts]
+    asked = _prompts(recipe, prompts, per_token, prompt)
     limit, answers = recipe.answer_limit, recipe.completion_limit or 0
-    prompts, targets = [len(p) / per_token + 8 for p, _ in texts], [len(t) / per_token for _, t in texts]
-    longest, mean = (max(prompts), sum(prompts) / len(prompts)) if texts else (ASSUMED_LONGEST, ASSUMED_MEAN)
-    source = (
-        f"estimated from {len(texts)} rows at {per_token:g} characters per token"
-        if texts
-        else f"assumed (no rows at hand; --{'prompt' if recipe.method.samples else 'row'}_tokens N)"
-    )
-    if prompt is not None:
-        longest, mean, source = prompt, min(mean, prompt), "as given"
-    if recipe.method.samples and (whole := recipe.get("vllm_max_model_length")):
-        longest = min(longest, max(1, whole - answers))
-    rows = (
-        [p + t for p, t in zip(prompts, targets, strict=True)] or [recipe.get("max_length") or 1024]
-        if not recipe.method.samples
-        else [0]
-    )
-    cut = (recipe.get("max_length") or max(rows)) if not recipe.method.samples else 0
-    whole_row = min(row or max(rows), cut) if not recipe.method.samples else 0
-    if recipe.method.imitates and recipe.get("packing"):
-        whole_row = cut
-    answered = (
-        (SHORT_ANSWERS * answers, float(answers)) if completion is None else (float(completion), float(completion))
-    )
-    told = SHORT_ANSWERS if completion is None else min(1.0, completion / max(1, limit))
+    longest_row, mean_row = _rows(recipe, prompts, targets, row)
+    shortest = SHORT_ANSWERS * answers if completion is None else float(completion)
+    share = SHORT_ANSWERS if completion is None else min(1.0, completion / max(1, limit))
     return Tokens(
-        longest=Lengths(round(longest), answers, round(whole_row), limit),
-        prompt=min(mean, longest),
-        completion=answered,
-        row=min(sum(rows) / len(rows), cut or 0),
-        evaluated=(told * limit, float(limit)),
-        source=source,
+        longest=Lengths(round(asked.longest), answers, round(longest_row), limit),
+        prompt=min(asked.mean, asked.longest),
+        completion=(shortest, float(answers if completion is None else completion)),
+        row=mean_row,
+        evaluated=(share * limit, float(limit)),
+        source=asked.source,
     )
+
+
+def _characters_per_token(shape: Shape) -> float:
+    """Of English text: the larger a vocabulary, the longer its words."""
+    if shape.vocabulary >= 30_000:
+        return 3.5
+    return 3.0 if shape.vocabulary > 5_000 else 2.0
+
+
+def _prompts(recipe: Recipe, prompts: list[float], per_token: float, given: int | None) -> _Lengths:
+    option = "prompt" if recipe.method.samples else "row"
+    found = _Lengths(ASSUMED_LONGEST, ASSUMED_MEAN, f"assumed (no rows at hand; --{option}_tokens N)")
+    if prompts:
+        source = f"estimated from {len(prompts)} rows at {per_token:g} characters per token"
+        found = _Lengths(max(prompts), sum(prompts) / len(prompts), source)
+    if given is not None:
+        found = _Lengths(given, min(found.mean, given), "as given")
+    if recipe.method.samples and (whole := recipe.get("vllm_max_model_length")):
+        # What does not fit beside the longest answer is cut, or left out.
+        found = replace(found, longest=min(found.longest, max(1, whole - recipe.completion_limit)))
+    return found
+
+
+def _rows(recipe: Recipe, prompts: list[float], targets: list[float], given: int | None) -> tuple[float, float]:
+    """Longest and mean of rows with a target, prompt and target together; 0 where completions are sampled."""
+    if recipe.method.samples:
+        return 0, 0
+    limit = recipe.get("max_length")
+    rows = [prompt + target for prompt, target in zip(prompts, targets, strict=True)] or [limit or ASSUMED_ROW]
+    cut = limit or max(rows)
+    longest = cut if recipe.method.imitates and recipe.get("packing") else min(given or max(rows), cut)
+    return longest, min(sum(rows) / len(rows), cut)
 
 
 def _texts(task: Task) -> list[tuple[str, str]]:
     """Prompt and target of some rows, where they can be had without a network and at once."""
-    source = getattr(task, "source", None)
-    made = getattr(task, "generated", None)
     try:
-        if source == "generated" and hasattr(made, "train"):
-            rows = (
-                dataclasses.replace(task, generated=dataclasses.replace(made, train=300, validation=0, test=0))
-                .load("train")
-                .rows
-            )
-        elif source is not None and "/" in str(source) and not str(source).startswith((".", "/", "~")):
-            return []  # on the Hub
-        else:
-            rows = load_split(task, "validation").rows[:500]
-        return [("\n".join(m["content"] for m in task.messages(row)), task.target(row)) for row in rows]
+        return [(_prompt(task, row), task.target(row)) for row in _some_rows(task)]
     except (UserError, TypeError, ValueError, KeyError):
         return []
+
+
+def _prompt(task: Task, row: Mapping[str, Any]) -> str:
+    return "\n".join(message["content"] for message in task.messages(row))
+
+
+def _some_rows(task: Task) -> Sequence[Mapping[str, Any]]:
+    source, generated = getattr(task, "source", None), getattr(task, "generated", None)
+    if source == "generated" and hasattr(generated, "train"):
+        few = dataclasses.replace(generated, train=GENERATED, validation=0, test=0)
+        return dataclasses.replace(task, generated=few).load("train").rows
+    on_hub = source is not None and "/" in str(source) and not str(source).startswith((".", "/", "~"))
+    return [] if on_hub else load_split(task, "validation").rows[:READ]
 
 
 def rows_of(recipe: Recipe) -> int | None:

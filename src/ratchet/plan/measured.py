@@ -1,4 +1,4 @@
-"""What an earlier run took, phase by phase, as factors over the ideal: estimates of the next run then need no assumed efficiency."""
+"""What an earlier run took, phase by phase, as factors over the ideal: the next estimate then assumes nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,12 +15,18 @@ from ratchet.plan.shape import shape_of
 from ratchet.plan.work import ideal_rollout, ideal_training
 from ratchet.recipe import load_recipe
 
+# Parts of a step that are neither training nor rollout, as the run's log names them.
+REST = ("reward", "weight_sync", "diagnostics", "logging")
+
 
 def factors(run: Path, device: Device) -> tuple[dict[str, float], str]:
-    """Phase -> measured seconds over those that the device would take at its peak ("rest": seconds), and a sentence about the run.
+    """How much longer than the ideal an earlier run took, and a sentence about it.
 
     Args:
         device: what that run was on.
+
+    Returns:
+        phase -> measured seconds over those that the device would take at its peak; of "rest", the seconds themselves.
 
     Raises:
         UserError: where the folder holds no run, or one that logged no times.
@@ -47,15 +53,11 @@ def factors(run: Path, device: Device) -> tuple[dict[str, float], str]:
     if recipe.method.samples:
         sampled = per_process / recipe.batches.passes
         found["rollout"] = _median(timed, "time/rollout") / ideal_rollout(job, tokens.prompt, answers, sampled, device)
-        found["rest"] = sum(
-            _median(timed, f"time/{name}") for name in ("reward", "weight_sync", "diagnostics", "logging")
-        )
+        found["rest"] = sum(_median(timed, f"time/{name}") for name in REST)
     hardware = about.get("hardware") if isinstance(about.get("hardware"), dict) else {}
     machine = hardware.get("gpu") or hardware.get("machine") or "an unknown machine"
-    return (
-        found,
-        f"as {run} took it ({len(timed)} logged steps on {processes} process{'es' if processes > 1 else ''}, {machine})",
-    )
+    several = "es" if processes > 1 else ""
+    return found, f"as {run} took it ({len(timed)} logged steps on {processes} process{several}, {machine})"
 
 
 def mean_answer(run: Path) -> float | None:

@@ -12,15 +12,15 @@ def page(plan: Plan) -> str:
 
 
 def _head(plan: Plan) -> list[str]:
-    where = f"{plan.placement.processes} process{'es' if plan.placement.processes > 1 else ''}"
-    where += f" on {plan.placement.machines} machines" if plan.placement.machines > 1 else ""
-    trained = f", {_millions(plan.job.trainable)} of them trained (LoRA)" if plan.job.adapter else ""
-    name = {"one": "", "ddp": "DDP, ", "zero": f"ZeRO-{plan.placement.stage}, ", "fsdp": "FSDP2, "}[
-        plan.placement.kind
-    ]
+    recipe, placement, device = plan.recipe, plan.placement, plan.device
+    where = f"{placement.processes} process{'es' if placement.processes > 1 else ''}"
+    where += f" on {placement.machines} machines" if placement.machines > 1 else ""
+    size = f"{_millions(plan.shape.parameters)} parameters"
+    size += f", {_millions(plan.job.trainable)} of them trained (LoRA)" if plan.job.adapter else ""
+    names = {"one": "", "ddp": "DDP, ", "zero": f"ZeRO-{placement.stage}, ", "fsdp": "FSDP2, "}
     return [
-        f"{plan.recipe.path}: {plan.recipe.trainer} of {plan.shape.name} ({_millions(plan.shape.parameters)} parameters{trained})",
-        f"{plan.placement.file}: {name}{where}, each with one {plan.device.name} ({plan.device.memory_gib:g} GiB)",
+        f"{recipe.path}: {recipe.trainer} of {plan.shape.name} ({size})",
+        f"{placement.file}: {names[placement.kind]}{where}, each with one {device.name} ({device.memory_gib:g} GiB)",
     ]
 
 
@@ -29,10 +29,8 @@ def _memory(plan: Plan) -> list[str]:
     share = memory.peak / size
     verdict = "fits" if plan.fits else "DOES NOT FIT"
     near = f"{share:.0%} of it" + (": near the edge" if 0.9 < share <= 1 else "")
-    lines = [
-        "",
-        f"memory per {'process' if plan.job.cpu else 'GPU'}: {size_text(memory.peak)} of {size_text(size)}, {near}; {verdict}",
-    ]
+    each = "process" if plan.job.cpu else "GPU"
+    lines = ["", f"memory per {each}: {size_text(memory.peak)} of {size_text(size)}, {near}; {verdict}"]
     longest = plan.tokens.longest
     lengths = (
         f"prompts of {longest.prompt}, completions of {longest.completion}"
@@ -60,18 +58,19 @@ def _arithmetic(plan: Plan) -> list[str]:
     lines = ["", f"each step: {plan.recipe.method.each_step(sizes)}"]
     if work.steps is None:
         lines.append(
-            "steps: not known before the rows are (max_steps is not set); name a data source that is here, or set max_steps"
+            "steps: not known before the rows are (max_steps is not set); "
+            "name a data source that is here, or set max_steps"
         )
         return lines
     of = f" of {work.rows:,} rows" if work.rows else ""
     epochs = f", {work.epochs:.2f} passes over them" if work.epochs is not None else ""
-    lines.append(
-        f"steps: {work.steps:,}{of}{epochs}; {work.completions:,} {'completions' if sizes.generation_batch else 'rows'}"
-    )
+    each = "completions" if sizes.generation_batch else "rows"
+    lines.append(f"steps: {work.steps:,}{of}{epochs}; {work.completions:,} {each}")
     lines.append(f"tokens trained on: {_si(work.tokens)}, prompts included")
     if work.lost_rows:
         lines.append(
-            f"  the last {work.lost_rows} rows of each pass fill no whole generation of {sizes.prompts_per_generation} prompts and are left out"
+            f"  the last {work.lost_rows} rows of each pass fill no whole generation of "
+            f"{sizes.prompts_per_generation} prompts and are left out"
         )
     return lines
 
@@ -82,17 +81,12 @@ def _time(plan: Plan) -> list[str]:
     lines = ["", "seconds of a step: " + ", ".join(f"{name} {_span(one)}" for name, one in steps.items())]
     if work.total is None:
         return lines
-    lines.append(
-        f"time: {duration(work.total.low)} to {duration(work.total.high)}, evaluations ({_span(work.seconds['evaluation'])} s) included"
-    )
+    evaluations = f"evaluations ({_span(work.seconds['evaluation'])} s) included"
+    lines.append(f"time: {duration(work.total.low)} to {duration(work.total.high)}, {evaluations}")
     lines.append(f"  {plan.basis}")
     lines.append(f"operations of training: {work.flops.low:.2g} to {work.flops.high:.2g}")
-    cost = (
-        f"; {plan.cost.low:.2f} to {plan.cost.high:.2f} USD at {plan.device.price:g} an hour for each"
-        if plan.device.price
-        else ""
-    )
-    lines.append(f"energy: {_span(plan.energy)} kWh{cost}")
+    cost = f"; {plan.cost.low:.2f} to {plan.cost.high:.2f} USD at {plan.device.price:g} an hour for each"
+    lines.append(f"energy: {_span(plan.energy)} kWh{cost if plan.device.price else ''}")
     return lines
 
 
@@ -112,12 +106,10 @@ def _millions(count: int) -> str:
 
 
 def _si(one: Range) -> str:
-    unit, name = next(
-        (u, n)
-        for u, n in ((1e9, " billion"), (1e6, " million"), (1e3, " thousand"), (1, ""))
-        if one.high >= u or u == 1
-    )
-    return f"{one.low / unit:.3g} to {one.high / unit:.3g}{name}"
+    for unit, name in ((1e9, " billion"), (1e6, " million"), (1e3, " thousand")):
+        if one.high >= unit:
+            return f"{one.low / unit:.3g} to {one.high / unit:.3g}{name}"
+    return f"{one.low:.3g} to {one.high:.3g}"
 
 
 def _span(one: Range) -> str:

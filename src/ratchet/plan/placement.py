@@ -8,6 +8,7 @@ import yaml
 
 from ratchet.errors import UserError
 
+ELSEWHERE = ("cpu", "nvme")  # DeepSpeed's devices beside the GPU
 KINDS = {"NO": "one", "MULTI_GPU": "ddp", "MULTI_CPU": "ddp", "DEEPSPEED": "zero", "FSDP": "fsdp"}
 
 
@@ -29,7 +30,7 @@ class Placement:
     """Whether weights do."""
     use_cpu: bool = False
     port: int = 29500
-    """Of the rendezvous."""
+    """Of the rendezvous, where the processes find each other."""
     accumulation: Any = None
     """gradient_accumulation_steps where the file has one, which it should not."""
     standard_launcher: bool = True
@@ -66,10 +67,9 @@ def read_placement(path: str | Path) -> Placement:
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        near = sorted(p.name for p in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
-        raise UserError(
-            f"there is no accelerate configuration {path}" + (f"; {path.parent} has {', '.join(near)}" if near else "")
-        ) from None
+        near = sorted(other.name for other in path.parent.glob("*.yaml")) if path.parent.is_dir() else []
+        there = f"; {path.parent} has {', '.join(near)}" if near else ""
+        raise UserError(f"there is no accelerate configuration {path}{there}") from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UserError(f"{path} cannot be read: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict) or found.get("distributed_type") not in KINDS:
@@ -79,11 +79,7 @@ def read_placement(path: str | Path) -> Placement:
     kind = KINDS[found["distributed_type"]]
     try:
         processes, machines = int(found.get("num_processes") or 1), int(found.get("num_machines") or 1)
-        stage = (
-            int(deepspeed.get("zero_stage", 0))
-            if kind == "zero"
-            else (3 if fsdp.get("fsdp_reshard_after_forward", True) else 2) * (kind == "fsdp")
-        )
+        stage = _stage(kind, deepspeed, fsdp)
         port = int(found.get("main_process_port") or 29500)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {error}") from None
@@ -91,6 +87,7 @@ def read_placement(path: str | Path) -> Placement:
         raise UserError(
             f"{path}: plan reads what stands in the file itself; take deepspeed_config_file apart into its keys"
         )
+    fsdp_offloads = bool(fsdp.get("fsdp_offload_params"))
     return Placement(
         file=str(path),
         kind=kind,
@@ -98,13 +95,19 @@ def read_placement(path: str | Path) -> Placement:
         machines=machines,
         precision=str(found.get("mixed_precision") or "no"),
         stage=stage,
-        offload_optimizer=deepspeed.get("offload_optimizer_device") in ("cpu", "nvme")
-        or bool(fsdp.get("fsdp_offload_params")),
-        offload_parameters=deepspeed.get("offload_param_device") in ("cpu", "nvme")
-        or bool(fsdp.get("fsdp_offload_params")),
+        offload_optimizer=deepspeed.get("offload_optimizer_device") in ELSEWHERE or fsdp_offloads,
+        offload_parameters=deepspeed.get("offload_param_device") in ELSEWHERE or fsdp_offloads,
         use_cpu=bool(found.get("use_cpu")),
         port=port,
         accumulation=deepspeed.get("gradient_accumulation_steps"),
         standard_launcher=kind != "zero" or deepspeed.get("deepspeed_multinode_launcher") == "standard",
         saves_whole=stage < 3 or kind == "fsdp" or bool(deepspeed.get("zero3_save_16bit_model")),
     )
+
+
+def _stage(kind: str, deepspeed: dict[str, Any], fsdp: dict[str, Any]) -> int:
+    if kind == "zero":
+        return int(deepspeed.get("zero_stage", 0))
+    if kind == "fsdp":
+        return 3 if fsdp.get("fsdp_reshard_after_forward", True) else 2
+    return 0

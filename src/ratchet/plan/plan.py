@@ -24,7 +24,7 @@ from ratchet.recipe import Recipe, load_recipe
 
 @dataclass(frozen=True)
 class Options:
-    """Of one plan; what is None is read from the recipe, its header, or assumed."""
+    """What a plan is asked for; what is None is read from the recipe, its header, or assumed."""
 
     config_file: str | None = None
     gpu: str | None = None
@@ -67,12 +67,12 @@ class Plan:
 
     @property
     def device_bytes(self) -> float:
-        """Of one device."""
+        """Memory of one device."""
         return self.device.memory_gib * GIB
 
     @property
     def hours(self) -> Range | None:
-        """Of the whole run."""
+        """Time of the whole run."""
         return None if self.work.total is None else self.work.total.times(1 / 3600)
 
     @property
@@ -119,12 +119,8 @@ def plan(
     rows = rows_of(recipe)
     done = work(recipe, job, tokens, chosen, rows, given)
     written = disk(recipe, job, done.steps)
-    cautions = list(checks.warnings(recipe, placement, job, size, environ))
-    cautions += [
-        text
-        for text in (checks.sized_otherwise(as_written, placement), checks.room(recipe, sum(written.values())))
-        if text
-    ]
+    more = (checks.sized_otherwise(as_written, placement), checks.room(recipe, sum(written.values())))
+    cautions = [*checks.warnings(recipe, placement, job, size, environ), *(text for text in more if text)]
     too_much = needed.peak > size
     return Plan(
         recipe=recipe,
@@ -148,7 +144,7 @@ def plan(
 def placed(
     path: str | Path, overrides: Sequence[tuple[str, str]], placement: Placement, environ: Mapping[str, str]
 ) -> Recipe:
-    """A recipe for a placement's processes, whatever launcher this process has."""
+    """A recipe for a placement's processes; the launcher that this process may have is not asked."""
     own = {name: value for name, value in environ.items() if not name.startswith("ACCELERATE_")}
     return load_recipe(path, overrides, {**own, "WORLD_SIZE": str(placement.processes)}, to_train=False)
 
@@ -160,13 +156,8 @@ def launch_line(path: Path) -> Path:
     except OSError:
         text = ""
     said = re.search(r"^# Launch:.*--config_file\s+(\S+)", text, re.M)
-    name = (
-        said.group(1)
-        if said
-        else "accelerate_configs/cpu.yaml"
-        if "use_cpu: true" in text
-        else "accelerate_configs/single_gpu.yaml"
-    )
+    usual = "accelerate_configs/cpu.yaml" if "use_cpu: true" in text else "accelerate_configs/single_gpu.yaml"
+    name = said.group(1) if said else usual
     places = [Path(name), *(parent / name for parent in path.resolve().parents)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:

@@ -1,27 +1,43 @@
-"""The sizes of a dense decoder, read from its configuration: enough to count its parameters, its operations and its memory."""
+"""The sizes of a dense decoder, read from its configuration: enough to count parameters, operations and memory."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe, load_recipe
 
 TINY = Path(__file__).parents[1] / "models" / "tiny"
 
-# model_type -> (query and key are normalised, the MLP has a gate, q, k and v have a bias, its norms have weights, heads are tied by default)
-FAMILIES: dict[str, tuple[bool, bool, bool, bool, bool]] = {
-    "llama": (False, True, False, True, False),
-    "mistral": (False, True, False, True, False),
-    "smollm3": (False, True, False, True, True),
-    "qwen2": (False, True, True, True, False),
-    "qwen3": (True, True, False, True, False),
-    "nanochat": (True, False, False, False, False),
+
+class Family(NamedTuple):
+    """What the models of one architecture have in common, as transformers 5.23 builds them."""
+
+    qk_norm: bool = False
+    """Whether queries and keys are normalised."""
+    gated: bool = True
+    """Whether the MLP has a gate projection."""
+    qkv_bias: bool = False
+    """Whether the query, key and value matrices have a bias."""
+    scaled_norms: bool = True
+    """Whether norms have weights."""
+    tied: bool = False
+    """Whether embedding and head share their matrix where the configuration says nothing."""
+
+
+FAMILIES: dict[str, Family] = {  # by model_type
+    "llama": Family(),
+    "mistral": Family(),
+    "smollm3": Family(tied=True),
+    "qwen2": Family(qkv_bias=True),
+    "qwen3": Family(qk_norm=True),
+    "nanochat": Family(qk_norm=True, gated=False, scaled_norms=False),
 }
 
-# name -> family, layers, hidden, intermediate, heads, key-value heads, head size, vocabulary, tied: from the models' published config.json
+# name -> family, layers, hidden, intermediate, heads, key-value heads, head size, vocabulary, tied: from the models'
+# published config.json
 KNOWN: dict[str, tuple[str, int, int, int, int, int, int, int, bool]] = {
     "Qwen/Qwen3-0.6B": ("qwen3", 28, 1024, 3072, 16, 8, 128, 151936, True),
     "Qwen/Qwen3-1.7B": ("qwen3", 28, 2048, 6144, 16, 8, 128, 151936, True),
@@ -76,12 +92,17 @@ class Shape:
     @property
     def gated(self) -> bool:
         """Whether the MLP has a gate projection."""
-        return FAMILIES[self.family][1]
+        return FAMILIES[self.family].gated
 
     @property
     def qk_norm(self) -> bool:
         """Whether queries and keys are normalised."""
-        return FAMILIES[self.family][0]
+        return FAMILIES[self.family].qk_norm
+
+    @property
+    def scaled_norms(self) -> bool:
+        """Whether norms have weights."""
+        return FAMILIES[self.family].scaled_norms
 
     @property
     def linear(self) -> dict[str, tuple[int, int]]:
@@ -105,23 +126,22 @@ class Shape:
     @property
     def parameters(self) -> int:
         """All of them; tied matrices count once."""
-        _, _, bias, norms, _ = FAMILIES[self.family]
-        small = (self.query + 2 * self.key) * bias + (2 * self.hidden + 2 * self.head * self.qk_norm) * norms
-        return self.matrices + self.layers * small + self.embedding * (1 if self.tied else 2) + self.hidden * norms
+        biases = (self.query + 2 * self.key) * FAMILIES[self.family].qkv_bias
+        norms = (2 * self.hidden + 2 * self.head * self.qk_norm) * self.scaled_norms  # of one block
+        last_norm = self.hidden * self.scaled_norms
+        vocabulary = self.embedding * (1 if self.tied else 2)
+        return self.matrices + self.layers * (biases + norms) + vocabulary + last_norm
 
     def lora(self, rank: int, targets: list[str] | str | None) -> int:
         """Parameters of LoRA's two matrices for every targeted one (Hu et al., 2021, arXiv:2106.09685)."""
         names = [targets] if isinstance(targets, str) else list(targets or ("q_proj", "v_proj"))
-        chosen = (
-            self.linear
-            if "all-linear" in names
-            else {name: size for name, size in self.linear.items() if name in names}
-        )
-        return self.layers * rank * sum(a + b for a, b in chosen.values())
+        everything = "all-linear" in names
+        widths = (a + b for name, (a, b) in self.linear.items() if everything or name in names)
+        return self.layers * rank * sum(widths)
 
 
 def shape_of(recipe: Recipe) -> Shape:
-    """The shape of the model that a recipe trains: from scratch, the embedded one, a folder, a known name, or the Hub's cache.
+    """The shape of the model that a recipe trains: from scratch, embedded, a folder, a known name, or the Hub's cache.
 
     Raises:
         UserError: where no configuration can be had, or its kind is not among ``FAMILIES``.
@@ -159,7 +179,7 @@ def _made_by(recipe: Recipe, name: str) -> Shape | None:
 
 
 def _from_hub(name: str, revision: str) -> Mapping[str, Any]:
-    """A model's config.json, which is some kilobytes; its weights stay where they are."""
+    """A model's config.json, which is some kilobytes; its weights are not downloaded."""
     from huggingface_hub import constants, get_session, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.utils import build_hf_headers
 
@@ -181,8 +201,11 @@ def _from_hub(name: str, revision: str) -> Mapping[str, Any]:
     except Exception as error:  # the Hub's client raises dozens of kinds; all mean that it cannot be had
         reason = type(error).__name__
     raise UserError(
-        f"model_name_or_path: {name} is no folder here with a config.json, none of the models that plan knows by heart, and could not be had "
-        f"from the Hub ({reason}). --shape_of plans with the sizes of a folder with a config.json, or of one of {', '.join(sorted(KNOWN))}"
+        f"model_name_or_path: {name} is no folder here with a config.json, "
+        "none of the models that plan knows by heart, "
+        f"and could not be had from the Hub ({reason}). "
+        "--shape_of plans with the sizes of a folder with a config.json, "
+        f"or of one of {', '.join(sorted(KNOWN))}"
     )
 
 
@@ -230,7 +253,7 @@ def from_config(fields: Mapping[str, Any], name: str, place: str) -> Shape:
             kv_heads=int(fields.get("num_key_value_heads") or heads),
             head=int(fields.get("head_dim") or hidden // heads),
             vocabulary=int(fields["vocab_size"]),
-            tied=bool(fields.get("tie_word_embeddings", FAMILIES[family][4])),
+            tied=bool(fields.get("tie_word_embeddings", FAMILIES[family].tied)),
         )
     except KeyError as error:
         raise UserError(f"{place}: {error.args[0]} is missing, which plan needs") from None

@@ -1,8 +1,9 @@
 """What a run does: steps, tokens, operations, and from them a range of time, energy and money.
 
-Operations are those of matrix products: a token costs twice the parameters it is multiplied with in the forward pass, twice that again in
-the backward pass (Kaplan et al., 2020, arXiv:2001.08361), and attention 4 x layers x query width x half the length on top. A decoding step
-reads the weights and the keys and values of all sequences once. Between that ideal and a machine stand the efficiencies below.
+Operations are those of matrix products: a token costs twice the parameters it is multiplied with in the forward pass,
+twice that again in the backward pass (Kaplan et al., 2020, arXiv:2001.08361), and attention 4 x layers x query width x
+half the length on top. A decoding step reads the weights and the keys and values of all sequences once. Between that
+ideal and a machine stand the efficiencies below.
 """
 
 from dataclasses import dataclass
@@ -13,11 +14,15 @@ from ratchet.plan.job import Job
 from ratchet.plan.lengths import Tokens
 from ratchet.recipe import Recipe
 
-# Share of the ideal that is reached, from and to. Training: 11 to 27 % are published for models of 0.6B to 4B on an H100 (prime-rl's
-# benchmarks, 2026-02), up to 46 % for tuned pretraining (nanochat). Decoding: vLLM's share of the bandwidth.
+# Share of the ideal that is reached, from and to. Training: 11 to 27 % are published for models of 0.6B to 4B on an
+# H100 (prime-rl's benchmarks, 2026-02), up to 46 % for tuned pretraining (nanochat). Decoding: vLLM's share of the
+# bandwidth.
 TRAINING, DECODING, CPU = (0.12, 0.40), (0.25, 0.65), (0.15, 0.8)
 DISPATCH = (0.00030, 0.0010)  # seconds per block and token that Python takes under transformers' own generation
+START, START_CPU = (40, 300), (3, 20)  # seconds until the first step: imports, loading, compiling, vLLM
 STEP = (0.05, 1.0)  # seconds of a step that are none of these: rewards, logging, weights to vLLM
+ASSUMED_ROWS = 250  # of an evaluation, where they cannot be counted
+MEASURED = (0.85, 1.15)  # about what an earlier run took: from and to
 RUNNING = 256  # sequences that vLLM decodes at a time
 
 
@@ -38,7 +43,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Work:
-    """Of a whole run."""
+    """What a whole run does."""
 
     steps: int | None
     """Optimiser steps; None where the number of rows is not known."""
@@ -64,7 +69,7 @@ def work(
     """Estimate a run.
 
     Args:
-        factors: phase -> measured seconds over ideal seconds, in the place of the efficiencies' range (see ``plan.measured``).
+        factors: phase -> measured seconds over ideal seconds, instead of the efficiencies' range (``plan.measured``).
     """
     get, sizes = recipe.get, recipe.batches
     steps = sizes.steps(rows, get("num_train_epochs"), get("max_steps")) if rows or get("max_steps") > 0 else None
@@ -83,12 +88,10 @@ def work(
     if recipe.method.samples:
         each = per_step / sizes.processes / sizes.passes
         phases["rollout"] = _rollout(job, tokens, each, device, factors.get("rollout"))
-        phases["rest"] = (
-            Range(*STEP) if "rest" not in factors else Range(factors["rest"] * 0.85, factors["rest"] * 1.15)
-        )
+        phases["rest"] = Range(*(factors["rest"] * end for end in MEASURED)) if "rest" in factors else Range(*STEP)
     evaluations = _evaluations(recipe, steps)
     other = {
-        "start": Range(3, 20) if job.cpu else Range(40, 300),
+        "start": Range(*(START_CPU if job.cpu else START)),
         "evaluation": _evaluation(recipe, job, tokens, device).times(evaluations),
     }
     total = None
@@ -108,7 +111,7 @@ def work(
 
 
 def _step(phases: dict[str, Range], at_once: bool) -> Range:
-    """Seconds of a step: its phases one after the other, or training and rollouts ``at_once``, where the longer one decides."""
+    """Seconds of a step: its phases in turn, or training and rollouts ``at_once``, where the longer one decides."""
     if not at_once:
         return sum(phases.values(), Range(0, 0))
     training, rollout = phases["training"], phases["rollout"]
@@ -116,7 +119,7 @@ def _step(phases: dict[str, Range], at_once: bool) -> Range:
 
 
 def _passes(job: Job) -> float:
-    """Forward passes' worth of operations of one training pass: backward is two, one for frozen weights; recomputing, scoring one each."""
+    """Forward passes' worth of training: backward is two, one for frozen weights; recomputing, scoring one each."""
     scoring = job.reference + (job.method.samples and job.rollout.by_vllm)
     return 1 + (2 if job.adapter is None else 1) + job.batch.checkpointing + scoring
 
@@ -144,7 +147,7 @@ def ideal_training(job: Job, length: float, sequences: float, device: Device) ->
 
 def _ranged(ideal: Range, efficiency: tuple[float, float], factor: float | None) -> Range:
     if factor is not None:
-        return Range(ideal.low * factor * 0.85, ideal.high * factor * 1.15)
+        return Range(ideal.low * factor * MEASURED[0], ideal.high * factor * MEASURED[1])
     return Range(ideal.low / efficiency[1], ideal.high / efficiency[0])
 
 
@@ -152,18 +155,16 @@ def _rollout(job: Job, tokens: Tokens, sequences: float, device: Device, factor:
     ideal = [ideal_rollout(job, tokens.prompt, length, sequences, device) for length in tokens.completion]
     if factor is not None or job.rollout.by_vllm:
         return _ranged(Range(*ideal), CPU if job.cpu else DECODING, factor)
-    # transformers goes on until the longest of all sequences has ended.
-    floors = [
-        job.lengths.completion * job.shape.layers * each * max(1, sequences / max(1, job.rollout.sequences))
-        for each in DISPATCH
-    ]
+    # transformers generates until the longest of all sequences has ended.
+    batches = max(1, sequences / max(1, job.rollout.sequences))
+    floors = [job.lengths.completion * job.shape.layers * each * batches for each in DISPATCH]
     found = _ranged(Range(*ideal), CPU if job.cpu else DECODING, None)
     share = tokens.completion[0] / max(1, tokens.completion[1])
     return Range(max(found.low, floors[0] * share), found.high + floors[1])
 
 
 def ideal_rollout(job: Job, prompt: float, completion: float, sequences: float, device: Device) -> float:
-    """Seconds of one generation at full bandwidth and peak: prompts at once, then token by token, in waves of at most ``RUNNING``."""
+    """Seconds of one generation at full bandwidth and peak: prompts at once, then tokens, in waves of ``RUNNING``."""
     shape, size = job.shape, job.precision.computed_bytes
     held = shape.parameters * size
     cache = 2 * shape.layers * shape.key * size * (prompt + completion / 2)
@@ -186,9 +187,8 @@ def _evaluations(recipe: Recipe, steps: int | None) -> float:
 
 def _evaluation(recipe: Recipe, job: Job, tokens: Tokens, device: Device) -> Range:
     """One evaluation, by transformers' own generation, batch by batch."""
-    rows = min(
-        n for n in (recipe.task.count(recipe.evaluation.split) or 250, recipe.evaluation.max_rows) if n is not None
-    )
+    limits = (recipe.task.count(recipe.evaluation.split) or ASSUMED_ROWS, recipe.evaluation.max_rows)
+    rows = min(limit for limit in limits if limit is not None)
     rows *= 1 + recipe.evaluation.samples
     batches = ceil(rows / job.sharding.processes / recipe.evaluation.batch_size)
     each = min(rows / job.sharding.processes, recipe.evaluation.batch_size)

@@ -36,7 +36,7 @@ class Reward:
     high: float
     goal: bool
     wrong: float
-    """Of a goal: the highest value for a wrong answer."""
+    """The highest value that a goal has for a wrong answer."""
 
 
 def reward(

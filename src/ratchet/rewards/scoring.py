@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any, Protocol
 
-from ratchet.rewards import RewardTerm, Sample
+from ratchet.rewards.functions import Sample
+from ratchet.rewards.registry import RewardTerm
 from ratchet.tasks.base import Grade, Row, Task
 
 UNGRADED = Grade(False, None)

@@ -6,7 +6,8 @@ TRL's form is ``f(completions, completion_ids, **columns) -> list[float]``.
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ratchet.rewards import RewardTerm, Sample
+from ratchet.rewards.functions import Sample
+from ratchet.rewards.registry import RewardTerm
 from ratchet.rewards.scoring import Score, Scorer, ScoringRequest, score
 from ratchet.tasks.base import RESERVED_COLUMNS, Task, completion_text
 

@@ -1,4 +1,4 @@
-"""What a task is: rows, the messages shown for a row, and one grade for whatever a model answers.
+"""What a task is: rows, the messages shown for a row, and one grade for any answer of a model.
 
 Everything that judges a completion (reward, evaluation, audit) calls ``Task.grade``, so they cannot disagree. A task
 of your own is one file with one subclass; see "Bring your own task" in the README.

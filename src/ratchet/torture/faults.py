@@ -1,19 +1,20 @@
-"""The faults: each strikes a running training, and is over when the training has ended, or goes on unharmed."""
+"""The faults: each strikes a running training, and is over when the training has ended, or continues unharmed."""
 
 import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any, Protocol
 
 from ratchet.checkpoints.store import SAVING, checkpoints
 from ratchet.errors import Stopped
 from ratchet.torture.processes import Training
 
 TRIGGER, TRIGGER_NAN = "FAULT", "FAULT-nan"
+"""Files in a training's folder: whoever finds one renames it, so that it strikes once, in one process."""
 RESUMABLE = Stopped.code
 
 # A task that misbehaves once when told to: graded in a worker process, like any task of a user's own.
@@ -44,17 +45,27 @@ class Torture(AquaRat):
 '''
 
 
+class Strike(Protocol):
+    """Does something to a training, at a random moment after a step."""
+
+    def __call__(self, training: Training, run: Path, draw: Random, /) -> bool:
+        """Returns False where the training was quicker, and nothing was done to it.
+
+        Args:
+            run: its output folder.
+            draw: where all that is random comes from, so that a seed repeats a whole session.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Fault:
-    """One kind.
-
-    ``strike`` is called some random moment after a step; it returns False where the training was quicker.
-    """
+    """A kind of fault, and what a training may make of it."""
 
     name: str
-    strike: Callable[[Training, Path, Random], bool]
+    strike: Strike
     codes: tuple[int, ...]
-    """Exit codes that a training may end with."""
+    """Exit codes that a training may end with; negative ones are signals."""
     processes: tuple[int, ...] = (1, 2)
     small_disk: bool = False
     """Whether the run's folder must lie on a file system of its own."""
@@ -68,7 +79,7 @@ def _kill(training: Training, run: Path, draw: Random) -> bool:
 def _kill_while_saving(training: Training, run: Path, draw: Random) -> bool:
     if not training.wait_until(lambda: any((run / SAVING).glob("checkpoint-*"))):
         return False
-    time.sleep(draw.uniform(0, 0.08))
+    time.sleep(draw.uniform(0, 0.08))  # so that it falls anywhere into the save
     return _kill(training, run, draw)
 
 
@@ -78,7 +89,7 @@ def _kill_one(training: Training, run: Path, draw: Random) -> bool:
 
 
 def _stop_one(training: Training, run: Path, draw: Random) -> bool:
-    """A process that hangs for ever: the others leave, and it is killed, as by a launcher."""
+    """Make a process hang forever: the others leave, and it is killed, as by a launcher."""
     training.send(signal.SIGSTOP, [draw.randrange(len(training.pids))])
     return True
 
@@ -89,7 +100,7 @@ def _stop_one_while_saving(training: Training, run: Path, draw: Random) -> bool:
     return _stop_one(training, run, draw)
 
 
-def _signal(number: int) -> Callable[[Training, Path, Random], bool]:
+def _signal(number: int) -> Strike:
     def strike(training: Training, run: Path, draw: Random) -> bool:
         training.send(number)
         return True
@@ -99,20 +110,27 @@ def _signal(number: int) -> Callable[[Training, Path, Random], bool]:
 
 def _signal_twice(training: Training, run: Path, draw: Random) -> bool:
     training.send(signal.SIGTERM)
+    # Within a second, a second signal counts as the same one: terminals and launchers send several.
     time.sleep(1.05 + draw.uniform(0, 0.1))
     training.send(signal.SIGTERM)
     return True
 
 
 def _tear(training: Training, run: Path, draw: Random) -> bool:
-    """Killed, and the newest checkpoint damaged besides: cut, overwritten or without one of its files."""
+    """Kill it, and damage the newest checkpoint besides: a file is cut, has another byte, or is gone."""
+    # Of a single checkpoint nothing would be left to resume from.
     if not training.wait_until(lambda: len(checkpoints(run)) > 1):
         return False
     training.send(signal.SIGKILL)
     training.wait(30)
     files = sorted(path for path in checkpoints(run)[0].path.rglob("*") if path.is_file())
-    path, size = (chosen := draw.choice(files)), chosen.stat().st_size
-    how = draw.choice(("cut", "flip", "remove"))
+    damage(draw.choice(files), draw.choice(("cut", "flip", "remove")), draw)
+    return True
+
+
+def damage(path: Path, how: str, draw: Random) -> None:
+    """Remove a file, cut it at a random place ("cut"), or change a random byte of it ("flip")."""
+    size = path.stat().st_size
     if how == "remove":
         path.unlink()
     elif how == "cut":
@@ -121,19 +139,18 @@ def _tear(training: Training, run: Path, draw: Random) -> bool:
         with path.open("r+b") as file:
             file.seek(draw.randrange(size))
             byte = file.read(1)
-            file.seek(-1, 1)
+            file.seek(-1, os.SEEK_CUR)
             file.write(bytes([byte[0] ^ 255]))
-    return True
 
 
-def _in_process(what: str, name: str = TRIGGER) -> Callable[[Training, Path, Random], bool]:
-    """Something that the run's own code does when it finds a file."""
+def _in_process(what: str, name: str = TRIGGER) -> Strike:
+    """Let the run's own code do something, when it finds a file."""
 
     def strike(training: Training, run: Path, draw: Random) -> bool:
         trigger = training.folder / name
         beside = trigger.with_suffix(".new")
         beside.write_text(what)
-        beside.rename(trigger)
+        beside.rename(trigger)  # whole at once: a process looks for it at every completion
         struck = training.wait_until(lambda: not trigger.exists())
         trigger.unlink(missing_ok=True)
         return struck
@@ -142,11 +159,11 @@ def _in_process(what: str, name: str = TRIGGER) -> Callable[[Training, Path, Ran
 
 
 def _fill(training: Training, run: Path, draw: Random) -> bool:
-    """Somebody else fills the disk until the run has given up, and then takes the file away."""
+    """Fill the disk, as somebody else would, until the run has given up; then take the file away."""
     ballast = run.parent / "ballast"
     try:
         with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while True:
+            while True:  # until the disk is full
                 file.write(bytes(2**18))
         return training.wait(60) != 0
     finally:
@@ -154,12 +171,12 @@ def _fill(training: Training, run: Path, draw: Random) -> bool:
 
 
 def poison() -> None:
-    """In a training process: spoil loss and gradients of one step, when told to."""
+    """Let this training process spoil the gradients of one step when it finds ``TRIGGER_NAN``."""
     from ratchet.training.trainers.mixins import RecipeTrainer
 
     plain = RecipeTrainer.training_step
 
-    def training_step(self, model, inputs, *args, **kwargs):
+    def training_step(self: Any, model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         loss = plain(self, model, inputs, *args, **kwargs)
         with contextlib.suppress(OSError):
             os.rename(TRIGGER_NAN, f"{TRIGGER_NAN}.taken")
@@ -172,7 +189,7 @@ def poison() -> None:
 
 
 def _second(training: Training, run: Path, draw: Random) -> bool:
-    """The same command again, while the first runs: refused, and the first is not disturbed."""
+    """Run the same command while the first runs: it is refused, and the first is not disturbed."""
     other = training.again()
     code = other.wait(60)
     if code is None or code == 0 or "is in use by process" not in other.text():

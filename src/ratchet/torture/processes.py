@@ -1,7 +1,8 @@
-"""Training processes that start fast: forked from one that has imported everything, so that hundreds of starts can be afforded.
+"""Training processes that start fast: forked from one that has imported everything, so that hundreds can be afforded.
 
-Each is a process of its own with its own session, runs the script as a person does, and can be killed like any other. With
-several, this process is the launcher: it sets the environment as torchrun does, and when one dies it ends the others.
+Each is a process of its own with its own session, runs the script as a person does, and can be killed like any other.
+With several, this process is the launcher: it sets the environment as torchrun does, and when one dies it ends the
+others.
 """
 
 import contextlib
@@ -27,11 +28,14 @@ def become(
     stderr: Path,
     prepare: Callable[[], None] = lambda: None,
 ) -> None:
-    """Be a process that runs a script, as if it had just been started; does not return.
+    """Turn this process into one that runs a script, as if it had just been started; does not return.
 
     Args:
+        folder: where it runs.
         words: the script and its arguments, or -m and a package first.
-        prepare: called before it.
+        environ: its whole environment.
+        stdout, stderr: files that its output is appended to.
+        prepare: called before the script.
     """
     code = 1
     try:
@@ -45,14 +49,21 @@ def become(
         _run(words)
         code = 0
     except SystemExit as left:
-        code = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
+        code = _exit_code(left)
     except BaseException:  # as the interpreter would
         traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):
             sys.stdout.flush()
             sys.stderr.flush()
-        os._exit(code)
+        os._exit(code)  # not sys.exit: the parent's handlers and threads are not this process's
+
+
+def _exit_code(left: SystemExit) -> int:
+    """The status that the interpreter makes of a SystemExit: None is success, and a message is a failure."""
+    if left.code is None:
+        return 0
+    return left.code if isinstance(left.code, int) else 1
 
 
 def _run(words: Sequence[str]) -> None:
@@ -67,12 +78,12 @@ def _run(words: Sequence[str]) -> None:
 
 
 class Training:
-    """One start of a run.
+    """A start of a run, with its processes.
 
     Args:
         folder: where it runs; its output is appended to ``console`` there.
         words: script and arguments.
-        processes: how many.
+        processes: their number.
         prepare: called in each of them before the script.
     """
 
@@ -87,7 +98,7 @@ class Training:
         self.folder, self.words, self.prepare = folder, words, prepare
         self.console = folder / console
         self.console.touch()
-        self.begins = self.console.stat().st_size
+        self.begins = self.console.stat().st_size  # what is before was printed by earlier starts
         self.started = time.monotonic()
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -111,12 +122,12 @@ class Training:
             self.codes[pid] = None
 
     def again(self) -> "Training":
-        """The same command once more, by one process, beside this one."""
+        """Start the same command once more, with one process, beside this one."""
         return Training(self.folder, self.words, 1, self.prepare, "second.txt")
 
     @property
     def pids(self) -> list[int]:
-        """Of the processes, by rank."""
+        """The process ids, by rank."""
         return list(self.codes)
 
     def text(self) -> str:
@@ -131,21 +142,20 @@ class Training:
         return int(found[-1]) if found else 0
 
     def running(self) -> bool:
-        """Whether any process is; where one has died the others are told to end, as launchers do."""
+        """Whether any process runs; where one has died the others are told to end, as launchers do."""
         for pid in [pid for pid, code in self.codes.items() if code is None]:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self.codes[pid] = os.waitstatus_to_exitcode(status)
                 self.first = self.first or self.codes[pid]
         left = [pid for pid, code in self.codes.items() if code is None]
-        if left and len(left) < len(
-            self.codes
-        ):  # where all others have finished, one that was stopped meanwhile goes on
+        if left and len(left) < len(self.codes):
+            # Where all others have finished well, one that was stopped meanwhile may continue, and finish too.
             self.send(signal.SIGKILL if self.first else signal.SIGCONT)
         return bool(left)
 
     def wait(self, seconds: float) -> int | None:
-        """0, or the exit code of the process that failed first; None where it goes on."""
+        """Wait for the end: 0, or the exit code of the process that failed first; None where it still runs."""
         until = time.monotonic() + seconds
         while self.running():
             if time.monotonic() > until:
@@ -154,7 +164,7 @@ class Training:
         return self.first
 
     def wait_until(self, happened: Callable[[], bool], seconds: float = 120) -> bool:
-        """Wait until something is so; False where the run ends before, or time does."""
+        """Wait until something has happened; False where the run ends before, or the time is up."""
         until = time.monotonic() + seconds
         while not happened():
             if not self.running() or time.monotonic() > until:

@@ -1,6 +1,8 @@
-"""Rounds of faults, and the table of what became of the runs."""
+"""Run rounds of faults, and print a table of what became of the runs."""
 
+import re
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -17,6 +19,8 @@ from ratchet.torture.faults import FAULTS, TASK, Fault, poison
 from ratchet.torture.processes import Training
 
 STEPS = 24
+_RESUMED = re.compile(r"after step \d+, from |is finished")
+"""What a run prints that found its checkpoint, or had ended already."""
 # Rollouts are trained on for several steps, logs cover three, evaluations five: checkpoints fall between all of these.
 RECIPE = """
 extends: {debug}
@@ -45,22 +49,27 @@ faults: {{reward_timeout: 3, max_bad_steps: 1, hang_timeout: 8}}
 
 @dataclass
 class Tally:
-    """What became of one fault's rounds."""
+    """What became of the rounds of a fault."""
 
     injected: int = 0
+    """How often it struck."""
     resumed: int = 0
+    """How often the run resumed afterwards, or was not disturbed."""
     identical: int = 0
+    """How often the numbers at the end were those of the run without faults."""
     lost: list[float] = field(default_factory=list)
     """Seconds from a fault until training was where it had been."""
     wrong: list[str] = field(default_factory=list)
 
 
 class Bench:
-    """Where runs are made and hurt.
+    """The place where runs are made and hurt, and the run without faults that they are compared with.
 
     Args:
         root: the repository.
         place: an empty folder.
+        processes: of each run.
+        draw: where all that is random comes from.
     """
 
     def __init__(self, root: Path, place: Path, processes: int, draw: Random):
@@ -74,22 +83,24 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "torture_task.py").write_text(TASK, encoding="utf-8")
         debug = self.root / "recipes/debug/grpo.yaml"
-        text = RECIPE.format(debug=debug, output=output.relative_to(folder), steps=STEPS, batch=16 // self.processes)
+        batch = 16 // self.processes  # the same for all of them together, so that the numbers are comparable
+        text = RECIPE.format(debug=debug, output=output.relative_to(folder), steps=STEPS, batch=batch)
         (folder / "torture.yaml").write_text(text, encoding="utf-8")
         return Training(folder, [str(self.root / "scripts/grpo.py"), "torture.yaml"], self.processes, poison)
 
     def torture(self, fault: Fault, rounds: int) -> Tally:
-        """Hurt runs with one fault until it has struck so often, and compare each run that ends with one that was left alone."""
+        """Hurt runs with one fault until it has struck so often; compare each at its end with the one left alone."""
         tally, number = Tally(), 0
         while tally.injected < rounds:
             number += 1
             folder = self.place / f"{fault.name.replace(' ', '-').replace(',', '')}-{number}"
-            with _disk(folder / "disk") if fault.small_disk else _plain(folder / "disk") as disk:
+            make_disk = _small_disk if fault.small_disk else _plain_folder
+            with make_disk(folder / "disk") as disk:
                 struck = self._one_run(fault, folder, disk / "out", rounds - tally.injected, tally)
                 found, _ = differences(self.whole, disk / "out")
             tally.identical += struck if not found else 0
             tally.wrong += [f"{folder.name}: {text}" for text in found[:3]]
-            if not found:
+            if not found:  # a run that went wrong stays, to be looked at
                 shutil.rmtree(folder)
         return tally
 
@@ -102,13 +113,12 @@ class Bench:
             if since:
                 training.wait_until(lambda training=training, reached=reached: training.step() >= reached)
                 tally.lost.append(time.monotonic() - since)
-                if "resumes     after step" in training.text() or "is finished" in training.text():
-                    tally.resumed += 1
+                tally.resumed += bool(_RESUMED.search(training.text()))
                 since = 0.0
             time.sleep(self.draw.uniform(0, 0.8))
             if struck < most and training.running() and fault.strike(training, output, self.draw):
                 struck, since, reached = struck + 1, time.monotonic(), training.step()
-                if fault.codes == (0,):
+                if fault.codes == (0,):  # one that does not disturb the run: nothing to resume, nothing lost
                     tally.resumed, since = tally.resumed + 1, 0.0
                     tally.lost.append(0.0)
             code = training.wait(180)
@@ -118,7 +128,7 @@ class Bench:
                     tally.injected, struck = tally.injected - 1, struck - 1
                 return struck
             if code not in fault.codes:
-                training.send(9)
+                training.send(signal.SIGKILL)
                 raise UserError(
                     f"{fault.name}: the run ended with {code}, expected {fault.codes}:\n{training.text()[-3000:]}"
                 )
@@ -126,13 +136,13 @@ class Bench:
 
 
 @contextmanager
-def _plain(place: Path) -> Iterator[Path]:
+def _plain_folder(place: Path) -> Iterator[Path]:
     place.mkdir(parents=True)
     yield place
 
 
 @contextmanager
-def _disk(place: Path) -> Iterator[Path]:
+def _small_disk(place: Path) -> Iterator[Path]:
     """A file system of its own, small enough to be filled."""
     place.mkdir(parents=True)
     made = subprocess.run(
@@ -155,36 +165,40 @@ def run(
     import ratchet.training.trainers.grpo
     import ratchet.training.trainers.mixins  # noqa: F401  imported once, for all that are forked
 
-    chosen = [fault for fault in FAULTS if not names or fault.name in names]
-    unknown = set(names) - {fault.name for fault in FAULTS}
-    if unknown:
-        raise UserError(
-            f"--faults: there is no fault {', '.join(sorted(unknown))}; there are {', '.join(fault.name for fault in FAULTS)}"
-        )
+    chosen = _chosen(names)
     benches = []
     for count in processes:
         (place / f"{count}-processes").mkdir(parents=True)
         benches.append(Bench(root, place / f"{count}-processes", count, Random(seed)))
     on = " + ".join({1: "one process", 2: "two"}[count] for count in processes)
-    print(
-        f"| fault ({on}) | injected | resumed | numbers identical | seconds lost, median (most) |\n|---|---|---|---|---|",
-        flush=True,
-    )
-    well = True
+    print(f"| fault ({on}) | injected | resumed | numbers identical | seconds lost, median (most) |", flush=True)
+    print("|---|---|---|---|---|", flush=True)
+    all_well = True
     for fault in chosen:
-        tallies = [
-            bench.torture(fault, kills if fault.name == "SIGKILL" else rounds)
-            for bench in benches
-            if bench.processes in fault.processes
-        ]
+        count = kills if fault.name == "SIGKILL" else rounds
+        tallies = [bench.torture(fault, count) for bench in benches if bench.processes in fault.processes]
         if not tallies:
             continue
-        counts = [
-            " + ".join(str(getattr(tally, name)) for tally in tallies) for name in ("injected", "resumed", "identical")
-        ]
-        lost = [f"{statistics.median(tally.lost):.1f} ({max(tally.lost):.1f})" for tally in tallies if tally.lost]
-        print(f"| {' | '.join([fault.name, *counts, ', '.join(lost)])} |", flush=True)
-        for text in (text for tally in tallies for text in tally.wrong):
-            print(f"different: {text}", file=sys.stderr, flush=True)
-        well &= all(tally.injected == tally.resumed == tally.identical for tally in tallies)
-    return well
+        print(_line(fault, tallies), flush=True)
+        for tally in tallies:
+            for text in tally.wrong:
+                print(f"different: {text}", file=sys.stderr, flush=True)
+        all_well &= all(tally.injected == tally.resumed == tally.identical for tally in tallies)
+    return all_well
+
+
+def _chosen(names: Sequence[str]) -> list[Fault]:
+    known = [fault.name for fault in FAULTS]
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise UserError(f"--faults: there is no fault {', '.join(unknown)}; there are {', '.join(known)}")
+    return [fault for fault in FAULTS if not names or fault.name in names]
+
+
+def _line(fault: Fault, tallies: Sequence[Tally]) -> str:
+    """A row of the table; counts of one process and of two stand side by side."""
+    counts = [
+        " + ".join(str(getattr(tally, name)) for tally in tallies) for name in ("injected", "resumed", "identical")
+    ]
+    lost = [f"{statistics.median(tally.lost):.1f} ({max(tally.lost):.1f})" for tally in tallies if tally.lost]
+    return f"| {' | '.join([fault.name, *counts, ', '.join(lost)])} |"

@@ -19,7 +19,7 @@ from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate
 from ratchet.files import write_json
 from ratchet.hub.uploads import Uploads
 from ratchet.inference.local import generator
-from ratchet.launch.checkpoint_evaluations import Evaluations
+from ratchet.launch.checkpoint_evaluations import Evaluations, evaluations_of
 from ratchet.record.records import Records
 from ratchet.rewards import Sample
 from ratchet.rewards.trl_adapter import Grader
@@ -138,8 +138,7 @@ class RunServices(Services):
         recipe = self.run.recipe
         if recipe.get("push_to_hub"):
             self.uploads = Uploads(recipe)
-        if recipe.publish.evaluate != "off":
-            self.elsewhere = Evaluations(recipe, self.uploads)
+        self.elsewhere = evaluations_of(recipe, self.uploads)
 
     def _measure(self) -> Callable[[Any], Result] | None:
         """The recipe's evaluation of a model; None where it evaluates nothing."""

@@ -43,7 +43,7 @@ def wait_until_ready(recipe: Recipe) -> None:
         if time.monotonic() > until:
             raise UserError(
                 f"the vLLM server at {url} did not come up in {seconds:g} s ({fault}){tail(recipe)}\nStart it "
-                "(docs/one_node.md), look at its log, "
+                "(docs/launch.md), look at its log, "
                 "or raise vllm_server_timeout"
             )
         if not told:

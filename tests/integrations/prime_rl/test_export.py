@@ -1,4 +1,4 @@
-"""The export to prime-rl: valid under its published schema, its environment's arguments accepted by verifiers, losses named, wrong ones refused."""
+"""The export to prime-rl: valid by its schema, arguments accepted by verifiers, losses named, wrong ones refused."""
 
 import asyncio
 import copy

@@ -174,7 +174,7 @@ def test_a_run_that_was_stopped_is_resumed_from_its_newest_checkpoint(tmp_path):
         (folder / f"checkpoint-{step}").mkdir()
         (folder / f"checkpoint-{step}/trainer_state.json").write_text("{}")
     what, words = facts(folder).commands[0]
-    assert what.endswith("from step 20") and f"--resume_from_checkpoint '{folder}/checkpoint-20'" in words
+    assert what == "resume from step 20" and f"--resume_from_checkpoint '{folder}/checkpoint-20'" in words
 
 
 def test_commands_need_a_recipe_and_those_for_a_model_need_one(folder):

@@ -24,7 +24,7 @@ def test_each_line_of_working_is_true(family):
             assert eval(left) == int(right)  # noqa: S307 - arithmetic that this project wrote
 
 
-def test_training_and_held_out_questions_never_meet_whatever_the_seeds():
+def test_training_and_held_out_questions_never_meet_for_any_two_seeds():
     train = {row["question"] for seed in range(3) for row in make_problems("train", 2000, seed)}
     held_out = {
         row["question"]

@@ -1,4 +1,5 @@
-"""scripts/grpo.py with TRL's asynchronous trainer on a CPU: FlashAttention 3 and NCCL, which need a GPU, are replaced; the rest is real.
+"""scripts/grpo.py with TRL's asynchronous trainer on a CPU: FlashAttention 3 and NCCL, which need a GPU, are replaced;
+the rest is real.
 
 python async_on_cpu.py RECIPE.yaml --key value ...
 """

@@ -1,4 +1,5 @@
-"""Asynchronous GRPO: TRL's real trainer and its real child process, against a server over HTTP; only FA3 and NCCL are replaced."""
+"""Asynchronous GRPO: TRL's real trainer and its real child process, against a server over HTTP; only FA3 and NCCL are
+replaced."""
 
 import json
 import os
@@ -22,7 +23,10 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 from vllm_on_cpu import Fake  # noqa: E402
 
 TINY = str(ROOT / "src/ratchet/models/tiny")
-QUICK = "--evaluation.before false --evaluation.after false --diagnostics off --report off --logging_steps 1 --vllm_server_timeout 60"
+QUICK = (
+    "--evaluation.before false --evaluation.after false --diagnostics off --report off --logging_steps 1 "
+    "--vllm_server_timeout 60"
+)
 ASYNC = (
     "--use_vllm true --vllm_mode server --asynchronous.max_staleness 2 --asynchronous.token_budget 0 --loss_type dapo"
 )

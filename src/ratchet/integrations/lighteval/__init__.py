@@ -1,1 +1,1 @@
-"""Evaluation by lighteval with Ratchet's tasks, in an environment of its own: lighteval 0.13 cannot share one with today's math-verify."""
+"""Evaluation by lighteval on Ratchet's tasks, in an environment of its own: it cannot share Ratchet's."""

@@ -1,7 +1,8 @@
 """Run lighteval on a recipe's rows with Ratchet's grader, and put its figures beside those of ``ratchet evaluate``.
 
-lighteval caches answers by the model's path, whatever its weights are, and writes into the folder of a model whose path is absolute.
-So every run gets an empty folder with a link to the model, a cache of its own, and leaves what it found in ``outputs/evaluations``.
+lighteval caches answers by the model's path, not by its weights, and writes into the folder of a model whose path is
+absolute. So every run gets an empty folder with a link to the model and a cache of its own, and leaves its results in
+``outputs/evaluations``.
 """
 
 import json
@@ -28,12 +29,17 @@ from ratchet.tasks.base import Row
 AGIEVAL = "agieval:aqua-rat"
 
 
+Entry = dict[str, Any]
+"""A row as lighteval evaluated it: "id", "correct", and "completion", None where nothing was generated."""
+
+
 def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -> int:
     """Evaluate a model, print a table, and write JSON; returns lighteval's exit status.
 
     Args:
-        tasks: lighteval's names (see ``lighteval.tasks``); empty: all of the recipe's task, and lighteval's own where the Hub answers.
-        beside: whether ``ratchet evaluate``'s way is gone too, on the same rows.
+        tasks: lighteval's names (see ``lighteval.tasks``); empty: all of the recipe's task, and lighteval's own where
+            the Hub answers.
+        beside: whether the model is measured in ``ratchet evaluate``'s way too, on the same rows.
 
     Raises:
         UserError: for a task that there is not.
@@ -45,71 +51,72 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
     with tempfile.TemporaryDirectory(prefix="ratchet-lighteval-") as place:
         folder = Path(place)
         _lay(folder, recipe, model, rows)
-        found: dict[str, list[dict[str, Any]]] = {}
-        for names in ([name for name in chosen if name != AGIEVAL], [name for name in chosen if name == AGIEVAL]):
+        ours_alone = [name for name in chosen if name != AGIEVAL]
+        theirs = [name for name in chosen if name == AGIEVAL]
+        for names in (ours_alone, theirs):  # which need different model arguments
             if names and (code := _lighteval(folder, interpreter, recipe, names)):
                 return code
-        for path in sorted(folder.glob("out/details/model/*/details_*.parquet")):
-            found[path.name.removeprefix("details_").split("|")[0]] = _details(path)
+        found = _all_details(folder)
     ours = measure(recipe, model) if beside else None
     print(table(found, ours))
-    target = ELSEWHERE / named(model) / f"lighteval-{recipe.task.name}-{recipe.evaluation.split}.json"
-    if note := keep_earlier(target, target.with_suffix(".jsonl")):
-        print(note)
-    shares = {
-        name: wilson(sum(entry["correct"] for entry in entries), len(entries)).as_dict()
-        for name, entries in found.items()
-    }
-    write_json(
-        target,
-        {
-            "model": model,
-            "command": command_line(),
-            "split": recipe.evaluation.split,
-            "tasks": shares,
-            "ratchet": ours.as_dict() if ours else None,
-        },
-    )
-    lines = [
-        json.dumps({"task": name, **entry}, ensure_ascii=False) + "\n"
-        for name, entries in found.items()
-        for entry in entries
-    ]
-    write_text(target.with_suffix(".jsonl"), "".join(lines))
-    print(f"\nwritten to {target}, every row to {target.with_suffix('.jsonl').name} beside it")
+    _write(recipe, model, found, ours)
     return 0
 
 
-def table(found: Mapping[str, Sequence[dict[str, Any]]], ours: Result | None) -> str:
+def _all_details(folder: Path) -> dict[str, list[Entry]]:
+    """Every row of every task, from the files that lighteval has written."""
+    paths = sorted(folder.glob("out/details/model/*/details_*.parquet"))
+    return {path.name.removeprefix("details_").split("|")[0]: _details(path) for path in paths}
+
+
+def _write(recipe: Recipe, model: str, found: Mapping[str, Sequence[Entry]], ours: Result | None) -> None:
+    target = ELSEWHERE / named(model) / f"lighteval-{recipe.task.name}-{recipe.evaluation.split}.json"
+    every_row = target.with_suffix(".jsonl")
+    if note := keep_earlier(target, every_row):
+        print(note)
+    result = {
+        "model": model,
+        "command": command_line(),
+        "split": recipe.evaluation.split,
+        "tasks": {name: _share([entry["correct"] for entry in entries]).as_dict() for name, entries in found.items()},
+        "ratchet": ours.as_dict() if ours else None,
+    }
+    write_json(target, result)
+    lines = []
+    for name, entries in found.items():
+        lines += [json.dumps({"task": name, **entry}, ensure_ascii=False) + "\n" for entry in entries]
+    write_text(every_row, "".join(lines))
+    print(f"\nwritten to {target}, every row to {every_row.name} beside it")
+
+
+def table(found: Mapping[str, Sequence[Entry]], ours: Result | None) -> str:
     """Both ways side by side, with n, intervals, and on how many rows they agree."""
     if ours is None:
-        return "\n".join(
-            [
-                "| task | lighteval |",
-                "|---|---|",
-                *(
-                    f"| {name} | {_share([e['correct'] for e in entries])} |"
-                    for name, entries in sorted(found.items())
-                ),
-            ]
-        )
+        lines = ["| task | lighteval |", "|---|---|"]
+        for name, entries in sorted(found.items()):
+            lines.append(f"| {name} | {_share([entry['correct'] for entry in entries])} |")
+        return "\n".join(lines)
     lines = ["| task | lighteval | ratchet evaluate | same completion | same verdict |", "|---|---|---|---|---|"]
     answered = {a.id: a for a in ours.answered}
     for name, entries in sorted(found.items()):
-        both: list[tuple[dict[str, Any], Answered]] = [
-            (e, answered[e["id"]]) for e in entries if e["completion"] is not None and e["id"] in answered
-        ]
-        cells = [str(_share([e["correct"] for e in entries])), "nothing is generated", "", ""]
-        if both:
-            same = [e["completion"] == a.completion for e, a in both]
-            verdicts = [e["correct"] == a.correct for e, a in both]
-            cells[1:] = [
-                str(_share([a.correct for _, a in both])),
-                f"{sum(same)} of {len(both)}",
-                f"{sum(verdicts)} of {len(both)}",
-            ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        theirs = _share([entry["correct"] for entry in entries])
+        lines.append(f"| {name} | {theirs} | {' | '.join(_agreement(entries, answered))} |")
     return "\n".join(lines)
+
+
+def _agreement(entries: Sequence[Entry], answered: Mapping[str, Answered]) -> list[str]:
+    """Three cells: our accuracy on the same rows, and on how many completions and verdicts are the same."""
+    both = [
+        (entry, answered[entry["id"]])
+        for entry in entries
+        if entry["completion"] is not None and entry["id"] in answered
+    ]
+    if not both:
+        return ["nothing is generated", "", ""]
+    same_completion = sum(entry["completion"] == ours.completion for entry, ours in both)
+    same_verdict = sum(entry["correct"] == ours.correct for entry, ours in both)
+    accuracy = _share([ours.correct for _, ours in both])
+    return [str(accuracy), f"{same_completion} of {len(both)}", f"{same_verdict} of {len(both)}"]
 
 
 def _share(right: Sequence[bool]) -> Share:
@@ -117,6 +124,7 @@ def _share(right: Sequence[bool]) -> Share:
 
 
 def _chosen(recipe: Recipe, rows: Sequence[Row], wanted: Sequence[str]) -> list[str]:
+    """The names of the tasks that are evaluated: those that are wanted, or all that there are."""
     task, kinds = recipe.task, sorted({str(row["kind"]) for row in rows if row.get("kind")})
     written = [f"{task.name}_{kind}" for kind in kinds] or [task.name]
     letters = [f"{task.name}_letters"] if task.answers else []
@@ -155,29 +163,53 @@ def _lay(folder: Path, recipe: Recipe, model: str, rows: Sequence[Row]) -> None:
     (folder / "packages").mkdir()
     (folder / "packages/ratchet").symlink_to(Path(ratchet.__file__).parent.absolute())
     write_text(folder / "recipe.yaml", recipe.as_yaml())
-    lines = [
-        json.dumps({"id": row["id"], "row": json.dumps(row, ensure_ascii=False)}, ensure_ascii=False) + "\n"
-        for row in rows
-    ]
+    lines = []
+    for row in rows:  # as text inside: Arrow would give all rows the same columns
+        text = json.dumps(row, ensure_ascii=False)
+        lines.append(json.dumps({"id": row["id"], "row": text}, ensure_ascii=False) + "\n")
     write_text(folder / "rows/test.jsonl", "".join(lines))
 
 
 def _lighteval(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[str]) -> int:
-    """Run it; its output goes to a log, whose end is shown when it fails."""
-    overrides = [["model_name_or_path", "model/"], ["from_scratch", "null"]]
-    if template := recipe.values.get("chat_template_path"):
-        overrides.append(
-            ["chat_template_path", str(Path(template).absolute()) if Path(template).exists() else template]
-        )
-    asked = {"recipe": str(folder / "recipe.yaml"), "overrides": overrides, "rows": str(folder / "rows")}
+    """Run lighteval; its output goes to a log, whose end is shown when it fails."""
+    here = Path(__file__).parent
+    model = ",".join(f"{key}={value}" for key, value in _model_arguments(folder, recipe, tasks).items())
+    words = [
+        *(str(interpreter), str(here / "cli.py"), "accelerate", model, ",".join(f"{name}|0" for name in tasks)),
+        *("--custom-tasks", str(here / "tasks.py")),
+        *("--output-dir", str(folder / "out"), "--save-details"),
+    ]
+    environ = _environ(folder, recipe, tasks)
+    print(f"lighteval: {', '.join(tasks)}", flush=True)
+    with (folder / "log.txt").open("wb") as log:
+        code = subprocess.run(words, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT).returncode
+    if code:
+        lines = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+        print("\n".join(lines[-25:]))
+        print(f"lighteval failed (exit status {code}); nothing was written", flush=True)
+    return code
+
+
+def _model_arguments(folder: Path, recipe: Recipe, tasks: Sequence[str]) -> dict[str, Any]:
     arguments = {
         "model_name": "model",
         "dtype": recipe.get("dtype"),
         "batch_size": recipe.evaluation.batch_size,
         "cache_dir": folder / "cache",
     }
-    if AGIEVAL not in tasks:  # whose figures are comparable with lighteval's own settings alone
-        arguments |= {"max_length": 1_000_000, "override_chat_template": False, "add_special_tokens": False}
+    if AGIEVAL in tasks:  # whose figures are comparable with others' under lighteval's own settings alone
+        return arguments
+    # Ratchet's prompts are rendered already, and are to reach the model whole.
+    return arguments | {"max_length": 1_000_000, "override_chat_template": False, "add_special_tokens": False}
+
+
+def _environ(folder: Path, recipe: Recipe, tasks: Sequence[str]) -> dict[str, str]:
+    """The environment of lighteval's process: this one's, without what would reach into its Python or its recipe."""
+    overrides = [["model_name_or_path", "model/"], ["from_scratch", "null"]]
+    if template := recipe.values.get("chat_template_path"):
+        is_file = Path(template).exists()
+        overrides.append(["chat_template_path", str(Path(template).absolute()) if is_file else template])
+    asked = {"recipe": str(folder / "recipe.yaml"), "overrides": overrides, "rows": str(folder / "rows")}
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("RATCHET_", "PYTHON"))}
     environ |= {
         "PYTHONPATH": str(folder / "packages"),
@@ -185,40 +217,25 @@ def _lighteval(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[
         "PYTHONDONTWRITEBYTECODE": "1",
         "LIGHTEVAL_RECIPE": json.dumps(asked),
     }
-    environ |= {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""} if recipe.get("use_cpu") else {}
-    environ |= {"HF_HUB_OFFLINE": "1"} if AGIEVAL not in tasks else {}
-    here = Path(__file__).parent
-    words = [
-        str(interpreter),
-        str(here / "cli.py"),
-        "accelerate",
-        ",".join(f"{key}={value}" for key, value in arguments.items()),
-    ]
-    words += [
-        ",".join(f"{name}|0" for name in tasks),
-        "--custom-tasks",
-        str(here / "tasks.py"),
-        "--output-dir",
-        str(folder / "out"),
-        "--save-details",
-    ]
-    print(f"lighteval: {', '.join(tasks)}", flush=True)
-    with (folder / "log.txt").open("wb") as log:
-        code = subprocess.run(words, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT).returncode
-    if code:
-        print("\n".join((folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()[-25:]))
-        print(f"lighteval failed (exit status {code}); nothing was written", flush=True)
-    return code
+    if recipe.get("use_cpu"):
+        environ |= {"ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
+    if AGIEVAL not in tasks:  # only its rows are on the Hub
+        environ["HF_HUB_OFFLINE"] = "1"
+    return environ
 
 
-def _details(path: Path) -> list[dict[str, Any]]:
+def _details(path: Path) -> list[Entry]:
+    """The rows of one task, from lighteval's file of details, by id."""
     from pyarrow import parquet
 
-    found = []
-    for entry in parquet.read_table(path).to_pylist():
-        doc, metric, response = entry["doc"], entry["metric"], entry["model_response"]
-        specific = doc.get("specific") or {}
-        value = next(iter(metric[name] for name in ("accuracy", "acc") if metric.get(name) is not None))
-        text = response["text"][0] if response.get("text") and metric.get("answered") is not None else None
-        found.append({"id": specific.get("id") or doc["id"], "correct": bool(value), "completion": text})
-    return sorted(found, key=lambda entry: str(entry["id"]))
+    entries = [_entry(detail) for detail in parquet.read_table(path).to_pylist()]
+    return sorted(entries, key=lambda entry: str(entry["id"]))
+
+
+def _entry(detail: Mapping[str, Any]) -> Entry:
+    doc, metric, response = detail["doc"], detail["metric"], detail["model_response"]
+    specific = doc.get("specific") or {}
+    correct = metric["accuracy"] if metric.get("accuracy") is not None else metric["acc"]  # lighteval's own name
+    was_generated = response.get("text") and metric.get("answered") is not None
+    completion = response["text"][0] if was_generated else None
+    return {"id": specific.get("id") or doc["id"], "correct": bool(correct), "completion": completion}

@@ -1,15 +1,20 @@
-"""Ratchet's tasks for lighteval (``--custom-tasks``): prompts are ``Task.messages``, verdicts are ``Task.grade``; nothing is judged here.
+"""Ratchet's tasks for lighteval (``--custom-tasks``): prompts are ``Task.messages``, verdicts are ``Task.grade``.
 
-Imported by lighteval, in its own environment. LIGHTEVAL_RECIPE holds {"recipe": path, "overrides": [[key, value], ...], "rows": folder};
-``ratchet.integrations.lighteval.run`` writes all three. The tasks are
+Imported by lighteval, in its own environment. LIGHTEVAL_RECIPE holds
+
+    {"recipe": path, "overrides": [[key, value], ...], "rows": folder}
+
+all of which ``ratchet.integrations.lighteval.run`` writes. The tasks are
 
     <task>            answers are generated, greedily, and graded: accuracy, and the share that could be read
     <task>_<kind>     the same for the rows of one kind, where rows have kinds (Dakota)
-    <task>_letters    the letter with the highest log-likelihood after the answer's prefix ("Answer:"), where answers are letters
+    <task>_letters    the letter with the highest log-likelihood after the answer's prefix ("Answer:"), where answers
+                      are letters
     agieval:aqua-rat  lighteval's own, with rows from the Hub (AQuA-RAT)
 
-lighteval pads with the end token, cuts prompts that it thinks too long, and changes texts that it decodes; so the tokens it gave to
-the model are compared with the prompt, and answers are decoded here from their tokens as ``evaluation.generate`` does.
+lighteval pads with the end token, cuts prompts that it thinks too long, and changes texts that it decodes. So the
+tokens that it gave to the model are compared with the prompt, and answers are decoded here from their tokens, as
+``inference.local`` does.
 """
 
 import json
@@ -32,6 +37,8 @@ from ratchet.recipe import load_recipe
 from ratchet.rewards.scoring import ScoringRequest, score
 from ratchet.tasks.base import Row
 
+Prompt = Callable[[dict[str, Any], str], Doc | None]
+"""What lighteval calls a prompt function: a line of its data set, and the task's name, to a question."""
 METRICS = ("accuracy", "answered")
 _asked = json.loads(os.environ["LIGHTEVAL_RECIPE"])
 # Of the module, since lighteval copies and prints what a task's configuration holds.
@@ -79,8 +86,9 @@ def check_prompt(query: str, tokens: Sequence[int]) -> None:
 
     if bare(tokens) != bare(TOKENIZER.encode(query, add_special_tokens=False)):
         raise ValueError(
-            "lighteval changed a prompt: it needs the model arguments override_chat_template=False, add_special_tokens=False and a max_length "
-            "above prompt and answer together, no system_prompt, no generation_parameters and no few-shot examples"
+            "lighteval changed a prompt: it needs the model arguments override_chat_template=False, "
+            "add_special_tokens=False and a max_length above prompt and answer together, "
+            "no system_prompt, no generation_parameters and no few-shot examples"
         )
 
 
@@ -127,7 +135,9 @@ CHOSEN = SampleLevelMetric(
 )
 
 
-def _written(kind: str | None) -> Callable[[dict[str, Any], str], Doc | None]:
+def _written(kind: str | None) -> Prompt:
+    """Questions that are answered in writing; of the rows of one kind, or of all."""
+
     def prompt(line: dict[str, Any], task_name: str) -> Doc | None:
         row = ROWS[line["id"]]
         if kind is not None and row["kind"] != kind:
@@ -144,16 +154,18 @@ def _written(kind: str | None) -> Callable[[dict[str, Any], str], Doc | None]:
 
 
 def _letters(line: dict[str, Any], task_name: str) -> Doc:
+    """A question whose answer is the likeliest letter after the answer's prefix."""
     row = ROWS[line["id"]]
     prefix = TASK.commit("", row).rstrip()  # a space belongs to the letter: tokenizers have " A"
     choices = [TASK.commit(answer, row).removeprefix(prefix) for answer in TASK.answers]
     gold = list(TASK.answers).index(TASK.gold(row))
-    return Doc(
-        query=rendered(row) + prefix, choices=choices, gold_index=gold, specific={"id": row["id"]}, task_name=task_name
-    )
+    query = rendered(row) + prefix
+    return Doc(query=query, choices=choices, gold_index=gold, specific={"id": row["id"]}, task_name=task_name)
 
 
-def _config(name: str, prompt: Callable, metric: Any, tokens: int) -> LightevalTaskConfig:
+def _config(
+    name: str, prompt: Prompt, metric: SampleLevelMetric | SampleLevelMetricGrouping, tokens: int
+) -> LightevalTaskConfig:
     return LightevalTaskConfig(
         name=re.sub(r"[^A-Za-z0-9_.-]", "_", name),
         prompt_function=prompt,
@@ -169,15 +181,15 @@ def _config(name: str, prompt: Callable, metric: Any, tokens: int) -> LightevalT
 
 def _configs() -> list[LightevalTaskConfig]:
     kinds = sorted({str(row["kind"]) for row in ROWS.values() if row.get("kind")})
-    found = [_config(TASK.name, _written(None), GRADED, RECIPE.answer_limit)]
-    found += [_config(f"{TASK.name}_{kind}", _written(kind), GRADED, RECIPE.answer_limit) for kind in kinds]
+    configs = [_config(TASK.name, _written(None), GRADED, RECIPE.answer_limit)]
+    configs += [_config(f"{TASK.name}_{kind}", _written(kind), GRADED, RECIPE.answer_limit) for kind in kinds]
     if TASK.answers:
-        found.append(_config(f"{TASK.name}_letters", _letters, CHOSEN, -1))
+        configs.append(_config(f"{TASK.name}_letters", _letters, CHOSEN, -1))
     if TASK.name == "aquarat":
         from lighteval.tasks.tasks.agieval import agieval_aqua_rat
 
-        found.append(agieval_aqua_rat)
-    return found
+        configs.append(agieval_aqua_rat)
+    return configs
 
 
 TASKS_TABLE = _configs()

@@ -22,9 +22,14 @@ class Refused(UserError):
         super().__init__(text)
         self.reason = reason
 
+    @property
+    def unknown(self) -> bool:
+        """Whether the API knows nothing of that id."""
+        return self.reason.endswith("not-found") or "does-not-exist" in self.reason
+
 
 class Lambda:
-    """One account.
+    """One account of Lambda Cloud.
 
     Args:
         key: of the API; sent as a header, printed nowhere.
@@ -50,16 +55,16 @@ class Lambda:
         try:
             return self._ask("GET", f"instances/{number}")
         except Refused as refused:
-            if refused.reason.endswith("not-found") or "does-not-exist" in refused.reason:
+            if refused.unknown:
                 return None
             raise
 
     def ssh_keys(self) -> list[dict[str, Any]]:
-        """Of the account."""
+        """The account's public keys."""
         return self._ask("GET", "ssh-keys")
 
     def file_systems(self) -> list[dict[str, Any]]:
-        """Of the account, each in one region."""
+        """The account's file systems, each in one region."""
         return self._ask("GET", "file-systems")
 
     def launch(self, body: Mapping[str, Any]) -> str:
@@ -76,7 +81,7 @@ class Lambda:
         try:
             self._ask("POST", "instance-operations/terminate", {"instance_ids": [number]})
         except Refused as refused:
-            if not refused.reason.endswith("not-found") and "does-not-exist" not in refused.reason:
+            if not refused.unknown:
                 raise
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None, tries: int = TRIES) -> Any:
@@ -102,17 +107,16 @@ class Lambda:
 
 def _read(answer: Any, path: str) -> Any:
     try:
-        found = answer.json()
+        body = answer.json()
     except ValueError:
         raise Unanswered(f"Lambda's API answers {path} with status {answer.status_code} and no JSON") from None
-    if answer.status_code == 200 and isinstance(found, dict) and "data" in found:
-        return found["data"]
-    error = found.get("error") if isinstance(found, dict) else None
+    if answer.status_code == 200 and isinstance(body, dict) and "data" in body:
+        return body["data"]
+    error = body.get("error") if isinstance(body, dict) else None
     error = error if isinstance(error, dict) else {}
-    said = (
-        " ".join(str(error[key]) for key in ("message", "suggestion") if error.get(key))
-        or f"status {answer.status_code}"
-    )
+    said = " ".join(str(error[key]) for key in ("message", "suggestion") if error.get(key))
     code = str(error.get("code") or answer.status_code)
-    hint = "; LAMBDA_API_KEY holds no valid key" if answer.status_code in (401, 403) and "key" in code else ""
-    raise Refused(f"Lambda refuses {path}: {said} ({code}){hint}", code)
+    text = f"Lambda refuses {path}: {said or f'status {answer.status_code}'} ({code})"
+    if answer.status_code in (401, 403) and "key" in code:
+        text += "; LAMBDA_API_KEY holds no valid key"
+    raise Refused(text, code)

@@ -1,8 +1,9 @@
 """The one instance of a run: found by its name, or chosen and started.
 
-An instance carries its run's name and its deadline as tags, so that everything needed to end it is in the cloud itself: this process may
-be killed at any moment, and the next call finds what is running. A second one is never started: the name is looked for before a launch,
-after one whose answer was lost, and after one that succeeded, where of two the one that was there first stays.
+An instance carries its run's name and its deadline as tags: all that is needed to end it is in the cloud itself, so
+that this process may be killed at any moment, and the next call finds what is running. A second one is never started:
+the name is looked for before a launch, after one whose answer was lost, and after one that succeeded, where of two the
+one that was there first stays.
 """
 
 import time
@@ -18,31 +19,34 @@ from ratchet.launch.lambda_cloud import files
 from ratchet.launch.lambda_cloud.api import GONE, Lambda, Refused, Unanswered
 from ratchet.launch.request import Launch
 
+LOST_ANSWER, LOOKS = 600.0, 6  # seconds for which an intended launch is looked for, and how often
 PREFIX, RUN_TAG, DEADLINE_TAG = "ratchet-", "ratchet-run", "ratchet-deadline"
 
 
 @dataclass(frozen=True)
 class Options:
-    """Of one launch; the limits have no default on purpose."""
+    """What an instance may be and cost; the limits have no default on purpose."""
 
     max_price: float
     """USD an hour that the instance may cost."""
     max_hours: float
-    """After which it is ended, whatever it is doing."""
+    """After which it is ended, even in the middle of a step."""
     instance_type: str | None = None
     region: str | None = None
     ssh_key: str | None = None
     """Name of the one key, of those in the account."""
     identity: str | None = None
-    """File of its private half."""
+    """File of that key's private half."""
     file_system: str | None = None
-    """Mounted, and where outputs go."""
+    """Name of a file system that is mounted, and where outputs go."""
     wait_for_capacity: float = 0.0
-    """Minutes."""
+    """Minutes to wait where no instance can be had."""
     boot_minutes: float = 30.0
+    """In which an instance has to answer over ssh."""
     lost_minutes: float = 15.0
     """Without an answer of the machine, after which it is ended."""
     sync_minutes: float = 10.0
+    """Between fetches of results."""
     detach: bool = False
     """Whether this process leaves once the run has begun."""
     pause: float = 10.0
@@ -51,7 +55,7 @@ class Options:
 
 
 class Finder:
-    """Of one run.
+    """Finds a run's instance, or starts it.
 
     Args:
         state_file: what this process remembers beside the cloud: an intended launch, and its outcome.
@@ -90,13 +94,17 @@ class Finder:
                 raise
             return self._adopt(there[0])
         self._save(number, deadline)
+        return self._first(number, deadline)
+
+    def _first(self, number: str, deadline: float) -> tuple[str, float]:
+        """The instance that stays: of two that were started in the same moment, the one that was there first."""
         try:
             first = (self.running() or [{"id": number}])[0]
-        except (Unanswered, Refused):  # it runs, and whoever asked must be able to end it
+        except (Unanswered, Refused):  # it runs, and this process must be able to end it
             return number, deadline
         if first["id"] == number:
             return number, deadline
-        self.api.terminate(number)  # somebody else started one in the same moment
+        self.api.terminate(number)
         print(f"another {self.name} ({first['id']}) was there first; {number} is ended", flush=True)
         return self._adopt(first)
 
@@ -112,9 +120,9 @@ class Finder:
     def _after_a_lost_answer(self) -> list[dict[str, Any]]:
         """A launch that was asked for shows up in the list some time later."""
         state = read_json(self.state_file) or {}
-        if "id" in state or time.time() - state.get("intended", 0) > 600:
+        if "id" in state or time.time() - state.get("intended", 0) > LOST_ANSWER:
             return []
-        for _ in range(6):
+        for _ in range(LOOKS):
             if there := self.running():
                 return there
             time.sleep(self.options.pause)
@@ -144,7 +152,8 @@ class Finder:
     def _fitting(self, types: Mapping[str, Any]) -> Iterator[tuple[str, float, list[str]]]:
         home = self._file_system_region()
         for name, entry in types.items():
-            price, gpus = entry["instance_type"]["price_cents_per_hour"] / 100, entry["instance_type"]["specs"]["gpus"]
+            price = entry["instance_type"]["price_cents_per_hour"] / 100
+            gpus = entry["instance_type"]["specs"]["gpus"]
             if self.options.instance_type not in (None, name) or price > self.options.max_price:
                 continue
             if self.options.instance_type is None and gpus != self.launch.placement.per_machine:
@@ -155,23 +164,27 @@ class Finder:
 
     def _none(self, types: Mapping[str, Any], fitting: list) -> str:
         if fitting:
-            return f"no capacity for {', '.join(name for name, _, _ in fitting)} now; --wait-for-capacity MINUTES waits for it"
+            names = ", ".join(name for name, _, _ in fitting)
+            return f"no capacity for {names} now; --wait-for-capacity MINUTES waits for it"
         wanted = self.options.instance_type
         if wanted is not None and wanted not in types:
             return f"--instance-type: Lambda has no {wanted}; it has {', '.join(sorted(types))}"
         if wanted is not None:
             price = types[wanted]["instance_type"]["price_cents_per_hour"] / 100
             return f"{wanted} costs {price:.2f} USD an hour, more than --max-price {self.options.max_price:g}"
-        return f"no instance type has {self.launch.placement.per_machine} GPUs for at most {self.options.max_price:g} USD an hour; --on lambda --list shows them"
+        gpus = self.launch.placement.per_machine
+        return (
+            f"no instance type has {gpus} GPUs for at most {self.options.max_price:g} USD an hour; "
+            "--on lambda --list shows them"
+        )
 
     def _file_system_region(self) -> str | None:
         if self.options.file_system is None:
             return None
         there = {one["name"]: one["region"]["name"] for one in self.api.file_systems()}
         if self.options.file_system not in there:
-            raise UserError(
-                f"--file-system: there is no {self.options.file_system}; there are {', '.join(there) or 'none'}"
-            )
+            names = ", ".join(there) or "none"
+            raise UserError(f"--file-system: there is no {self.options.file_system}; there are {names}")
         return there[self.options.file_system]
 
     def request(self, kind: str, region: str, key: str, deadline: float) -> dict[str, Any]:
@@ -195,9 +208,8 @@ class Finder:
         if self.options.ssh_key is None and len(names) == 1:
             return names[0]
         if self.options.ssh_key not in names:
-            raise UserError(
-                f"--ssh-key NAME: name one of the account's keys: {', '.join(names) or 'there are none; add one in the console'}"
-            )
+            keys = ", ".join(names) or "there are none; add one in the console"
+            raise UserError(f"--ssh-key NAME: name one of the account's keys: {keys}")
         return self.options.ssh_key
 
 

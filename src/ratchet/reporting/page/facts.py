@@ -36,21 +36,21 @@ class Facts:
 
 def gather(run: RunData) -> Facts:
     """All of it; what is not there is left out."""
-    found = Facts(_verdict(run))
-    found.results = _results(run)
-    found.alarms = _alarms(run)
     seconds = _seconds(run)
     total = sum(seconds.values())
     total = total if isfinite(total) else 0.0  # a logged value was no time
-    if total > 0:
-        spent = sorted(((phase, value) for phase, value in seconds.items() if value > 0), key=lambda pair: -pair[1])
-        found.seconds = [(phase.replace("_", " "), value, value / total) for phase, value in spent]
-    found.totals = _totals(run, total)
-    found.audit_head = _audit_head(run)
-    found.audit, found.audit_findings = _audit_rows(run), _audit_findings(run)
-    found.about = _about(run)
-    _commands(run, found)
-    return found
+    return Facts(
+        verdict=_verdict(run),
+        results=_results(run),
+        alarms=_alarms(run),
+        seconds=_shares(seconds, total),
+        totals=_totals(run, total),
+        audit_head=_audit_head(run),
+        audit=_audit_rows(run),
+        audit_findings=_audit_findings(run),
+        about=_about(run),
+        commands=_commands(run),
+    )
 
 
 # Results.
@@ -142,6 +142,14 @@ def _seconds(run: RunData) -> dict[str, float]:
             before = step
     rest = (run.result.get("seconds") or 0.0) - sum(sums.values())
     return {**sums, "start-up, evaluation, saving": rest} if rest > 0 else sums
+
+
+def _shares(seconds: dict[str, float], total: float) -> list[tuple[str, float, float]]:
+    """Phases with their seconds and shares, the longest first."""
+    if total <= 0:
+        return []
+    spent = sorted(((phase, value) for phase, value in seconds.items() if value > 0), key=lambda pair: -pair[1])
+    return [(phase.replace("_", " "), value, value / total) for phase, value in spent]
 
 
 def _totals(run: RunData, seconds: float) -> list[tuple[str, str]]:
@@ -249,38 +257,42 @@ def _machine(hardware: dict[str, Any]) -> str:
 # What to type next.
 
 
-def _commands(run: RunData, found: Facts) -> None:
+# A pushed folder must hold the model alone: no checkpoints, no rows of others, nothing that names a machine.
+_UNPUBLISHED = ("checkpoint-*", "_*", "data/*", "diagnostics/*", "*.bin")
+
+
+def _commands(run: RunData) -> list[tuple[str, str]]:
     method = recorded_method(run.recipe)
     if method is None:
-        return
-    folder, trainer = shlex.quote(str(run.folder)), method.script
-    launch, start = run.about.get("launcher", "python"), program()
-    train = f"{start} {trainer}" if launch == "python" else f"{launch} scripts/{trainer}.py"
-    saved = run.checkpoints()
-    if saved and run.status != "finished":
-        found.commands.append(
-            (
-                f"go on from step {saved[-1].name.split('-')[-1]}",
-                f"{train} {folder}/recipe.yaml --resume_from_checkpoint {shlex.quote(str(saved[-1]))}",
-            )
-        )
-    else:
-        why = "" if run.status == "finished" else " (no checkpoint was saved)"
-        found.commands.append((f"run it again{why}", f"{train} {folder}/recipe.yaml"))
-    model = (
-        folder
-        if (run.folder / "config.json").is_file() or (run.folder / "adapter_config.json").is_file()
-        else shlex.quote(str(saved[-1]))
-        if saved
-        else None
-    )
-    if model:
-        found.commands += [
+        return []
+    folder, start = shlex.quote(str(run.folder)), program()
+    commands = [_train(run, method.script, folder)]
+    model = _model(run)
+    if model is not None:
+        unpublished = " ".join(f'--exclude "{pattern}"' for pattern in _UNPUBLISHED)
+        commands += [
             ("evaluate it", f"{start} evaluate {folder}/recipe.yaml --model {model} --evaluation.samples 8"),
             ("ask it something", f"{start} chat {model}"),
-            (
-                "publish it",
-                f'hf upload YOUR-NAME/{run.name} {model} . --private --exclude "checkpoint-*" --exclude "_*" --exclude "data/*" --exclude "diagnostics/*" --exclude "*.bin"',
-            ),
+            ("publish it", f"hf upload YOUR-NAME/{run.name} {model} . --private {unpublished}"),
         ]
-    found.commands.append(("draw this page again", f"{start} report {folder}"))
+    return [*commands, ("draw this page again", f"{start} report {folder}")]
+
+
+def _train(run: RunData, script: str, folder: str) -> tuple[str, str]:
+    """How to resume a run that was stopped, or to run it again."""
+    launch = run.about.get("launcher", "python")
+    train = f"{program()} {script}" if launch == "python" else f"{launch} scripts/{script}.py"
+    saved = run.checkpoints()
+    if saved and run.status != "finished":
+        step, checkpoint = saved[-1].name.split("-")[-1], shlex.quote(str(saved[-1]))
+        return f"resume from step {step}", f"{train} {folder}/recipe.yaml --resume_from_checkpoint {checkpoint}"
+    why = "" if run.status == "finished" else " (no checkpoint was saved)"
+    return f"run it again{why}", f"{train} {folder}/recipe.yaml"
+
+
+def _model(run: RunData) -> str | None:
+    """The folder of the newest weights: the run's own where it saved its model, else a checkpoint's."""
+    if any((run.folder / name).is_file() for name in ("config.json", "adapter_config.json")):
+        return shlex.quote(str(run.folder))
+    saved = run.checkpoints()
+    return shlex.quote(str(saved[-1])) if saved else None

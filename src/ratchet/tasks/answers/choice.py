@@ -6,7 +6,7 @@ line that is a letter), in order, and lets each later one confirm, correct or co
 - the same letter again confirms; another letter replaces it only after words that withdraw the first ("wait", "no,");
 - two different answers without such words, or "A or C", are a hedge and earn nothing;
 - an answer that is denied or taken back afterwards is gone;
-- text inside ``<think>`` and whatever follows a new question does not count;
+- text inside ``<think>`` does not count, nor does what follows a new question;
 - only if nothing was claimed by letter may the value of exactly one option stand for it.
 
 >>> options = ["A)21", "B)24", "C)42", "D)84", "E)1,200 dollars"]

@@ -81,7 +81,7 @@ _NEW_TURN = compiled(
 
 
 def new_questions(text: str) -> list[int]:
-    """Where the text goes over to another question or another speaker."""
+    """Where the text moves on to another question or another speaker."""
     text = text[:REACH]
     # three times as fast on lowered text, whose positions are the same only in ASCII
     found = _starts(_NEW_QUESTION_LOWERED, text.lower()) if text.isascii() else _starts(_NEW_QUESTION, text)

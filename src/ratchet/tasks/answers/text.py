@@ -62,7 +62,7 @@ def read_written_answer(text: str, openings: Sequence[str] = ()) -> str | None:
 
 
 def _cuts(text: str, openings: Sequence[str]) -> list[int]:
-    """Where the text goes over to a further question, and its end."""
+    """Where the text moves on to a further question, and its end."""
     cuts = set(new_questions(text))
     for opening in openings:
         question = re.compile(rf"\n[ \t#*>]*{re.escape(opening)}")

@@ -145,13 +145,13 @@ def _begins(text: str, at: int) -> bool:
 
 
 def _further(line: str) -> int:
-    """Where the line goes over to a box, a tag or a further label, which is a claim of its own; else its length."""
+    """Where the line moves on to a box, a tag or a further label, which is a claim of its own; else its length."""
     found = [pattern.search(line) for pattern in (words.BOX, words.TAG, words.LABEL, words.IS)]
     return min((match.start() for match in found if match), default=len(line))
 
 
 def _here(line: str) -> str:
-    """What a line says before it goes over to a further claim; nothing where that only leads on to it."""
+    """What a line says before it moves on to a further claim; nothing where that only leads on to it."""
     said = line[: _further(line)]
     return "" if len(said) < len(line) and words.LEADS_ON.match(said) else said
 

@@ -103,7 +103,7 @@ def ending(line: str) -> tuple[str, str]:
 
 
 def _leads_to_answer(before: str, sign: str) -> bool:
-    """Whether an answer follows the sign: after working ("a + b = c"), or after a colon that no list of guesses has."""
+    """Whether an answer follows the sign: after working ("a + b = c"), or after a colon with no guesses before it."""
     if sign in ("=", "→", "⇒", "->"):
         return bool(text_claims.WORKING.search(before))
     return not text_withdrawals.ALTERNATIVES.search(before)

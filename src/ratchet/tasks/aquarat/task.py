@@ -9,7 +9,7 @@ A row, as upstream has it:
      "correct": "D"}
 
 The prompt asks for reasoning and then a last line with the answer; the supervised target is exactly that; ``grade``
-reads whatever a model makes of it.
+reads the many other ways in which models answer.
 """
 
 import os
@@ -154,7 +154,7 @@ class AquaRat(Task):
         return Split(self._capped(rows, split), notes)
 
     def count(self, split: str) -> int | None:
-        """As made, as published, or the lines of the file; repeats and overlaps are among them."""
+        """The number that is made, or published, or the lines of the file; repeats and overlaps are among them."""
         return at_most(self._count_before_cap(split), getattr(self, f"max_{split}"))
 
     def _count_before_cap(self, split: str) -> int | None:
@@ -187,7 +187,7 @@ class AquaRat(Task):
             text = "\n".join([*lines, ending])
             if read_answer(text, row["options"]) == row["correct"]:
                 return text
-            lines.pop()  # a line that still argues for another letter
+            lines.pop()  # this line still argues for another letter
         return ending
 
     def gold(self, row: Row) -> str:

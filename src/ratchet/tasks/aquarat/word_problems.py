@@ -2,7 +2,7 @@
 
 A problem is drawn from one of several families with a seeded generator, so the same arguments give the same rows on
 every machine. Whether a problem may be trained on or is held out is decided by a checksum of its question, so the two
-sets are disjoint by construction, whatever the seeds:
+sets are disjoint by construction, for any two seeds:
 
 >>> train, held_out = make_problems("train", 2000, seed=0), make_problems("test", 500, seed=0)
 >>> {row["question"] for row in train} & {row["question"] for row in held_out}
@@ -90,12 +90,14 @@ PROBLEM_FAMILIES = tuple(name for name in FAMILIES if name != "lookup")
 
 def is_held_out(text: str) -> bool:
     """Whether a question belongs to the held-out set (the same for validation and test, never trained on)."""
+    # a checksum, not hash(): Python's differs from process to process
     return zlib.crc32(text.encode("utf-8")) % HELD_OUT_SHARE == 0
 
 
 def _identity(row: dict) -> str:
     """What makes a row another one: its question; in look-ups, where the options are all there is, these too."""
-    return row["question"] if row["question"][:8] != "Which is" else row["question"] + "".join(row["options"])
+    is_lookup = row["question"].startswith("Which is")
+    return row["question"] + "".join(row["options"]) if is_lookup else row["question"]
 
 
 def make_problems(
@@ -116,7 +118,7 @@ def make_problems(
         families: names from ``FAMILIES`` to draw from, each as often as it is named.
         guess_share: share of training rows that give the answer without any working.
         wrong_share: share of those whose letter is wrong, as in text that was never checked. Held-out rows are always
-            worked and right, whatever the two shares are.
+            worked and right, for any value of the two shares.
         lookup_share: share of rows that only ask to find the option with a given number (see ``_lookup``).
 
     Raises:
@@ -130,7 +132,7 @@ def make_problems(
         identity = _identity(row)
         if is_held_out(identity) != (split != "train") or identity in seen:
             misses += 1
-            if misses > 1000 + 200 * count:
+            if misses > 1000 + 200 * count:  # many times what chance explains: there are no more
                 raise UserError(f"the families {list(families)} hold fewer than {count} distinct {split} questions")
             continue
         seen.add(identity)

@@ -84,6 +84,7 @@ def _merged(rows: list[Row], found: Cleaning) -> Iterable[Row]:
     """
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
+        # typists wrote one letter in several ways (ś, š): a prompt that was typed twice is one prompt
         groups[normalise(row["question"], "modern")].append(row)
     for group in groups.values():
         first = group[0]
@@ -114,10 +115,13 @@ def _variants(row: Row, group: list[Row]) -> bool:
         return True
     if row["language"] != "english":
         return False
-    ours, theirs = _sense(mine), _sense(first)
-    if not ours[1] or not theirs[1]:
-        return ours == theirs
-    return ours[0] == theirs[0] and len(ours[1] & theirs[1]) >= 0.5 * min(len(ours[1]), len(theirs[1]))
+    persons, words = _sense(mine)
+    first_persons, first_words = _sense(first)
+    if persons != first_persons:
+        return False
+    if not words or not first_words:
+        return words == first_words
+    return len(words & first_words) >= 0.5 * min(len(words), len(first_words))
 
 
 _PERSONS = frozenset(

@@ -70,7 +70,7 @@ def fault_of(published: Any) -> str | None:
     if info.get("task_type") not in CHECKABLE and info.get("task_type") not in UNCHECKED:
         return f"unknown task_type {info.get('task_type')!r}"
     if _PLACEHOLDER.search(published["answer"]):
-        return "placeholder in the place of an answer"
+        return "placeholder instead of an answer"
     return None if published["answer"].strip() else "empty answer"
 
 
@@ -94,7 +94,7 @@ def unusable(published: Mapping[str, Any], row: Row) -> str | None:
     form = PARENTHESES.sub("", row["form"]) if row["language"] == "dakota" else row["form"]
     form = form.replace(",", " ") if row["kind"] == "sentence_translation" else form
     if _PLACEHOLDER.search(form) or _LIST.search(form):
-        return "several forms, or a note, in the place of one form"
+        return "several forms, or a note, instead of one form"
     return _wrong_language(row, answer) or _contradictory_affixes(published, row) or _leaked(row)
 
 
@@ -116,7 +116,7 @@ def _wrong_language(row: Row, answer: str) -> str | None:
     source = language(row["form"])
     asked_in = "english" if row["kind"] == "reverse_translation" else "dakota"
     if source == "mixed" or (source != "unknown" and source != asked_in):
-        return f"text that is not {asked_in.capitalize()} in the place of {asked_in.capitalize()}"
+        return f"text that is not {asked_in.capitalize()} instead of {asked_in.capitalize()}"
     given = language(answer)
     if given == "unknown" and row["language"] == "english" and len(answer.split()) > 2 and not _COMMON.search(answer):
         return "answer that is not English"

@@ -83,7 +83,7 @@ def _is_folder(source: str) -> bool:
 
 
 def split_rows(rows: list[Row], share: float, seed: int) -> dict[str, list[Row]]:
-    """Train, validation and test rows; whatever hangs together by rule, question, form or answer stays together.
+    """Train, validation and test rows; rows that hang together by rule, question, form or answer stay together.
 
     Rows hang together when they come from one grammar rule, ask one question, ask about one form (also typed in
     another spelling), or have one answer of several words. Small groups are drawn for test and validation, each up to

@@ -78,7 +78,6 @@ LINE_TAIL = compiled(
             r"\b"
             + any_phrase(
                 *CONCLUDING,
-                "gives us",
                 "giving us",
                 r"i\.?e",
                 "is",

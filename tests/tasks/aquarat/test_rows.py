@@ -1,4 +1,4 @@
-"""AQuA-RAT rows: what is loaded, what is refused, and that prompt, target and grade say one thing."""
+"""AQuA-RAT rows: what is loaded, mended, removed, and refused."""
 
 import json
 
@@ -6,7 +6,7 @@ import pytest
 
 from ratchet.errors import UserError
 from ratchet.tasks.aquarat.rows import without_overlap
-from ratchet.tasks.aquarat.task import AquaRat, extract_answer, grade
+from ratchet.tasks.aquarat.task import AquaRat
 
 GOOD = {
     "question": "What is 6 * 7?",
@@ -27,28 +27,6 @@ def test_upstreams_file_names_are_read(aqua_folder):
     split = AquaRat(source=str(aqua_folder)).load("validation")
     assert len(split.rows) == 254
     assert set(split.rows[0]) == {"id", "question", "options", "rationale", "correct", "ambiguous"}
-
-
-def test_the_target_of_every_real_row_is_read_as_its_gold_letter(aqua_folder):
-    task = AquaRat(source=str(aqua_folder))
-    rows = task.load("validation").rows
-    assert [row["id"] for row in rows if not task.grade(task.target(row), row).correct] == []
-
-
-def test_the_target_ends_in_one_answer_line_after_the_working():
-    assert AquaRat(source="generated").target(GOOD) == "6 * 7 = 42\nAnswer: C"
-
-
-def test_a_rationale_that_names_another_letter_cannot_contradict_the_gold():
-    row = {**GOOD, "rationale": "6 * 7 = 42\nSo the answer is D"}
-    assert extract_answer(AquaRat(source="generated").target(row), row["options"]) == "C"
-
-
-def test_the_prompt_shows_each_option_once_and_gives_nothing_away():
-    task = AquaRat(source="generated")
-    (message,) = task.messages(GOOD)
-    assert "C) 42" in message["content"]
-    assert extract_answer(message["content"], GOOD["options"]) is None
 
 
 @pytest.mark.parametrize(
@@ -130,19 +108,9 @@ def test_a_named_folder_that_is_not_there_is_no_reason_to_ask_the_hub():
         AquaRat(source="./nowhere").load("train")
 
 
-def test_the_format_component_wants_the_answer_line_last():
-    assert grade("6 * 7 = 42\nAnswer: C", GOOD).components["format"] == 1.0
-    assert grade("Answer: C, since 6 * 7 = 42.", GOOD).components == {"correct": 1.0, "answered": 1.0, "format": 0.0}
-
-
-def test_conversational_completions_are_graded_like_texts():
-    assert grade([{"role": "assistant", "content": "Answer: C"}], GOOD).correct
-
-
 @pytest.mark.parametrize("odd", [b'{"question": "\\ud800"}', b"9" * 5000, b"[" * 100_000])
 def test_a_line_that_python_cannot_take_is_named_or_dropped(tmp_path, odd):
-    row = b'{"question": "1 + 1?", "options": ["A)1", "B)2", "C)3", "D)4", "E)5"], "rationale": "1 + 1 = 2", "correct": "B"}\n'
-    (tmp_path / "dev.json").write_bytes(b"\xef\xbb\xbf" + row + odd + b"\n")
+    (tmp_path / "dev.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(GOOD).encode() + b"\n" + odd + b"\n")
     with pytest.raises(UserError, match=r"dev\.json:2"):
         AquaRat(source=str(tmp_path)).load("validation")
     assert len(AquaRat(source=str(tmp_path), bad_rows="drop").load("validation").rows) == 1

@@ -1,0 +1,111 @@
+"""What a rented machine is sent: the repository, data and models that lie here, what an earlier one left, a script.
+
+The machine keeps everything under ``HOME``: the repository in ``code``, the script's output in ``run.log``, its exit
+status in ``exit``, and a folder ``started`` once it runs.
+"""
+
+import shlex
+import subprocess
+from pathlib import Path
+
+from ratchet.errors import UserError
+from ratchet.launch.request import Launch
+
+CODE, HOME = "~/ratchet/code", "~/ratchet"
+# What a repository is known to hold, where git cannot be asked.
+KNOWN = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "src", "scripts", "recipes", "accelerate_configs")
+
+
+def secrets_file(name: str) -> str:
+    """Where the machine keeps, in memory, what the run needs."""
+    return f"/dev/shm/ratchet-{name}/env"
+
+
+def run_script(launch: Launch, outputs: str | None) -> str:
+    """The run on the instance: install, train, leave the exit status."""
+    words = launch.accelerate_elsewhere(launch.script)
+    link = (
+        [f"mkdir -p {shlex.quote(outputs)}", f"[ -e outputs ] || ln -s {shlex.quote(outputs)} outputs"]
+        if outputs
+        else []
+    )
+    return "\n".join(
+        [
+            "#!/bin/bash",
+            "# Started once by ratchet launch; its output is run.log, its exit status goes to the file exit.",
+            f"cd {CODE}",
+            f"set -a; . {secrets_file(launch.name)}; set +a",
+            *link,
+            "train() {",
+            "    set -e",
+            "    if [ ! -x .venv/bin/accelerate ]; then",
+            "        if command -v python3.11 > /dev/null; then python3.11 -m venv .venv",
+            "        else curl -LsSf https://astral.sh/uv/install.sh | sh && "
+            "~/.local/bin/uv venv --seed --python 3.11 .venv; fi",
+            '        .venv/bin/pip install --quiet -e ".[deepspeed,vllm,tracking]"',
+            "    fi",
+            '    export PATH="$PWD/.venv/bin:$PATH"',
+            f"    {shlex.join(words)}",
+            "}",
+            "(train)",
+            "echo $? > ../exit.part && mv ../exit.part ../exit",
+            "",
+        ]
+    )
+
+
+def tracked(root: Path) -> list[Path]:
+    """The repository's files that git knows; without git, what it is known to hold."""
+    files = _of_git(root) or [file for name in KNOWN for file in _below(root / name)]
+    return [file for file in files if file.is_file() and "__pycache__" not in file.parts]
+
+
+def _of_git(root: Path) -> list[Path]:
+    try:
+        done = subprocess.run(["git", "-C", str(root), "ls-files", "-z"], capture_output=True, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [root / name for name in done.stdout.decode().split("\0") if name]
+
+
+def _below(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(path.rglob("*"))
+
+
+def earlier_outputs(launch: Launch) -> list[Path]:
+    """Files of the run's folder here, as an earlier machine left them."""
+    folder = Path.cwd() / launch.recipe.output_dir
+    return [file for file in sorted(folder.rglob("*")) if file.is_file()] if folder.is_dir() else []
+
+
+def carried(launch: Launch) -> list[Path]:
+    """Files of data and models that are named by a folder here and not in git.
+
+    Raises:
+        UserError: where such a folder lies outside the repository, or outputs would go to a place of this machine.
+    """
+    recipe, root = launch.recipe, launch.root.resolve()
+    if recipe.output_dir.is_absolute():
+        raise UserError(
+            f"output_dir: {recipe.output_dir} is a folder of this machine; write one relative to this folder, "
+            f"as outputs/{launch.name}"
+        )
+    named = {
+        "data.source": getattr(recipe.task, "source", None),
+        "model_name_or_path": recipe.values.get("model_name_or_path"),
+    }
+    files = []
+    for key, value in named.items():
+        folder = Path(str(value or "")).expanduser()
+        if not value or not folder.is_dir():
+            continue
+        if not folder.resolve().is_relative_to(root):
+            raise UserError(
+                f"{key}: {value} lies outside the repository, so it cannot be sent along; "
+                f"put it into {launch.root}, or on the Hub"
+            )
+        if Path(value).is_absolute():
+            relative = folder.resolve().relative_to(root)
+            raise UserError(f"{key}: write {relative} instead of {value}, which is a folder of this machine")
+        files += [file for file in sorted((launch.root / folder).rglob("*")) if file.is_file()]
+    return files

@@ -1,0 +1,66 @@
+"""What a process says of itself."""
+
+import sys
+
+import pytest
+
+from ratchet import runtime
+
+
+class Parent:
+    def __init__(self, *words):
+        self.words = words
+
+    def parent(self):
+        return self
+
+    def cmdline(self):
+        return list(self.words)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("python", "/x/bin/accelerate", "launch", "--num_processes", "2", "scripts/grpo.py", "r"), "2"),
+        (("/x/bin/accelerate-launch", "--num_processes", "2", "scripts/grpo.py"), "2"),
+        (("python", "-m", "accelerate.commands.launch", "--num_processes", "2", "scripts/grpo.py"), "2"),
+        (("bash", "-c", "python scripts/grpo.py"), None),
+        (("/x/bin/accelerate", "launch", "other.py"), None),
+    ],
+)
+def test_the_launcher_is_read_off_the_parent(monkeypatch, words, said):
+    monkeypatch.setattr(sys, "argv", ["scripts/grpo.py", "r.yaml"])
+    monkeypatch.setattr(runtime.psutil, "Process", lambda: Parent(*words))
+    assert runtime.launcher() == ("python" if said is None else f"accelerate launch --num_processes {said}")
+
+
+def test_a_picture_that_cannot_be_drawn_costs_a_warning(capsys):
+    assert runtime.attempt("the report", lambda: 1 / 0) is None
+    assert "warning: the report could not be drawn (ZeroDivisionError" in capsys.readouterr().out
+    assert runtime.attempt("the report", lambda: 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [("0, H100 80GB\n1, H100 80GB", [["0", "H100 80GB"], ["1", "H100 80GB"]]), ("Failed", []), ("", [])],
+)
+def test_the_drivers_table_is_read(tmp_path, monkeypatch, text, rows):
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"#!/bin/sh\ncat <<'END'\n{text}\nEND\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert runtime.nvidia_smi("index", "name") == rows
+
+
+def test_output_outlives_its_reader(monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise BrokenPipeError
+
+        def flush(self):
+            raise BrokenPipeError
+
+    monkeypatch.setattr(runtime, "reader_left", lambda: True)
+    patient = runtime.Patient(Gone())
+    assert patient.write("four") == 4
+    patient.flush()
