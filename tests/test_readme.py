@@ -71,7 +71,7 @@ COMMANDS = [
 
 
 def test_every_verb_and_option_that_is_shown_is_one():
-    from ratchet.cli.options import recipe_keys
+    from ratchet.cli.suggestions import recipe_keys
     from ratchet.cli.verbs import NAMES, verb_of
 
     assert len(COMMANDS) > 60

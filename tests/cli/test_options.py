@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ratchet.cli.options import Option, Positional, Verb, parse
+from ratchet.cli.options import parse
+from ratchet.cli.verb import Option, Positional, Verb
 from ratchet.cli.verbs import VERBS, verb_of
 from ratchet.errors import UserError
 
@@ -66,7 +67,7 @@ MISTAKES = [
     ("r.yaml --model --plain", "--model needs a value"),
     ("r.yaml --model=", "--model needs a value"),
     ("r.yaml s.yaml t.yaml", "s.yaml: there is a recipe already (r.yaml)"),
-    ("r.yaml --model a --model b", "--model is given twice"),
+    ("r.yaml --model a --model b", "--model is given twice: a and b"),
     ("r.yaml --plain --plain", "--plain is given twice"),
     ("r.yaml --plain=maybe", "--plain takes no value, not maybe"),
     ("r.yaml --rows 0", "--rows takes a number from 1 on, not 0"),

@@ -3,7 +3,8 @@
 import shlex
 from collections.abc import Iterable, Iterator
 
-from ratchet.cli.options import Arguments, Option, Verb, recipe_keys
+from ratchet.cli.suggestions import recipe_keys
+from ratchet.cli.verb import Arguments, Option, Verb
 from ratchet.cli.verbs import NAMES, VERBS
 from ratchet.recipe.groups import OWN_FIELDS
 

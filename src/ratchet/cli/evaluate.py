@@ -2,7 +2,7 @@
 
 import os
 
-from ratchet.cli.options import Arguments
+from ratchet.cli.verb import Arguments
 from ratchet.errors import UserError
 from ratchet.recipe import load_recipe
 

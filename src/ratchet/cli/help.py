@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator
 
-from ratchet.cli.options import Option, Verb
+from ratchet.cli.verb import Option, Verb
 from ratchet.cli.verbs import VERBS
 from ratchet.program import program
 

@@ -1,6 +1,6 @@
 """The options of ``ratchet launch``: those of every place, and those of one."""
 
-from ratchet.cli.options import Option
+from ratchet.cli.verb import Option
 
 PLACES = ("local", "slurm", "lambda", "hf-jobs")
 LOCAL = "--on local, accelerate launch on the GPUs that are here, and vLLM's server beside it with vllm_mode: server"

@@ -1,6 +1,5 @@
 """``ratchet VERB ...``: find the verb, understand its command line, and only then import what it does."""
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -8,7 +7,9 @@ from pathlib import Path
 
 import ratchet
 from ratchet.cli.help import overview, page
-from ratchet.cli.options import NEAR, Arguments, Verb, parse
+from ratchet.cli.options import parse
+from ratchet.cli.suggestions import nearest
+from ratchet.cli.verb import Arguments, Verb
 from ratchet.cli.verbs import NAMES, verb_of
 from ratchet.errors import UserError, command
 
@@ -67,6 +68,6 @@ def _function(verb: Verb) -> Callable[[Arguments], int | None]:
 def _no_verb(word: str) -> str:
     if word.endswith((".yaml", ".yml")):
         return f"{word}: name first what is to be done with it, as in ratchet plan {word}"
-    near = difflib.get_close_matches(Path(word).stem.lstrip("-"), NAMES, n=1, cutoff=NEAR)
-    hint = f"did you mean ratchet {near[0]}?" if near else f"there are {', '.join(NAMES)}"
+    near = nearest(Path(word).stem.lstrip("-"), NAMES)
+    hint = f"did you mean ratchet {near}?" if near else f"there are {', '.join(NAMES)}"
     return f"unknown verb {word}; {hint}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import ratchet
-from ratchet.cli.options import Arguments
+from ratchet.cli.verb import Arguments
 from ratchet.errors import UserError
 from ratchet.recipe import load_recipe
 

@@ -5,110 +5,16 @@ every ``--key`` that is no option of its own as one; a recipe key without a valu
 twice the last counts, so that a command can be laid over by what is appended to it.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ratchet.cli.suggestions import is_known, listed, meant, nearest_choice, unknown
+from ratchet.cli.verb import Arguments, Option, Positional, Verb
 from ratchet.errors import UserError, UserErrors
 
-NEAR = 0.6  # of difflib's similarity, from which on a name may have been meant
 _NUMBER = re.compile(r"-\.?\d")
-
-
-@dataclass(frozen=True)
-class Option:
-    """``--name VALUE``, or ``--name`` where it has no metavar."""
-
-    name: str
-    """As it is shown: some are written with hyphens, those that accelerate and TRL have too with underscores."""
-    help: str
-    metavar: str = ""
-    kind: type = str
-    """str, int, float or Path."""
-    default: Any = None
-    least: float = 0
-    """The smallest number that is taken."""
-    choices: tuple[str, ...] = ()
-    says: str = "is"
-    """What stands between the option and its choices in a message."""
-    many: bool = False
-    """Whether it takes all words up to the next option."""
-    bare: str | None = None
-    """The value where none is given."""
-    required: bool = False
-    needs: str = ""
-    """The message where a value is missing."""
-    group: str = ""
-    """The heading under which the help shows it."""
-
-    @property
-    def key(self) -> str:
-        """Its name in ``Arguments``."""
-        return self.name.replace("-", "_")
-
-    @property
-    def flag(self) -> bool:
-        """Whether it takes no value."""
-        return not self.metavar
-
-
-@dataclass(frozen=True)
-class Positional:
-    """An argument that is told by its place."""
-
-    name: str
-    metavar: str
-    wanted: str
-    """In a message: "name a recipe"."""
-    help: str = ""
-    kind: type = str
-    choices: tuple[str, ...] = ()
-    optional: bool = False
-    many: bool = False
-    default: Any = None
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One thing that the program does."""
-
-    name: str
-    group: str
-    help: str
-    """One line."""
-    run: str
-    """ "module:function", imported once the command line is understood; the function gets ``Arguments``."""
-    example: str
-    """What stands after ``ratchet``; it works when typed from the repository's root."""
-    positionals: tuple[Positional, ...] = ()
-    options: tuple[Option, ...] = ()
-    keys: bool = False
-    """Whether any key of the recipe is taken besides, as ``--key value``."""
-    details: str = ""
-    more: tuple[str, ...] = ()
-    """Whole command lines that are shown as they stand."""
-
-    def option(self, name: str) -> Option | None:
-        """The option of that name, however its hyphens are written."""
-        key = name.replace("-", "_")
-        return next((option for option in self.options if option.key == key), None)
-
-
-@dataclass(frozen=True)
-class Arguments:
-    """A command line that was understood."""
-
-    values: Mapping[str, Any]
-    """Positional arguments and options, typed, with defaults."""
-    given: Mapping[str, str]
-    """The options that were given, as they were typed."""
-    overrides: Sequence[tuple[str, str]]
-    """Recipe keys."""
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
 
 
 def parse(verb: Verb, words: Sequence[str]) -> Arguments:
@@ -124,7 +30,7 @@ def parse(verb: Verb, words: Sequence[str]) -> Arguments:
         if word.startswith("--"):
             found.option(word[2:], rest)
         elif len(word) > 1 and word[0] == "-" and not _NUMBER.match(word):
-            raise UserError(f"{word}: options begin with --{_meant(verb, word.lstrip('-'))}")
+            raise UserError(f"{word}: options begin with --{meant(verb, word.lstrip('-'))}")
         else:
             found.positional.append(word)
     return found.checked()
@@ -158,22 +64,11 @@ class _Sorted:
         return any(positional.name == "recipe" for positional in self.verb.positionals)
 
     def _own(self, option: Option, value: str | None, rest: list[str]) -> None:
+        values = _flag(option, value) if option.flag else _values(option, value, rest)
         if option.key in self.given:
-            raise UserError(f"--{option.name} is given twice")
-        if option.flag:
-            if value not in (None, "true", "false"):
-                raise UserError(f"--{option.name} takes no value, not {value}")
-            if value != "false":
-                self.given[option.key] = ["true"]
-        elif value == "":
-            raise UserError(_needs(option))
-        elif option.many:
-            values = [_value(option, rest)] if value is None else [value]
-            while rest and not rest[0].startswith("--"):
-                values.append(rest.pop(0))
+            raise UserError(f"--{option.name} is given twice{_both(option, self.given[option.key], values)}")
+        if values:
             self.given[option.key] = values
-        else:
-            self.given[option.key] = [_value(option, rest) if value is None else value]
 
     def checked(self) -> Arguments:
         """The arguments.
@@ -183,8 +78,8 @@ class _Sorted:
         """
         verb = self.verb
         # A mistyped option may have taken the recipe for its value, so it is told before the recipe is missed.
-        if unknown := [name for name, _ in self.overrides if not _known(verb, name)]:
-            raise UserErrors([_unknown(verb, name) for name in unknown])
+        if strange := [name for name, _ in self.overrides if not is_known(verb, name)]:
+            raise UserErrors([unknown(verb, name) for name in strange])
         values = {option.key: _typed(option, self.given.get(option.key)) for option in verb.options}
         values |= self._positionals()
         if missing := [option for option in verb.options if option.required and option.key not in self.given]:
@@ -219,6 +114,25 @@ class _Sorted:
         return f"{word}: there is {last.wanted} already ({values[last.name]}); options begin with --"
 
 
+def _flag(option: Option, value: str | None) -> list[str]:
+    if value not in (None, "true", "false"):
+        raise UserError(f"--{option.name} takes no value, not {value}")
+    return [] if value == "false" else ["true"]
+
+
+def _values(option: Option, value: str | None, rest: list[str]) -> list[str]:
+    if value == "":
+        raise UserError(_needs(option))
+    values = [_value(option, rest) if value is None else value]
+    while option.many and rest and not rest[0].startswith("--"):
+        values.append(rest.pop(0))
+    return values
+
+
+def _both(option: Option, first: Sequence[str], second: Sequence[str]) -> str:
+    return "" if option.flag else f": {' '.join(first)} and {' '.join(second)}"
+
+
 def _value(option: Option, rest: list[str]) -> str:
     if rest and not rest[0].startswith("--"):
         return rest.pop(0)
@@ -242,9 +156,8 @@ def _typed(option: Option, texts: list[str] | None) -> Any:
 
 def _converted(option: Option, text: str) -> Any:
     if option.choices and text not in option.choices:
-        raise UserError(
-            f"--{option.name} {option.says} {listed(option.choices)}, not {text}{_nearest_choice(option, text)}"
-        )
+        hint = nearest_choice(text, option.choices)
+        raise UserError(f"--{option.name} {option.says} {listed(option.choices)}, not {text}{hint}")
     if option.kind in (int, float):
         return _number(option, text)
     return option.kind(text)
@@ -265,15 +178,8 @@ def _number(option: Option, text: str) -> int | float:
 
 def _placed(positional: Positional, word: str) -> Any:
     if positional.choices and word not in positional.choices:
-        near = difflib.get_close_matches(word, positional.choices, n=1, cutoff=NEAR)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise UserError(f"{word} is not {listed(positional.choices)}{hint}")
+        raise UserError(f"{word} is not {listed(positional.choices)}{nearest_choice(word, positional.choices)}")
     return positional.kind(word)
-
-
-def _nearest_choice(option: Option, text: str) -> str:
-    near = difflib.get_close_matches(text, option.choices, n=1, cutoff=NEAR)
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _missing(option: Option) -> str:
@@ -287,67 +193,3 @@ def _name_them(verb: Verb, needed: Sequence[Positional]) -> str:
     wanted += [f"--{option.name} {option.metavar}" for option in verb.options if option.required]
     together = wanted[0] if len(wanted) == 1 else f"{', '.join(wanted[:-1])}, and {wanted[-1]}"
     return f"name {together}, as in: ratchet {verb.example}"
-
-
-def _known(verb: Verb, name: str) -> bool:
-    """Whether the recipe's loader is to judge a key: it knows groups, tasks' fields and retired keys better."""
-    if not verb.keys:
-        return False
-    from ratchet.recipe.limits import NOT_IN_RECIPES, RETIRED
-
-    return "." in name or name in recipe_keys() or name in RETIRED or name in NOT_IN_RECIPES
-
-
-def recipe_keys() -> set[str]:
-    """The keys at the top level of any recipe."""
-    from ratchet.recipe import METHODS, trl_fields
-    from ratchet.recipe.groups import OWN_FIELDS
-
-    return set(OWN_FIELDS).union(*(trl_fields(method.section) for method in METHODS.values()))
-
-
-def _unknown(verb: Verb, name: str) -> str:
-    own, key = _candidates(verb, name)
-    if own is not None:
-        return f"unknown option --{name}{_meant(verb, name)}"
-    if key is not None:
-        return f"unknown key {name}{_meant(verb, name)}"
-    taken = [f"--{option.name}" for option in verb.options]
-    taken += ["the keys of a recipe (ratchet grpo RECIPE.yaml --show-config prints them)"] if verb.keys else []
-    return f"unknown option --{name}; ratchet {verb.name} takes {listed(taken, 'and') or 'no options'}"
-
-
-def _meant(verb: Verb, name: str) -> str:
-    own, key = _candidates(verb, name)
-    shown = [f"--{own.name}"] if own else []
-    shown += [f"the recipe's --{key}"] if key else []
-    return f"; did you mean {', or '.join(shown)}?" if shown else ""
-
-
-def _candidates(verb: Verb, name: str) -> tuple[Option | None, str | None]:
-    """The option and the recipe key that are nearest; of both only the nearer one where it is by far nearer."""
-    own = _nearest(name, [option.key for option in verb.options])
-    key = _nearest(name, recipe_keys()) if verb.keys else None
-    if own and own == key:
-        key = None
-    if own and key:
-        ahead = _likeness(name, own) - _likeness(name, key)
-        own, key = own if ahead > -0.1 else None, key if ahead < 0.02 else None
-    return verb.option(own or ""), key
-
-
-def _nearest(name: str, names: Iterable[str]) -> str | None:
-    near = difflib.get_close_matches(name.replace("-", "_"), list(names), n=1, cutoff=NEAR)
-    return near[0] if near else None
-
-
-def _likeness(name: str, other: str) -> float:
-    return difflib.SequenceMatcher(None, name.replace("-", "_"), other).ratio()
-
-
-def listed(names: Sequence[str], word: str = "or") -> str:
-    """
-    >>> listed(["train", "validation", "test"]), listed(["a"])
-    ('train, validation or test', 'a')
-    """
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}" if names else ""

@@ -1,6 +1,6 @@
 """The verbs that look at runs, or handle what they left: watch, report, checkpoints, results, push."""
 
-from ratchet.cli.options import Arguments
+from ratchet.cli.verb import Arguments
 from ratchet.errors import UserError
 
 

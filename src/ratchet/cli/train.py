@@ -1,6 +1,6 @@
 """The verbs that train; ``scripts/sft.py`` and ``scripts/grpo.py`` call them for accelerate."""
 
-from ratchet.cli.options import Arguments
+from ratchet.cli.verb import Arguments
 from ratchet.recipe import load_recipe, show
 
 

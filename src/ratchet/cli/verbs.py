@@ -6,7 +6,7 @@ Nothing here imports what the verbs do: a mistyped command is answered before an
 from pathlib import Path
 
 from ratchet.cli import launch_options
-from ratchet.cli.options import Option, Positional, Verb
+from ratchet.cli.verb import Option, Positional, Verb
 
 BEFORE, RUNNING, MODEL, HUB, HOUSE = (
     "before a run",
