@@ -137,7 +137,7 @@ def attempt(what: str, draw: Callable[[], Any]) -> Any:
     """Draw something that is only looked at; None, and a warning, where that fails."""
     try:
         return draw()
-    except Exception as error:  # whatever is wrong with a picture
+    except Exception as error:  # a picture can fail in any way
         print(
             f"warning: {what} could not be drawn ({type(error).__name__}: {error}); scripts/report.py tries again",
             flush=True,
