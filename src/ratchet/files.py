@@ -74,7 +74,7 @@ def size_text(size: float) -> str:
 
 
 def lock_of(folder: Path) -> Path:
-    """The lock file of a run's folder, the same whatever links lead there."""
+    """The lock file of a run's folder, the same for every link that leads there."""
     folder = folder.resolve()
     return folder.with_name(f".{folder.name}.lock")
 
@@ -136,7 +136,7 @@ def import_file(path: Path, key: str) -> ModuleType:
         key: under which it was named, for the error message.
 
     Raises:
-        UserError: when there is no such file, or for whatever it raises, with the line that raised it.
+        UserError: when there is no such file, or it raises anything, with the line that raised it.
     """
     if not path.is_file():
         raise UserError(f"{key}: the file {path} does not exist")
@@ -145,7 +145,7 @@ def import_file(path: Path, key: str) -> ModuleType:
     sys.modules[spec.name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's file raises
+    except Exception as error:  # the user's file may raise anything
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else 1)
         raise UserError(f"{key}: {path}:{line}: {type(error).__name__}: {error}") from error

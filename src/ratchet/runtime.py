@@ -145,7 +145,7 @@ def attempt(what: str, draw: Callable[[], Any]) -> Any:
     """Draw something that is only looked at; None where that fails, which must not end a run that has trained."""
     try:
         return draw()
-    except Exception as error:  # whatever is wrong with a picture
+    except Exception as error:  # a picture can fail in any way
         print(
             f"warning: {what} could not be drawn ({type(error).__name__}: {error}); ratchet report tries again",
             flush=True,

@@ -38,7 +38,7 @@ LAUNCHER_PREFIXES = ("ACCELERATE_", "TORCHELASTIC_")
 
 @dataclass(frozen=True)
 class Published:
-    """Where the run's checkpoints are pushed."""
+    """The repository that the run's checkpoints are pushed to."""
 
     repository: str
     there: Callable[[str], bool]

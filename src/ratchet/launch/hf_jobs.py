@@ -52,7 +52,7 @@ class Options:
 
 @dataclass(frozen=True)
 class HubJob:
-    """One job, whatever it does."""
+    """One job: a script for bash on rented hardware."""
 
     name: str
     flavor: str
@@ -116,7 +116,7 @@ def check(launch: Launch, options: Options) -> None:
     if not (recipe.get("push_to_hub") and recipe.values.get("hub_model_id")):
         raise UserError(
             "a job's disk goes with it: set push_to_hub: true and hub_model_id: OWNER/NAME "
-            "(and hub_strategy: checkpoint, to go on after a stop)"
+            "(and hub_strategy: checkpoint, to resume after a stop)"
         )
     if not (options.source or recipe.publish.source):
         raise UserError(

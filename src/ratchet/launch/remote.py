@@ -112,7 +112,7 @@ class Machine:
         place = quoted(folder)
         into.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=into, prefix=".fetching-") as packed:
-            # The run goes on writing while it is packed: that a file changed is no failure.
+            # The run writes while its folder is packed: that a file changed is no failure.
             pack = f"tar -czf - --warning=no-file-changed {left}{shlex.quote(name)}"
             command = f"cd {place} 2>/dev/null && [ -e {shlex.quote(name)} ] && {pack}"
             try:

@@ -17,7 +17,7 @@ KNOWN = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "src", "scripts"
 
 
 def secrets_file(name: str) -> str:
-    """Where the machine keeps, in memory, what the run needs."""
+    """The file there, in memory, that holds the run's secrets."""
     return f"/dev/shm/ratchet-{name}/env"
 
 

@@ -15,7 +15,7 @@ class Lengths:
     prompt: int
     completion: int
     row: int
-    """Of SFT: prompt and target together."""
+    """A row of SFT: prompt and target together."""
     evaluated: int
     """Longest evaluated answer."""
 
@@ -25,7 +25,7 @@ class Precision:
     """The types of the numbers."""
 
     weight_bytes: int
-    """Of one element of the weights."""
+    """Bytes of one element of the weights."""
     autocast: bool = False
     """Whether matrices are multiplied in bfloat16 although the weights are float32."""
     quantised_bits: int = 0
@@ -33,7 +33,7 @@ class Precision:
 
     @property
     def computed_bytes(self) -> int:
-        """Of one element of what the blocks compute."""
+        """Bytes of one element of what the blocks compute."""
         return 2 if self.autocast else self.weight_bytes
 
     @property
@@ -125,7 +125,7 @@ class Job:
 
     @property
     def trained_bytes(self) -> int:
-        """Of one element of what is trained; see ``plan.sharding`` for who keeps float32."""
+        """Bytes of one element of what is trained; ``plan.sharding`` says who keeps float32."""
         quantised = self.precision.quantised_bits > 0
         in_float32 = self.adapter is not None and not quantised and self.sharding.adapters_in_float32
         return 4 if in_float32 or self.sharding.trains_in_float32 else self.precision.weight_bytes

@@ -67,7 +67,7 @@ def tokens_of(recipe: Recipe, shape: Shape, prompt: int | None, completion: int 
 
 
 def _characters_per_token(shape: Shape) -> float:
-    """Of English text: the larger a vocabulary, the longer its words."""
+    """Characters of English text in one token: the larger a vocabulary, the longer its words."""
     if shape.vocabulary >= 30_000:
         return 3.5
     return 3.0 if shape.vocabulary > 5_000 else 2.0

@@ -1,4 +1,4 @@
-"""Where a run's processes are: an accelerate configuration, read without accelerate."""
+"""Reads an accelerate configuration without accelerate: the processes of a run, and what is split over them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path

@@ -38,7 +38,7 @@ class Sharding:
     master_copy: bool = False
     """Whether the optimiser keeps a float32 copy of what is trained."""
     trains_in_float32: bool = False
-    """Whether everything that is trained is kept in float32, whatever type the recipe loads."""
+    """Whether everything that is trained is kept in float32, for any type that the recipe loads."""
     adapters_in_float32: bool = True
     """Whether peft's float32 adapters stay float32 beside 16-bit weights."""
     bucket: float = 0.0

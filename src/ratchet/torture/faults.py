@@ -208,7 +208,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("reward raises", _in_process("raise"), (2,)),
     Fault("reward hangs", _in_process("hang"), (2,)),
     Fault("reward's process dies", _in_process("exit"), (2,)),
-    Fault("loss is no number", _in_process("nan", TRIGGER_NAN), (2,)),
+    Fault("loss is non-finite", _in_process("nan", TRIGGER_NAN), (2,)),
     Fault("disk full", _fill, (RESUMABLE,), small_disk=True),
     Fault("second run on the folder", _second, (0,)),
     Fault("one process killed", _kill_one, (-9,), (2,)),

@@ -45,7 +45,9 @@ def _texts(launch: Launch, result: Export, folder: Path) -> dict[str, str]:
     for gpus in GPUS:
         overlay = tomli_w.dumps(split(launch.recipe, gpus))
         texts[f"gpus-{gpus}.toml"] = f"# Laid over rl.toml on a machine of {gpus} GPUs.\n\n{overlay}"
-    texts["resume.toml"] = "# Laid over rl.toml, it lets a stopped run go on from its newest checkpoint.\n\n[resume]\n"
+    texts["resume.toml"] = (
+        "# Laid over rl.toml, it lets a stopped run resume from its newest checkpoint.\n\n[resume]\n"
+    )
     if result.rewards:
         texts["rewards.py"] = result.rewards
     return texts
@@ -96,7 +98,7 @@ def readme(launch: Launch, result: Export, folder: Path) -> str:
         lines.append(f"| {gpus} | {infer} | {train} | `{command}` |")
     lines += [
         "",
-        f"A stopped run goes on from its newest checkpoint with a further `@ {place}/resume.toml`. "
+        f"A stopped run resumes from its newest checkpoint with a further `@ {place}/resume.toml`. "
         "Checkpoints are made every `ckpt.interval`",
         f"steps ({interval}), and the last `ckpt.keep_last` stay. `orchestrator.max_off_policy_steps` says how many "
         "steps older than the",

@@ -1,1 +1,1 @@
-"""Lambda Cloud: one instance for one run, found again by its name, and ended through the API whatever happens."""
+"""Lambda Cloud: one instance for one run, found again by its name, and always ended through the API."""

@@ -25,7 +25,7 @@ done
 
 
 def keys_file(name: str) -> str:
-    """Where the instance keeps, in memory, what the watchdog needs."""
+    """The file there, in memory, that holds what the watchdog needs to end the instance."""
     return f"/dev/shm/ratchet-{name}/keys"
 
 
@@ -45,5 +45,5 @@ def user_data(name: str, deadline: float) -> str:
 
 
 def outputs_of(file_system: str | None) -> str | None:
-    """Where outputs go on a mounted file system, which outlives the instance."""
+    """The folder for outputs on a mounted file system, which outlives the instance."""
     return f"/lambda/nfs/{file_system}/ratchet" if file_system else None

@@ -1,4 +1,4 @@
-"""One run on one instance of Lambda Cloud, from its start to its end through the API, whatever happens in between."""
+"""One run on one instance of Lambda Cloud, from its start to its end through the API, whether or not it fails."""
 
 import signal
 import time
@@ -126,7 +126,7 @@ def _train(launch: Launch, options: Options, instance: Instance, environ: Mappin
         rented.begin(_secrets(launch, instance, environ), files.outputs_of(options.file_system))
         if options.detach:
             keep = True
-            until = f"it goes on without this process, until {clock(instance.deadline)}"
+            until = f"it trains on without this process, until {clock(instance.deadline)}"
             print(f"{until}; the same command follows it, --stop {launch.name} ends it")
             return 0
         code = rented.follow()
@@ -155,7 +155,7 @@ def _secrets(launch: Launch, instance: Instance, environ: Mapping[str, str]) -> 
 
 
 def folder_of(launch: Launch) -> Path:
-    """Where this machine keeps the log and what it knows of the instance."""
+    """The folder here that keeps the log and what is known of the instance."""
     return launch.recipe.output_dir.absolute().with_name(f"{launch.name}.lambda")
 
 

@@ -135,7 +135,7 @@ DECISIONS: dict[Decision, tuple[str, ...]] = {
     announced: ("final", "verdict", "conclusion", "solution", "result", "response"),
 }
 # What several keywords share is looked for first: one search instead of up to six.
-SHARED = ("ans", "correct", "cho", "final", "with", "leav", "mak")
+SHARED = ("ans", "ct", "cho", "final", "with", "leav", "mak")
 
 
 def _by_gate(decisions: dict[Decision, tuple[str, ...]]) -> dict[str, list[tuple[str, Decision]]]:
