@@ -67,9 +67,9 @@ def test_what_a_launch_offers_is_what_the_places_take():
     assert {*options} == {*OPTIONS} - {"help"}
     assert {key for key, option in options.items() if option.flag} == FLAGS - {"help"}
     assert options["on"].choices == tuple(PLACES)
-    for place, names in PLACES.items():
-        for name in names:
-            assert options[name].group.startswith(f"--on {place},") or name == "detach"
+    for place in PLACES.values():
+        for name in place.takes:
+            assert options[name].group.startswith(f"--on {place.name},") or name == "detach"
 
 
 RUN = f"""
