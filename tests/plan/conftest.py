@@ -7,10 +7,11 @@ import pytest
 from ratchet.plan.job import Batch, Job, Lengths, Precision, Rollout
 from ratchet.plan.shape import Shape
 from ratchet.plan.sharding import unsharded
+from ratchet.recipe import METHODS
 
 SMALL = Shape("small", "qwen3", 2, 64, 160, 4, 2, 16, 500, True)
 JOB = Job(
-    trainer="grpo",
+    method=METHODS["grpo"],
     shape=SMALL,
     lengths=Lengths(prompt=100, completion=200, row=0, evaluated=200),
     sharding=unsharded(1),

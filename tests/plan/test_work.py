@@ -5,6 +5,7 @@ import pytest
 from ratchet.plan.devices import device
 from ratchet.plan.job import Adapter
 from ratchet.plan.work import RUNNING, Range, ideal_rollout, ideal_training
+from ratchet.recipe import METHODS
 
 
 def test_ranges_add_and_scale():
@@ -14,7 +15,7 @@ def test_ranges_add_and_scale():
 
 def test_a_training_pass_costs_three_forward_passes_and_recomputing_one_more(job):
     def seconds(**changes):
-        return ideal_training(job(trainer="sft", **changes), 300, 1, device("h100"))
+        return ideal_training(job(method=METHODS["sft"], **changes), 300, 1, device("h100"))
 
     forward = seconds() / 3
     assert seconds(batch={"checkpointing": True}) == pytest.approx(4 * forward)

@@ -1,9 +1,14 @@
 """What TRL's asynchronous trainer cannot do, so that a recipe is refused before anything is loaded."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ratchet.recipe.fields import schema
+
+if TYPE_CHECKING:
+    from ratchet.recipe.recipe import Recipe
 
 # Keys of GRPO that are the server's own, or that are checked below.
 SERVED = frozenset(
@@ -12,7 +17,7 @@ SERVED = frozenset(
 )
 
 
-def asynchronous_conflicts(recipe: Any) -> Iterator[str]:
+def asynchronous_conflicts(recipe: Recipe) -> Iterator[str]:
     """What contradicts the group ``asynchronous`` in a recipe, a sentence each."""
     get = recipe.get
     if not recipe.served:

@@ -1,16 +1,21 @@
 """Checks that need several of a recipe's values, or what the launcher set up, at once."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ratchet.recipe.groups import FINDINGS
 from ratchet.recipe.limits import TRACKERS, tracker_names
 from ratchet.recipe.method import METHODS, trainers_that
 
+if TYPE_CHECKING:
+    from ratchet.recipe.recipe import Recipe
 
-def conflicts(recipe: Any) -> Iterator[str]:
+
+def conflicts(recipe: Recipe) -> Iterator[str]:
     """What contradicts itself in a recipe, a sentence each, with the place where one key is to blame."""
     place, tree = f"{recipe.path}: ", recipe.tree.value
     folder = recipe.values.get("output_dir")
@@ -51,14 +56,14 @@ def conflicts(recipe: Any) -> Iterator[str]:
     yield from (f"{place}{text}" for text in recipe.method.conflicts(recipe))
 
 
-def _variants(recipe: Any) -> Iterator[str]:
+def _variants(recipe: Recipe) -> Iterator[str]:
     """Groups of keys that select a variant of another trainer than the recipe's."""
     for method in METHODS.values():
         if method.group and method.variant_of != recipe.trainer and getattr(recipe, method.group) is not None:
             yield f"{method.group} is for trainer: {method.variant_of}"
 
 
-def measured(recipe: Any) -> list[str]:
+def measured(recipe: Recipe) -> list[str]:
     """The figures of an evaluation (``evaluation.evaluate.Result.figures``), by which the best checkpoint can be
     chosen; SFT has TRL's too."""
     k = [f"pass@{2**i}" for i in range(recipe.evaluation.samples.bit_length()) if 2**i <= recipe.evaluation.samples]
@@ -92,7 +97,7 @@ def _said_by_user(node: Any) -> bool:
     return re.search(r":\d+$", node.origin) is None
 
 
-def _own_groups(recipe: Any) -> Iterator[str]:
+def _own_groups(recipe: Recipe) -> Iterator[str]:
     unknown = [name for name in recipe.audit.accept if name not in FINDINGS]
     if unknown:
         yield f"audit.accept: there is no finding {', '.join(unknown)}; there are {', '.join(FINDINGS)}"
@@ -122,7 +127,7 @@ def _own_groups(recipe: Any) -> Iterator[str]:
             yield f"curriculum.stages.{name} is an accuracy between 0 and 1; it is {accuracy}"
 
 
-def launcher_conflicts(recipe: Any, environ: Mapping[str, str]) -> Iterator[str]:
+def launcher_conflicts(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[str]:
     """Where what ``accelerate launch`` set up contradicts the recipe, in ways that fail late or not at all."""
     deepspeed = environ.get("ACCELERATE_USE_DEEPSPEED") == "true"
     fsdp = environ.get("ACCELERATE_USE_FSDP") == "true"

@@ -121,7 +121,8 @@ WHOLE_OR_SHARE = frozenset("save_steps eval_steps logging_steps warmup_steps".sp
 SECRET_KEY = re.compile(r"(?:^|_)(?:token|secret|password|passwd|api_?key|access_key|credential)s?$", re.IGNORECASE)
 NOT_SECRET_KEYS = frozenset({"eos_token", "pad_token", "bos_token", "unk_token", "include_num_input_tokens_seen"})
 SECRET_VALUE = re.compile(
-    r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[po]_[A-Za-z0-9]{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|xox[bp]-[\w-]{20,}|A[KS]IA[0-9A-Z]{16}"
+    r"\b(?:hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[po]_[A-Za-z0-9]{30,}|github_pat_\w{30,}"
+    r"|glpat-[\w-]{20,}|xox[bp]-[\w-]{20,}|A[KS]IA[0-9A-Z]{16}"
     r"|AIza[\w-]{30,}|[0-9a-f]{40})\b|://[^/\s:@]+:[^/\s@]+@|\bBearer\s+\S{16,}"
 )
 

@@ -4,10 +4,12 @@ A new method is one ``Method`` here (or registered from elsewhere with ``registe
 ``training/trainers`` with a ``build`` function. Nothing here imports torch or TRL.
 """
 
+from __future__ import annotations
+
 import importlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ratchet.errors import UserError
 from ratchet.recipe import batches
@@ -16,6 +18,9 @@ from ratchet.recipe.batches import Batches
 from ratchet.tasks import Task
 from ratchet.tasks.base import RESERVED_COLUMNS, Message, Row
 
+if TYPE_CHECKING:
+    from ratchet.recipe.recipe import Recipe
+
 Get = Callable[[str], Any]
 """Looks a recipe's key up: its value, or TRL's default."""
 Plain = Callable[[list[Message]], list[Message]]
@@ -23,7 +28,7 @@ Plain = Callable[[list[Message]], list[Message]]
 Phase = Literal["training", "rollout", "rest"]
 
 
-def _no_conflicts(recipe: Any) -> Iterator[str]:
+def _no_conflicts(recipe: Recipe) -> Iterator[str]:
     yield from ()
 
 
@@ -61,7 +66,7 @@ class Method:
     """The method whose ``trainer`` and script it shares."""
     group: str = ""
     """The group of keys in a recipe that selects this variant."""
-    conflicts: Callable[[Any], Iterable[str]] = _no_conflicts
+    conflicts: Callable[[Recipe], Iterable[str]] = _no_conflicts
     """What it cannot do, read off a whole recipe: a sentence each."""
 
     @property

@@ -84,7 +84,8 @@ OVERRIDDEN = (
         TRAINER,
         "_run_epoch",
         "a run that stopped after its last step has none left to train",
-        "tests/end_to_end/test_stopping.py::test_a_stopped_run_goes_on_by_the_same_command_and_a_finished_one_has_nothing_to_do",
+        "tests/end_to_end/test_stopping.py::"
+        "test_a_stopped_run_goes_on_by_the_same_command_and_a_finished_one_has_nothing_to_do",
     ),
     Internal(
         TRAINER,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from accelerate.utils import broadcast_object_list
+from transformers import Trainer
 
 from ratchet.diagnostics.clock import Clock
 from ratchet.errors import Stopped, UserError
@@ -106,7 +107,7 @@ def weight_sync(generation: Any) -> WeightSync:
     return generation.sync_weights
 
 
-def time_weight_sync(trainer: Any, clock: Clock) -> None:
+def time_weight_sync(trainer: Trainer, clock: Clock) -> None:
     """Charge the seconds of a weight synchronisation to a phase of their own, where the trainer samples with vLLM."""
     generation = getattr(trainer, "vllm_generation", None)
     if generation is not None:
@@ -120,7 +121,7 @@ class Server:
         trainer: built, and connected.
     """
 
-    def __init__(self, trainer: Any, recipe: Recipe, beat: Callable[[], None] = lambda: None):
+    def __init__(self, trainer: Trainer, recipe: Recipe, beat: Callable[[], None] = lambda: None):
         self.trainer, self.recipe, self.beat = trainer, recipe, beat
         self.accelerator, self.generation = trainer.accelerator, trainer.vllm_generation
         self.failure: Exception | None = None
