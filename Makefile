@@ -18,9 +18,9 @@ demo: $(VENV)/installed
 	$(LAUNCH) scripts/grpo.py recipes/demo.yaml --resume never
 
 dakota: $(VENV)/installed
-	@echo "Training a tiny model from random weights with SFT (recipes/dakota/demo_sft.yaml), then with GRPO (recipes/dakota/demo.yaml)."
-	$(LAUNCH) scripts/sft.py recipes/dakota/demo_sft.yaml --resume never
-	$(LAUNCH) scripts/grpo.py recipes/dakota/demo.yaml --resume never
+	@echo "Training a tiny model from random weights with SFT (recipes/dakota/sft_numbers_cpu.yaml), then with GRPO (recipes/dakota/grpo_numbers_cpu.yaml)."
+	$(LAUNCH) scripts/sft.py recipes/dakota/sft_numbers_cpu.yaml --resume never
+	$(LAUNCH) scripts/grpo.py recipes/dakota/grpo_numbers_cpu.yaml --resume never
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
@@ -41,10 +41,10 @@ style: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 
 tiny: $(VENV)/installed
-	$(LAUNCH) scripts/sft.py recipes/tiny/1_lookup.yaml
-	$(LAUNCH) scripts/sft.py recipes/tiny/2_solve.yaml
-	$(LAUNCH) scripts/sft.py recipes/tiny/3_guess.yaml
-	$(BIN)/python -m ratchet.evaluation.install_tiny outputs/tiny-3_guess
+	$(LAUNCH) scripts/sft.py recipes/tiny/sft_1_lookup.yaml
+	$(LAUNCH) scripts/sft.py recipes/tiny/sft_2_solve.yaml
+	$(LAUNCH) scripts/sft.py recipes/tiny/sft_3_guess.yaml
+	$(BIN)/python -m ratchet.evaluation.install_tiny outputs/tiny-sft_3_guess
 
 schema: $(VENV)/installed
 	$(BIN)/python -m ratchet.recipe.make_schema

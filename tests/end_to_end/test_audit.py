@@ -109,7 +109,7 @@ def test_preparing_dakota_rows(script, tmp_path, dakota_folder):
 def test_the_card_of_a_dakota_model_says_whose_language_it_is(script, tmp_path):
     script(
         "scripts/sft.py",
-        "recipes/dakota/demo_sft.yaml",
+        "recipes/dakota/sft_numbers_cpu.yaml",
         "--max_steps",
         "2",
         "--evaluation.max_rows",
@@ -121,7 +121,7 @@ def test_the_card_of_a_dakota_model_says_whose_language_it_is(script, tmp_path):
         "--per_device_train_batch_size",
         "8",
     )
-    card = (tmp_path / "outputs/dakota-demo_sft/README.md").read_text(encoding="utf-8")
+    card = (tmp_path / "outputs/dakota-sft_numbers_cpu/README.md").read_text(encoding="utf-8")
     assert "no speaker has reviewed" in card and "Do not use this model to translate for people" in card
     assert "supervised fine-tuning has no reward" in card
 

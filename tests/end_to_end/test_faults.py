@@ -146,7 +146,7 @@ def test_corrupt_data_is_named_by_file_and_line(script, tmp_path):
     refused(
         script,
         "scripts/grpo.py",
-        "recipes/aquarat/debug_cpu.yaml",
+        "recipes/aquarat/grpo_random_weights_cpu.yaml",
         "--data.source",
         str(tmp_path),
         says="dev.json:2: not JSON",
@@ -168,7 +168,7 @@ def test_an_output_folder_that_cannot_be_written(script, tmp_path):
 
 
 def test_the_hub_without_a_network(script):
-    words = ("scripts/grpo.py", "recipes/aquarat/debug_cpu.yaml", "--data.source", "deepmind/aqua_rat")
+    words = ("scripts/grpo.py", "recipes/aquarat/grpo_random_weights_cpu.yaml", "--data.source", "deepmind/aqua_rat")
     refused(script, *words, says="could not be loaded from the Hub")
 
 

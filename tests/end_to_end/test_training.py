@@ -49,7 +49,7 @@ def test_sft_lowers_the_loss_and_leaves_a_model_and_a_recipe_that_run(script, tm
 def test_grpo_trains_on_real_rows_with_a_model_from_a_configuration(script, aqua_folder, tmp_path):
     done = script(
         "scripts/grpo.py",
-        "recipes/aquarat/debug_cpu.yaml",
+        "recipes/aquarat/grpo_random_weights_cpu.yaml",
         "--data.source",
         str(aqua_folder),
         "--max_steps",
@@ -57,7 +57,7 @@ def test_grpo_trains_on_real_rows_with_a_model_from_a_configuration(script, aqua
         launch="cpu",
     )
     assert "over 254 training rows" in done.stdout
-    assert result(tmp_path / "outputs/aquarat-debug_cpu")["steps"] == 2
+    assert result(tmp_path / "outputs/aquarat-grpo_random_weights_cpu")["steps"] == 2
 
 
 def test_a_checkpoint_can_be_evaluated_and_compared(script, tmp_path):

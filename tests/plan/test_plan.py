@@ -149,7 +149,7 @@ def test_a_server_generates_on_its_own_gpus(root):
 
 def test_rollouts_beside_training_take_no_time_of_their_own(root):
     found = _plan(
-        root, "recipes/aquarat/asynchronous.yaml", config_file=str(root / "accelerate_configs/fsdp2.yaml")
+        root, "recipes/aquarat/grpo_async.yaml", config_file=str(root / "accelerate_configs/fsdp2.yaml")
     ).work
     longest = max(found.seconds[name].high for name in ("training", "rollout"))
     rest = found.seconds["rest"].high

@@ -22,7 +22,7 @@ RECIPES = [
     "aquarat/grpo_lora_1gpu.yaml",
     "aquarat/full_dataset.yaml",
     "dakota/grpo_lora_1gpu.yaml",
-    "dakota/qwen3_4b.yaml",
+    "dakota/grpo_qwen3_4b.yaml",
 ]
 
 
@@ -143,8 +143,8 @@ REFUSED = [
     ("demo.yaml", (), "this recipe makes one of its own"),
     ("aquarat.yaml", (("top_p", "0.9"),), "top_p: 0.9"),
     ("aquarat.yaml", (("beta", "0.04"),), "has no reference model"),
-    ("aquarat/qlora_1gpu.yaml", (), "no quantised weights"),
-    ("dakota/curriculum.yaml", (), "curriculum"),
+    ("aquarat/grpo_qlora_1gpu.yaml", (), "no quantised weights"),
+    ("dakota/grpo_curriculum.yaml", (), "curriculum"),
     ("aquarat.yaml", (("lr_scheduler_type", "polynomial"),), "has no counterpart"),
     ("aquarat.yaml", (("vllm_tensor_parallel_size", "4"),), "does not divide"),
 ]

@@ -145,13 +145,13 @@ WRONG = [
 @pytest.mark.parametrize(("change", "said"), WRONG)
 def test_what_it_cannot_do_is_refused(change, said):
     with pytest.raises(UserError, match=said):
-        load_recipe(ROOT / "recipes/aquarat/asynchronous.yaml", [change], environ={"WORLD_SIZE": "8"})
+        load_recipe(ROOT / "recipes/aquarat/grpo_async.yaml", [change], environ={"WORLD_SIZE": "8"})
 
 
 def test_deepspeed_is_refused():
     with pytest.raises(UserError, match="not with DeepSpeed"):
         load_recipe(
-            ROOT / "recipes/aquarat/asynchronous.yaml", environ={"WORLD_SIZE": "8", "ACCELERATE_USE_DEEPSPEED": "true"}
+            ROOT / "recipes/aquarat/grpo_async.yaml", environ={"WORLD_SIZE": "8", "ACCELERATE_USE_DEEPSPEED": "true"}
         )
 
 
@@ -159,7 +159,7 @@ def test_the_group_reaches_trls_configuration(tmp_path):
     from ratchet.training.arguments import make_arguments
 
     recipe = load_recipe(
-        ROOT / "recipes/aquarat/asynchronous.yaml",
+        ROOT / "recipes/aquarat/grpo_async.yaml",
         [("bf16", "false"), ("asynchronous.max_inflight", "7"), ("asynchronous.queue", "9")],
         environ={},
     )
