@@ -64,7 +64,7 @@ def test_every_private_attribute_of_a_trainer_that_is_touched_is_in_the_table():
     assert used <= names(OVERRIDDEN) | names(TOUCHED)
 
 
-@pytest.mark.parametrize("internal", {*OVERRIDDEN, *TOUCHED}, ids=lambda i: i.name)
+@pytest.mark.parametrize("internal", (*OVERRIDDEN, *TOUCHED), ids=lambda i: i.name)
 def test_the_test_that_is_named_is_there(internal):
     path, _, name = internal.test.partition("::")
     assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8")
