@@ -55,7 +55,7 @@ def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, s
     from ratchet.training.output_folder import open_staging
     from ratchet.training.prepare import prepare
     from ratchet.training.services import RunServices
-    from ratchet.training.trainers.registry import build_trainer
+    from ratchet.training.trainers.build import build_trainer
 
     out, sys.stdout = sys.stdout, sys.stderr
     quiet()

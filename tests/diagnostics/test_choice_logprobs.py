@@ -4,7 +4,8 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from ratchet.diagnostics.choice_logprobs import ChoiceTokens, Head, head_of, kl, margins
+from ratchet.diagnostics.choice_logprobs import ChoiceTokens, Head, head_of, margins
+from ratchet.diagnostics.kl import choice_kl
 from ratchet.models import load_tokenizer, locate
 
 
@@ -80,5 +81,7 @@ def test_letter_logits_are_the_models_own_for_heads_with_scale_or_cap(model_type
 def test_margin_and_distance_of_known_distributions():
     logits = torch.log(torch.tensor([[0.5, 0.25, 0.25]]))
     assert margins(logits).item() == pytest.approx(0.6931, abs=1e-3)
-    assert kl(logits, logits).item() == pytest.approx(0, abs=1e-7)
-    assert kl(logits, torch.log(torch.tensor([[0.25, 0.5, 0.25]]))).item() == pytest.approx(0.25 * 0.6931, abs=1e-3)
+    assert choice_kl(logits, logits).item() == pytest.approx(0, abs=1e-7)
+    assert choice_kl(logits, torch.log(torch.tensor([[0.25, 0.5, 0.25]]))).item() == pytest.approx(
+        0.25 * 0.6931, abs=1e-3
+    )

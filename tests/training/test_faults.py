@@ -189,10 +189,10 @@ def test_a_process_that_hangs_ends_with_the_reason_and_its_stack(script, tmp_pat
 def test_without_enough_memory_the_knobs_of_this_recipe_are_named(tmp_path, root):
     # An address space that the process, once it has everything loaded, cannot grow in.
     limited = (
-        "import resource, sys, psutil; from ratchet.training.trainers import registry; real = registry.build_trainer\n"
+        "import resource, sys, psutil; from ratchet.training.trainers import build as b; real = b.build_trainer\n"
         "def build(*a):\n    found = real(*a); now = psutil.Process().memory_info().vms\n"
         "    resource.setrlimit(resource.RLIMIT_AS, (now + 2**27,) * 2); return found\n"
-        "registry.build_trainer = build; from ratchet.cli.main import grpo\n"
+        "b.build_trainer = build; from ratchet.cli.main import grpo\n"
         "sys.argv = ['grpo.py', *sys.argv[1:]]; grpo()"
     )
     words = [

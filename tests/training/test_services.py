@@ -20,7 +20,7 @@ from ratchet.recipe import load_recipe
 from ratchet.training.prepare import prepare
 from ratchet.training.services import RunServices
 from ratchet.training.start import decide
-from ratchet.training.trainers.registry import build_trainer
+from ratchet.training.trainers.build import build_trainer
 
 def classes(part, depth=3):
     found = {type(part).__module__ + "." + type(part).__qualname__}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ratchet.recipe.method import METHODS, imported
-from ratchet.training.trainers.registry import module_of
+from ratchet.training.trainers.build import module_of
 from ratchet.training.trl_internals import OVERRIDDEN, TOUCHED
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,8 @@
     _set_aside/           checkpoints that turned out torn, and those after a step that the run was rolled back to
 
 A rename is the last act of a save, after every file and folder has reached the disk (fsync), so that at any moment a
-process or a machine may die, the newest whole checkpoint is found again.
+process or a machine may die, the newest whole checkpoint is found again. ``training/callbacks/checkpointing`` decides
+when one is written, and writes it.
 """
 
 import hashlib

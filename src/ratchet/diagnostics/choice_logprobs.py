@@ -125,9 +125,3 @@ def margins(logits: torch.Tensor) -> torch.Tensor:
     """Best choice's logit minus the second best's: (n, choices) to (n,)."""
     best = logits.topk(2, dim=-1).values
     return best[:, 0] - best[:, 1]
-
-
-def kl(logits: torch.Tensor, initial: torch.Tensor) -> torch.Tensor:
-    """KL(policy || initial) over the choices, in nats: sum of p (log p - log q); (n, choices) twice to (n,)."""
-    p, q = torch.log_softmax(logits, -1), torch.log_softmax(initial, -1)
-    return (p.exp() * (p - q)).sum(-1)

@@ -1,4 +1,4 @@
-"""The model as it was when training began, to measure how far the policy has moved.
+"""The model as it was when training began: ``diagnostics/kl`` measures how far the policy has moved from it.
 
 With LoRA it is the model with the adapter switched off. With full training it is TRL's reference model where there is
 one that never changes, else a frozen copy that waits in main memory between uses.

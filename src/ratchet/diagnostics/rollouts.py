@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 
-from ratchet.diagnostics import choice_logprobs
 from ratchet.diagnostics.accumulator import Gathered
-from ratchet.diagnostics.choice_logprobs import ChoiceTokens
+from ratchet.diagnostics.choice_logprobs import ChoiceTokens, margins
 from ratchet.diagnostics.choice_probe import ChoiceProbe
 from ratchet.diagnostics.initial_model import InitialModel, Unavailable, is_split
+from ratchet.diagnostics.kl import choice_kl, sequence_kl
 from ratchet.diagnostics.observed_trainer import ObservedRolloutTrainer
 from ratchet.diagnostics.observer import Observer
 from ratchet.recipe.groups import Diagnostics
@@ -197,7 +197,7 @@ class RolloutObserver(Observer):
         if logits is None:
             return None
         counted = (inputs["choice_at"] >= 0) & fresh
-        self.metrics.add("rl/letter_margin", choice_logprobs.margins(logits), counted)
+        self.metrics.add("rl/letter_margin", margins(logits), counted)
         self.metrics.add("rl/letter_pred", logits.argmax(-1), counted)
         return logits
 
@@ -210,12 +210,7 @@ class RolloutObserver(Observer):
                 self._compare(inputs, logps, mask, logits)
         elif self.initial.reference is not None and "ref_per_token_logps" in inputs:
             # Training computes a reference model's log-probabilities anyway: a distance between probes for free.
-            self._sequence_kl(logps, inputs["ref_per_token_logps"], mask)
-
-    def _sequence_kl(self, logps: torch.Tensor, initial: torch.Tensor, mask: torch.Tensor) -> None:
-        """Mean over tokens of log p - log q, which on the policy's own samples estimates KL(policy || initial)."""
-        lengths = mask.sum(1)  # 0 where a truncated completion is masked
-        self.metrics.add("rl/kl_sequence", ((logps - initial) * mask).sum(1) / lengths.clamp(min=1), lengths > 0)
+            self.metrics.add("rl/kl_sequence", *sequence_kl(logps, inputs["ref_per_token_logps"], mask))
 
     def _compare(
         self, inputs: dict[str, Any], logps: torch.Tensor, mask: torch.Tensor, logits: torch.Tensor | None
@@ -230,12 +225,12 @@ class RolloutObserver(Observer):
             initial, _, _ = self.trainer._get_per_token_logps_and_entropies(
                 model, ids, attended, part["completion_ids"].shape[1]
             )
-            self._sequence_kl(logps[:rows], initial, mask[:rows])
+            self.metrics.add("rl/kl_sequence", *sequence_kl(logps[:rows], initial, mask[:rows]))
             if logits is None:
                 return
             # With an adapter its head is the policy's: it is the initial one only in here.
             before = self.choices.logits(self.initial.plain, part)
-        distance = choice_logprobs.kl(logits[:rows], before)
+        distance = choice_kl(logits[:rows], before)
         self.metrics.add("rl/kl_letter", distance, part["choice_at"] >= 0)
         self.choices.forget()
 

@@ -10,7 +10,7 @@ from ratchet.recipe import Recipe
 from ratchet.recipe.method import imported
 from ratchet.training.prepare import Run
 from ratchet.training.trackers.registry import wanted
-from ratchet.training.trainers.registry import module_of
+from ratchet.training.trainers.build import module_of
 
 
 def make_arguments(recipe: Recipe) -> tuple[TrainingArguments, ModelConfig]:

@@ -59,7 +59,7 @@ def _carry_out(recipe: Recipe, decision: Decision, began: float) -> dict[str, An
     from ratchet.training.prepare import prepare
     from ratchet.training.services import RunServices
     from ratchet.training.summary import announcement
-    from ratchet.training.trainers.registry import build_trainer
+    from ratchet.training.trainers.build import build_trainer
 
     run = prepare(recipe, decision.arguments, decision.model_arguments, decision.start)
     if main_process():
