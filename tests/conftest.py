@@ -116,10 +116,11 @@ def _finish():
     return finish
 
 
-def _warm(words: list[str], folder: Path, code: int, timeout: int) -> subprocess.CompletedProcess:
+def _warm(words: list[str], folder: Path, code: int, timeout: int, said: str) -> subprocess.CompletedProcess:
     with tempfile.TemporaryDirectory() as place:
-        out, err = Path(place, "stdout"), Path(place, "stderr")
-        process = Warm(words, folder, out, err)
+        out, err, told = Path(place, "stdout"), Path(place, "stderr"), Path(place, "stdin")
+        told.write_text(said, encoding="utf-8")
+        process = Warm(words, folder, out, err, told)
         try:
             found = process.wait(timeout)
         finally:
@@ -145,7 +146,7 @@ def _runner(tmp_path: Path):
         if words[0] == "ratchet":  # the program, of this source and not the installed one
             paths = ["-m", *paths]
         if launch is None and light and set(environ) <= {"OMP_NUM_THREADS"}:
-            return _warm(paths, tmp_path, code, timeout)
+            return _warm(paths, tmp_path, code, timeout, stdin or "")
         start = [sys.executable]
         if launch:
             start = [

@@ -6,12 +6,14 @@ What the environment decides while these are imported is left to a fresh interpr
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
 SCRIPTS = ("grpo.py", "sft.py")
-VERBS = ("grpo", "sft", "evaluate")  # of the program; the others are light, or start others
+VERBS = ("grpo", "sft", "evaluate", "chat")  # of the program; the others are light, or start others
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "OMP_NUM_THREADS": "1",
@@ -37,10 +39,19 @@ def warm(words: Sequence[str]) -> bool:
     return Path(words[0]).name in SCRIPTS or (words[0] == "ratchet" and words[1:2] and words[1] in VERBS)
 
 
-class Warm:
-    """A started script, with what tests use of ``subprocess.Popen``."""
+def feed(path: Path) -> None:
+    """In a forked process: a file instead of standard input."""
+    os.dup2(os.open(path, os.O_RDONLY), sys.stdin.fileno())
 
-    def __init__(self, words: Sequence[str], folder: Path, out: Path, err: Path):
+
+class Warm:
+    """A started script, with what tests use of ``subprocess.Popen``.
+
+    Args:
+        stdin: a file with what it is told; without one there is nothing to read.
+    """
+
+    def __init__(self, words: Sequence[str], folder: Path, out: Path, err: Path, stdin: Path = Path(os.devnull)):
         from ratchet.torture.processes import become
 
         context = get_context("forkserver")
@@ -48,7 +59,9 @@ class Warm:
         before = dict(os.environ)
         os.environ.update(ENVIRONMENT)  # the server is started with them
         try:
-            self._process = context.Process(target=become, args=(folder, words, dict(os.environ), out, err))
+            self._process = context.Process(
+                target=become, args=(folder, words, dict(os.environ), out, err, partial(feed, stdin))
+            )
             self._process.start()
         finally:
             os.environ.clear()

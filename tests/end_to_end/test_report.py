@@ -1,5 +1,6 @@
 """The page about a run, in a real browser and from folders in every state."""
 
+import contextlib
 import json
 import random
 import re
@@ -75,9 +76,13 @@ def visit(browser, page: Path, screen: str):
     height = tab.evaluate("document.documentElement.scrollHeight")
     for y in range(0, height, 600):
         tab.evaluate(f"scrollTo(0, {y})")
-        tab.wait_for_timeout(300)
+        tab.wait_for_timeout(100)
+    # Figures are drawn when they are scrolled to; an error would come with the last of them.
+    drawn = "[...document.querySelectorAll('.fig')].every(d => d.querySelector('.main-svg, .snap'))"
+    with contextlib.suppress(Exception):
+        tab.wait_for_function(drawn, timeout=10_000)
     tab.evaluate("scrollTo(0, 0)")
-    tab.wait_for_timeout(800)
+    tab.wait_for_timeout(300)
     return tab, found
 
 

@@ -61,7 +61,7 @@ def test_a_hub_job_is_submitted_by_the_launcher_of_hub_jobs(root, tmp_path):
     assert job.script == (
         "pip install --quiet 'ratchet-recipes @ git+https://example.org/r'"
         " && hf download me/model --revision step-000002 --local-dir model"
-        " && ratchet-evaluate model/recipe.yaml --model model --split test --publish me/model@step-000002"
+        " && python -m ratchet evaluate model/recipe.yaml --model model --split test --publish me/model@step-000002"
     )
 
 
@@ -73,7 +73,7 @@ def test_an_evaluation_that_cannot_start_costs_a_warning_with_the_command(root, 
     evaluations.close()
     said = capsys.readouterr().out
     assert "warning: step 2 could not be evaluated: " in said
-    assert "ratchet-evaluate" in said
+    assert "-m ratchet evaluate" in said
 
 
 def test_what_an_earlier_start_left_is_evaluated_here(root, tmp_path, monkeypatch, capsys):

@@ -70,6 +70,10 @@ def test_failing_completions_can_be_left_out_and_are_counted(script, tmp_path, o
         "0.3",
         "--max_steps",
         "3",
+        "--per_device_train_batch_size",
+        "8",
+        "--evaluation.max_rows",
+        "6",
     )
     done = script("scripts/grpo.py", odd, *words)
     entries = kept(tmp_path)

@@ -23,7 +23,7 @@ from ratchet.training.start import decide
 from ratchet.training.trainers.build import build_trainer
 
 def classes(part, depth=3):
-    found = {type(part).__module__ + "." + type(part).__qualname__}
+    found = {base.__module__ + "." + base.__qualname__ for base in type(part).__mro__}
     if depth and type(part).__module__.startswith("ratchet"):
         found |= {name for value in vars(part).values() for name in classes(value, depth - 1)} if hasattr(part,
         "__dict__") else set()

@@ -24,7 +24,13 @@ CONFIG_FILE, NUM_PROCESSES, NODES = launch_options.COMMON[2:5]
 NAME_A_FILE = "--html and --json take the name of a file, as in --html audit.html"
 TRAINING = (
     Option("show-config", "print every value and where it comes from, and start nothing"),
-    Option("resume", "from which checkpoint a stopped run resumes", "latest|never|hub|STEP|FOLDER", default="latest"),
+    Option(
+        "resume",
+        "from which checkpoint a stopped run resumes",
+        "latest|never|hub|STEP|FOLDER",
+        default="latest",
+        needs="--resume takes latest, never, hub, a step, or a checkpoint's folder",
+    ),
     Option("resume-anyway", "although the recipe or the data have changed"),
 )
 TRAINING_DETAILS = "A run that was stopped resumes by itself. On several processes accelerate starts the same:"
