@@ -102,7 +102,7 @@ def torture(arguments: Arguments) -> int:
         raise UserError("the runs are those of the repository's recipes: install it with pip install -e, and rerun")
     from ratchet.torture.rounds import run
 
-    kinds = [arguments[name] for name in ("kills", "rounds", "processes", "faults", "seed")]
+    kinds = [arguments[name] for name in ("kills", "rounds", "processes", "faults", "seed", "steps")]
     return int(not run(ROOT, folder.resolve(), *kinds))
 
 

@@ -314,6 +314,7 @@ VERBS = (
             Option("processes", "of each run", "N ...", int, [1, 2], choices=("1", "2"), many=True),
             Option("faults", "only these", "NAME ...", default=(), many=True),
             Option("seed", "of the moments", "N", int, default=0),
+            Option("steps", "optimiser steps of each run", "N", int, default=24),
         ),
         details="Needs a CPU, and root for the full disk. The exit code is 1 where a number differs.",
     ),

@@ -18,7 +18,6 @@ from ratchet.torture.compare import differences
 from ratchet.torture.faults import FAULTS, TASK, Fault, poison
 from ratchet.torture.processes import Training
 
-STEPS = 24
 _RESUMED = re.compile(r"after step \d+, from |is finished")
 """What a run prints that found its checkpoint, or had ended already."""
 # Rollouts are trained on for several steps, logs cover three, evaluations five: checkpoints fall between all of these.
@@ -70,10 +69,11 @@ class Bench:
         place: an empty folder.
         processes: of each run.
         draw: where all that is random comes from.
+        steps: optimiser steps of each run.
     """
 
-    def __init__(self, root: Path, place: Path, processes: int, draw: Random):
-        self.root, self.place, self.processes, self.draw = root, place, processes, draw
+    def __init__(self, root: Path, place: Path, processes: int, draw: Random, steps: int):
+        self.root, self.place, self.processes, self.draw, self.steps = root, place, processes, draw, steps
         self.whole = place / "whole/disk/out"
         training = self._training(place / "whole", self.whole)
         if training.wait(600) != 0:
@@ -84,7 +84,7 @@ class Bench:
         (folder / "torture_task.py").write_text(TASK, encoding="utf-8")
         debug = self.root / "recipes/debug/grpo.yaml"
         batch = 16 // self.processes  # the same for all of them together, so that the numbers are comparable
-        text = RECIPE.format(debug=debug, output=output.relative_to(folder), steps=STEPS, batch=batch)
+        text = RECIPE.format(debug=debug, output=output.relative_to(folder), steps=self.steps, batch=batch)
         (folder / "torture.yaml").write_text(text, encoding="utf-8")
         return Training(folder, [str(self.root / "scripts/grpo.py"), "torture.yaml"], self.processes, poison)
 
@@ -159,7 +159,14 @@ def _small_disk(place: Path) -> Iterator[Path]:
 
 
 def run(
-    root: Path, place: Path, kills: int, rounds: int, processes: Sequence[int], names: Sequence[str], seed: int
+    root: Path,
+    place: Path,
+    kills: int,
+    rounds: int,
+    processes: Sequence[int],
+    names: Sequence[str],
+    seed: int,
+    steps: int,
 ) -> bool:
     """Torture, print the table, and tell whether every run ended as if nothing had happened."""
     import ratchet.training.trainers.grpo
@@ -169,7 +176,7 @@ def run(
     benches = []
     for count in processes:
         (place / f"{count}-processes").mkdir(parents=True)
-        benches.append(Bench(root, place / f"{count}-processes", count, Random(seed)))
+        benches.append(Bench(root, place / f"{count}-processes", count, Random(seed), steps))
     on = " + ".join({1: "one process", 2: "two"}[count] for count in processes)
     print(f"| fault ({on}) | injected | resumed | numbers identical | seconds lost, median (most) |", flush=True)
     print("|---|---|---|---|---|", flush=True)
