@@ -21,6 +21,11 @@ from ratchet.recipe import Recipe
 PROGRAM = (NAME, "__main__.py")  # the file that runs as ``ratchet`` and as ``python -m ratchet``
 
 
+def main_process() -> bool:
+    """Whether this is the run's main process, by what the launcher set: known before any library is asked."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def quiet() -> None:
     """Warnings of libraries about themselves are kept away; those about the run stay. Other ranks say nothing."""
     sys.stdout = sys.stdout if isinstance(sys.stdout, Patient) else Patient(sys.stdout)
@@ -33,7 +38,7 @@ def quiet() -> None:
     logging.getLogger("trl.trainer.grpo_trainer").addFilter(
         lambda record: "All reward functions returned None" not in record.getMessage()
     )
-    level = logging.WARNING if os.environ.get("RANK", "0") == "0" else logging.ERROR
+    level = logging.WARNING if main_process() else logging.ERROR
     for name in ("transformers", "trl", "datasets", "accelerate", "DeepSpeed", "deepspeed"):
         logging.getLogger(name).setLevel(level)
     import transformers

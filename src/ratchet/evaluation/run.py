@@ -1,6 +1,5 @@
 """Evaluate a recipe's model: saved here, on the Hub or behind a server; alone, or with another on the same rows."""
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from ratchet.files import keep_earlier, read_json, write_json
 from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
-from ratchet.runtime import check_device, command_line, commit, quiet
+from ratchet.runtime import check_device, command_line, commit, main_process, quiet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -53,7 +52,7 @@ def run(
     if compare:
         ready(recipe)
         other = measure(recipe, compare)
-    if not _main():
+    if not main_process():
         return None
     found, said = record(result), [result.table()]
     if other:
@@ -125,10 +124,6 @@ def ready(recipe: Recipe) -> None:
     quiet()
     check_device(recipe)
     PartialState(cpu=bool(recipe.get("use_cpu")))
-
-
-def _main() -> bool:
-    return os.environ.get("RANK", "0") == "0"
 
 
 def file_name(recipe: Recipe) -> str:

@@ -85,7 +85,7 @@ def work(
     phases = {
         "training": _training(job, Range(low, high), per_step / sizes.processes, device, factors.get("training"))
     }
-    if recipe.method.samples:
+    if "rollout" in recipe.method.phases:
         each = per_step / sizes.processes / sizes.passes
         phases["rollout"] = _rollout(job, tokens, each, device, factors.get("rollout"))
         phases["rest"] = Range(*(factors["rest"] * end for end in MEASURED)) if "rest" in factors else Range(*STEP)

@@ -56,8 +56,6 @@ class Method:
     """Whether the rewards are audited before training starts."""
     imitates: bool
     """Whether it trains on the task's targets."""
-    observed: bool = True
-    """Whether diagnostics can read its forward passes."""
     overlapped: bool = False
     """Whether rollouts and training happen at the same time, on different devices."""
     deepspeed: bool = True
@@ -73,11 +71,6 @@ class Method:
     def script(self) -> str:
         """The name of the script that runs it, without its ending."""
         return self.variant_of or self.name
-
-    @property
-    def sections(self) -> tuple[str, str]:
-        """The parts of ``schema.json`` that a recipe's keys belong to."""
-        return (self.section, "model")
 
     # Rows.
 
@@ -236,7 +229,6 @@ ASYNC_GRPO = register(
         rewarded=True,
         audited=True,
         imitates=False,
-        observed=False,
         overlapped=True,
         deepspeed=False,
         variant_of="grpo",

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from ratchet.errors import Stopped, UserError
 from ratchet.files import FULL
 from ratchet.recipe import Recipe
-from ratchet.training.output_folder import main_process
+from ratchet.runtime import main_process
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The output folder of a run: prepared beside its place, and put there when everything is known to be right."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -9,11 +8,6 @@ from ratchet.errors import UserError
 from ratchet.recipe import Recipe
 
 INITIAL_MODEL = "initial_model"  # the folder of a model built from a configuration
-
-
-def main_process() -> bool:
-    """Whether this is the run's main process, by what the launcher set: known before any library is asked."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 def staging(recipe: Recipe) -> Path:

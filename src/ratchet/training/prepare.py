@@ -10,9 +10,10 @@ from ratchet.models import check_template, load_tokenizer, locate
 from ratchet.models.from_scratch import save_from_scratch
 from ratchet.models.load import position_limit
 from ratchet.recipe import Recipe
+from ratchet.runtime import main_process
 from ratchet.tasks import load_split
 from ratchet.training.dataset import Prepared, Written, read_rows, write_rows
-from ratchet.training.output_folder import INITIAL_MODEL, has_initial_model, main_process, publish_output, staging
+from ratchet.training.output_folder import INITIAL_MODEL, has_initial_model, publish_output, staging
 
 
 @dataclass

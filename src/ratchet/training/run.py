@@ -20,8 +20,9 @@ from ratchet.checkpoints.resume import LATEST
 from ratchet.errors import Stopped, UserError
 from ratchet.files import alone, lock_of
 from ratchet.recipe import Recipe
+from ratchet.runtime import main_process
 from ratchet.training.diagnose_crash import explained
-from ratchet.training.output_folder import discard_staging, main_process
+from ratchet.training.output_folder import discard_staging
 from ratchet.training.start import Decision, check_launcher, decide
 
 

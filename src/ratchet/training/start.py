@@ -8,8 +8,8 @@ from ratchet.checkpoints.resume import Start, choose
 from ratchet.errors import UserError
 from ratchet.hub.fetch import last_checkpoint
 from ratchet.recipe import Recipe
-from ratchet.runtime import check_device, quiet
-from ratchet.training.output_folder import has_initial_model, main_process, open_staging
+from ratchet.runtime import check_device, main_process, quiet
+from ratchet.training.output_folder import has_initial_model, open_staging
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
