@@ -17,6 +17,7 @@ from ratchet.recipe import load_recipe
 from ratchet.recipe.method import GRPO, METHODS, SFT, method_of, recorded_method, register, trainers, trainers_that
 from ratchet.record.run_data import RunData
 from ratchet.reporting.page.facts import gather
+from ratchet.tasks.packing import unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE = {"trainer": "echo", "task": "aquarat", "data": {"source": "generated"}, "model_name_or_path": "ratchet-tiny"}
@@ -105,7 +106,8 @@ def written(recipe, folder):
 
 def test_one_that_samples_is_given_prompts_with_the_tasks_columns_and_no_audit(echo, tmp_path):
     made, rows = written(load(tmp_path), tmp_path)
-    assert {"prompt", "question", "correct"} <= {*rows.column_names} and "completion" not in rows.column_names
+    assert rows.column_names == ["prompt", "row"]
+    assert {"question", "correct"} <= unpack(rows[0]["row"]).keys()
     assert made.audit == "" and not (tmp_path / "audit.json").exists()
 
 

@@ -3,8 +3,10 @@
 from ratchet.rewards import REWARDS, RewardTerm
 from ratchet.rewards.trl_adapter import Grader, reward_functions
 from ratchet.tasks.aquarat.task import AquaRat
+from ratchet.tasks.packing import pack
 
 ROW = {"question": "What is 6 * 7?", "options": ["A)7", "B)24", "C)42", "D)84", "E)1"], "correct": "C"}
+PACKED = pack(ROW)
 
 
 def test_trl_gets_one_named_function_per_term():
@@ -17,10 +19,13 @@ def test_trl_gets_one_named_function_per_term():
         [{"role": "assistant", "content": "6 * 7 = 42\nAnswer: C"}],
         [{"role": "assistant", "content": "Answer: D"}],
     ]
-    columns = {name: [value, value] for name, value in ROW.items()}
     called = {
         f.__name__: f(
-            prompts=[None] * 2, completions=completions, completion_ids=[[1, 2], [1]], trainer_state=None, **columns
+            prompts=[None] * 2,
+            completions=completions,
+            completion_ids=[[1, 2], [1]],
+            trainer_state=None,
+            row=[PACKED] * 2,
         )
         for f in functions
     }
@@ -35,7 +40,7 @@ def test_a_batch_is_graded_once_for_all_functions():
     )
     completions = ["Answer: C", "Answer: D"]
     for function in functions:
-        function(completions=completions, completion_ids=None, **{name: [value] * 2 for name, value in ROW.items()})
+        function(completions=completions, completion_ids=None, row=[PACKED] * 2)
     assert calls == completions
 
 
@@ -43,5 +48,5 @@ def test_reward_and_evaluation_use_the_same_grade():
     task = AquaRat(source="generated")
     (function,) = reward_functions(Grader(task, [RewardTerm(REWARDS["correctness"])], None))
     texts = ["Answer: C", "C or D", "The answer is 42.", "Answer: A. Wait, no: C."]
-    paid = function(completions=texts, **{name: [value] * len(texts) for name, value in ROW.items()})
+    paid = function(completions=texts, row=[PACKED] * len(texts))
     assert paid == [float(task.grade(text, ROW).correct) for text in texts] == [1.0, 0.0, 1.0, 1.0]

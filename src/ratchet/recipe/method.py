@@ -15,8 +15,8 @@ from ratchet.errors import UserError
 from ratchet.recipe import batches
 from ratchet.recipe.asynchronous import asynchronous_conflicts
 from ratchet.recipe.batches import Batches
-from ratchet.tasks import Task
-from ratchet.tasks.base import RESERVED_COLUMNS, Message, Row
+from ratchet.tasks import Task, packing
+from ratchet.tasks.base import Message, Row
 
 if TYPE_CHECKING:
     from ratchet.recipe.recipe import Recipe
@@ -75,20 +75,15 @@ class Method:
     # Rows.
 
     def row(self, task: Task, row: Row, plain: Plain) -> Row:
-        """What TRL is given for a row: the prompt beside the task's columns, or the prompt and the target.
+        """What TRL is given for a row: the prompt and the row itself, packed; or the prompt and the target.
 
         Raises:
-            UserError: where a column of the task is one that TRL fills itself.
+            UserError: where the row cannot be handed to the graders as it is.
         """
         prompt = plain(task.messages(row))
         if self.imitates:
             return {"prompt": prompt, "completion": plain([{"role": "assistant", "content": task.target(row)}])}
-        taken = RESERVED_COLUMNS & set(row)
-        if taken:
-            raise UserError(
-                f"the task's rows have columns that TRL fills itself: {', '.join(sorted(taken))}; name them otherwise"
-            )
-        return {**row, "prompt": prompt}
+        return {"prompt": prompt, packing.COLUMN: packing.pack(row)}
 
     def completion_limit(self, get: Get) -> int | None:
         """Tokens that a sampled completion may have; None where nothing is sampled."""

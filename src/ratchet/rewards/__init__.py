@@ -13,13 +13,14 @@ terms together could make a wrong answer worth as much as a right one.
 
 from ratchet.rewards.functions import Reward, Sample, reward
 from ratchet.rewards.registry import REWARDS, RewardTerm, check_weights, rewards_of, total
-from ratchet.rewards.rehearsal import raised, validate_task
+from ratchet.rewards.rehearsal import check_messages, raised, validate_task
 
 __all__ = [
     "REWARDS",
     "Reward",
     "RewardTerm",
     "Sample",
+    "check_messages",
     "check_weights",
     "raised",
     "reward",

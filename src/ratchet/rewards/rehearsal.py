@@ -1,5 +1,6 @@
 """Calls a task and its rewards on a few rows before training, so that what fails, fails at once and by name."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ def validate_task(task: Task, terms: Sequence[RewardTerm], rows: Sequence[Row]) 
 def _rehearse(task: Task, terms: Sequence[RewardTerm], row: Row) -> None:
     called = "messages"
     try:
-        _check_messages(task, row)
+        check_messages(task, row)
         called = "gold"
         _check_kind(task, row, called, task.gold(row), str)
         called = "target"
@@ -63,18 +64,28 @@ def _check_ids(task: Task, rows: Sequence[Row]) -> None:
         seen.add(row["id"])
 
 
-def _check_messages(task: Task, row: Row) -> None:
+def check_messages(task: Task, row: Row) -> None:
+    """Refuse a conversation that is no list of ``{"role": ..., "content": ...}``.
+
+    Raises:
+        UserError: naming the row, with what ``messages`` returned.
+    """
     messages = task.messages(row)
     if not isinstance(messages, list) or not messages or not all(_is_message(m) for m in messages):
         shown = str(messages)[:80]
         raise UserError(
             f"{task.name}.messages of row {row['id']} must return a list of "
-            f'{{"role": ..., "content": ...}}; it returns {shown!r}'
+            f'{{"role": ..., "content": ...}}, two texts and no other key; it returns {shown!r}'
         )
 
 
 def _is_message(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("content"), str) and "role" in value
+    return isinstance(value, dict) and value.keys() == {"role", "content"} and all(map(_is_text, value.values()))
+
+
+def _is_text(value: Any) -> bool:
+    # half of a surrogate pair is no character: no file and no tokenizer takes it
+    return isinstance(value, str) and not re.search("[\ud800-\udfff]", value)
 
 
 def _check_kind(task: Task, row: Row, what: str, value: Any, kind: type) -> Any:

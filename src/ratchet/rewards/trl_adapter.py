@@ -9,7 +9,8 @@ from typing import Any
 from ratchet.rewards.functions import Sample
 from ratchet.rewards.registry import RewardTerm
 from ratchet.rewards.scoring import Score, Scorer, ScoringRequest, score
-from ratchet.tasks.base import RESERVED_COLUMNS, Task, completion_text
+from ratchet.tasks.base import Task, completion_text
+from ratchet.tasks.packing import COLUMN, unpack
 
 
 class Grader:
@@ -45,7 +46,7 @@ class Grader:
         # by identity: TRL hands the very same list to each reward function, and equal texts in another list are a new
         # batch, drawn from other rows
         if completions is not self._completions:
-            rows = self._rows(len(completions), columns)
+            rows = map(unpack, columns[COLUMN])
             lengths = _lengths(len(completions), completion_ids)
             self.requests = [
                 ScoringRequest(completion_text(completion), row, length, self.limit)
@@ -63,11 +64,6 @@ class Grader:
         ]
         for listener in self.listeners:
             listener(samples)
-
-    @staticmethod
-    def _rows(count: int, columns: dict[str, Any]) -> list[dict[str, Any]]:
-        own = {name: values for name, values in columns.items() if name not in RESERVED_COLUMNS}
-        return [{name: values[i] for name, values in own.items()} for i in range(count)]
 
 
 def _lengths(count: int, completion_ids: Sequence[Sequence[int]] | None) -> Sequence[int | None]:

@@ -13,22 +13,6 @@ SPLITS = ("train", "validation", "test")
 Row = dict[str, Any]
 Message = dict[str, str]
 
-# Columns that TRL fills or passes itself; a row must not use them.
-RESERVED_COLUMNS = frozenset(
-    {
-        "prompt",
-        "prompts",
-        "completion",
-        "completions",
-        "completion_ids",
-        "messages",
-        "trainer_state",
-        "log_extra",
-        "log_metric",
-        "environments",
-    }
-)
-
 
 @dataclass(frozen=True)
 class Grade:
@@ -76,7 +60,7 @@ class Task(ABC):
 
     @abstractmethod
     def load(self, split: str) -> Split:
-        """Return the rows of "train", "validation" or "test". Every row has an "id" and no column of TRL's own."""
+        """Return the rows of "train", "validation" or "test". Every row has an "id" of its own."""
 
     @abstractmethod
     def messages(self, row: Row) -> list[Message]:

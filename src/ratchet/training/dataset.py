@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 from accelerate import PartialState
 from datasets import Dataset, disable_progress_bars, load_from_disk
 from transformers import PreTrainedTokenizerBase
@@ -16,10 +17,10 @@ from ratchet.errors import UserError
 from ratchet.models import PlainText
 from ratchet.recipe import Recipe
 from ratchet.recipe.batches import too_few_rows
-from ratchet.rewards import validate_task
+from ratchet.rewards import check_messages, raised, validate_task
 from ratchet.tasks import load_split, train_split
 from ratchet.tasks.base import Row
-from ratchet.training.callbacks.curriculum import stage_pools
+from ratchet.training.callbacks.curriculum import STAGE, stage_pools
 from ratchet.training.nodes import first_in
 
 
@@ -54,13 +55,13 @@ def write_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | 
         UserError: for rows that cannot be trained on, or rewards that can be won without knowing anything.
     """
     disable_progress_bars()
-    task, method = recipe.task, recipe.method
+    task = recipe.task
     print(f"preparing the {train_split(task)} rows of {task.name}", flush=True)
     split = load_split(task)
     notes = list(split.notes)
     validate_task(task, recipe.rewards, split.rows)
     plain = PlainText(tokenizer)
-    rows = [method.row(task, row, plain) for row in split.rows]
+    rows = [_shaped(recipe, row, plain) for row in split.rows]
     if plain.count:
         notes.append(
             f"{plain.count} texts spell one of the tokenizer's special tokens; an invisible character in it keeps "
@@ -74,11 +75,10 @@ def write_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | 
     if too_few:
         raise UserError("\n".join([*notes, too_few]))
     if recipe.curriculum is not None:
-        _check_curriculum(recipe, kept)
-    audited = gate(recipe, split.rows, folder.parent) if method.audited else ""
-    Dataset.from_list(kept).save_to_disk(str(folder))
-    text = json.dumps(kept, sort_keys=True, default=str)
-    return Written(notes, hashlib.sha256(text.encode()).hexdigest(), audited)
+        stages = [row[STAGE] for row in kept]
+        stage_pools(recipe.curriculum, stages, recipe.batches.prompts_per_generation)
+    audited = gate(recipe, split.rows, folder.parent) if recipe.method.audited else ""
+    return Written(notes, _saved(kept, folder), audited)
 
 
 def read_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | None, written: Written) -> Prepared:
@@ -94,6 +94,52 @@ def read_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | N
         write_rows(recipe, tokenizer, limit, folder)
     state.wait_for_everyone()
     return Prepared(written.notes, written.sha256, written.audit, load_from_disk(str(folder)), first)
+
+
+def _shaped(recipe: Recipe, row: Row, plain: PlainText) -> Row:
+    """A row as TRL is given it, with the stage of the curriculum that it belongs to."""
+    try:
+        check_messages(recipe.task, row)
+        shaped = recipe.method.row(recipe.task, row, plain)
+    except UserError:
+        raise
+    except Exception as error:  # the user's own code may raise anything, and return anything
+        raise raised(f"{recipe.task.name}: the prompt or the target", row, error) from error
+    if recipe.curriculum is None:
+        return shaped
+    column = recipe.curriculum.column
+    if column not in row:
+        raise UserError(
+            f"curriculum.column: the rows of {recipe.task.name} have no column {column}; row {row['id']} has "
+            f"{', '.join(map(str, row))}"
+        )
+    return {**shaped, STAGE: str(row[column])}
+
+
+def _saved(rows: list[Row], folder: Path) -> str:
+    """Write the rows, and read them back as training will; returns the checksum of what was read.
+
+    Raises:
+        UserError: for a row that a table does not give back as it is.
+    """
+    try:
+        Dataset.from_list(rows).save_to_disk(str(folder))
+    except (pyarrow.ArrowException, ValueError, TypeError, OverflowError) as error:
+        raise UserError(f"the prompts cannot be written to the training data: {error}") from error
+    digest = hashlib.sha256()
+    for row, found in zip(rows, load_from_disk(str(folder)), strict=True):
+        if found != row:
+            raise UserError(
+                f"a prompt does not come back from the training data as it is: {_first_change(row, found)}; "
+                'give every message a "role" and a "content", and nothing else'
+            )
+        digest.update(json.dumps(found, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def _first_change(row: Row, found: Row) -> str:
+    column = next(name for name in row if row[name] != found[name])
+    return f"{row[column]!r:.120} is read as {found[column]!r:.120}"
 
 
 def _short_enough(
@@ -118,13 +164,3 @@ def _lengths(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, template: 
         for row in rows
     ]
     return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
-
-
-def _check_curriculum(recipe: Recipe, rows: Sequence[Row]) -> None:
-    column = recipe.curriculum.column
-    if column not in rows[0]:
-        raise UserError(
-            f"curriculum.column: the rows of {recipe.task.name} have no column {column}; they have "
-            f"{', '.join(rows[0])}"
-        )
-    stage_pools(recipe.curriculum, [row[column] for row in rows], recipe.batches.prompts_per_generation)

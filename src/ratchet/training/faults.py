@@ -13,6 +13,7 @@ from accelerate.utils import gather_object
 from ratchet.errors import UserError
 from ratchet.recipe.groups import Faults as Settings
 from ratchet.rewards.scoring import Score, ScoringRequest
+from ratchet.tasks.packing import pack
 
 FOLDER = "faults"
 
@@ -73,7 +74,7 @@ class Faults:
         entries = [
             {
                 "step": step,
-                "row": request.row,
+                "row": json.loads(pack(request.row)),
                 "completion": request.text,
                 "function": f.function,
                 "error": f.error,
@@ -87,8 +88,7 @@ class Faults:
             self.folder.mkdir(parents=True, exist_ok=True)
             with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
                 file.writelines(
-                    json.dumps({**entry, "time": time.time()}, ensure_ascii=False, default=str) + "\n"
-                    for entry in entries
+                    json.dumps({**entry, "time": time.time()}, ensure_ascii=False) + "\n" for entry in entries
                 )
         first = entries[0]
         what = f"{first['function']} failed on row {first['row'].get('id', '?')} in step {step + 1}: {first['error']}"

@@ -24,6 +24,7 @@ from ratchet.integrations.lighteval.venv import python
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
 from ratchet.runtime import command_line
+from ratchet.tasks import packing
 from ratchet.tasks.base import Row
 
 AGIEVAL = "agieval:aqua-rat"
@@ -165,8 +166,7 @@ def _lay(folder: Path, recipe: Recipe, model: str, rows: Sequence[Row]) -> None:
     write_text(folder / "recipe.yaml", recipe.as_yaml())
     lines = []
     for row in rows:  # as text inside: Arrow would give all rows the same columns
-        text = json.dumps(row, ensure_ascii=False)
-        lines.append(json.dumps({"id": row["id"], "row": text}, ensure_ascii=False) + "\n")
+        lines.append(json.dumps({"id": row["id"], packing.COLUMN: packing.pack(row)}, ensure_ascii=False) + "\n")
     write_text(folder / "rows/test.jsonl", "".join(lines))
 
 

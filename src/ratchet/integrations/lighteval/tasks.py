@@ -36,6 +36,7 @@ from ratchet.models import PlainText, load_tokenizer, locate
 from ratchet.recipe import load_recipe
 from ratchet.rewards.scoring import ScoringRequest, score
 from ratchet.tasks.base import Row
+from ratchet.tasks.packing import COLUMN, unpack
 
 Prompt = Callable[[dict[str, Any], str], Doc | None]
 """What lighteval calls a prompt function: a line of its data set, and the task's name, to a question."""
@@ -49,7 +50,7 @@ TOKENIZER = load_tokenizer(MODEL, chat_template=RECIPE.values.get("chat_template
 PLAIN = PlainText(TOKENIZER)
 # A row is kept as text: Arrow would make the columns of all rows alike.
 with (Path(_asked["rows"]) / "test.jsonl").open(encoding="utf-8") as _lines:
-    ROWS: dict[str, Row] = {line["id"]: json.loads(line["row"]) for line in map(json.loads, _lines)}
+    ROWS: dict[str, Row] = {line["id"]: unpack(line[COLUMN]) for line in map(json.loads, _lines)}
 
 
 def _ends() -> set[int]:

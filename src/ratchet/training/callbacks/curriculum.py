@@ -13,6 +13,9 @@ from ratchet.errors import UserError
 from ratchet.recipe.groups import Curriculum
 from ratchet.rewards import Sample
 
+STAGE = "stage"
+"""The column of the training data that holds each row's stage."""
+
 
 class StagedSampler(RepeatSampler):
     """TRL's sampler, drawing each chunk of prompts only when it is needed, from the rows of the stages reached.
@@ -70,18 +73,18 @@ class StagedSampler(RepeatSampler):
                     yield from [index] * self.mini_repeat_count
 
 
-def stage_pools(settings: Curriculum, column: Sequence[Any], prompts: int) -> dict[str, list[int]]:
+def stage_pools(settings: Curriculum, column: Sequence[str], prompts: int) -> dict[str, list[int]]:
     """Stage -> its rows; stages without any are left out.
 
     Args:
-        column: each row's value of ``settings.column``.
+        column: each row's stage.
         prompts: that a generation takes.
 
     Raises:
         UserError: for a stage with fewer rows than a generation takes, or rows that belong to no stage.
     """
-    pools = {stage: [i for i, value in enumerate(column) if str(value) == stage] for stage in settings.stages}
-    unstaged = sorted({str(value) for value in column} - set(settings.stages))
+    pools = {stage: [i for i, value in enumerate(column) if value == stage] for stage in settings.stages}
+    unstaged = sorted(set(column) - set(settings.stages))
     if unstaged:
         raise UserError(
             f"curriculum.stages has no stage for the rows whose {settings.column} is {', '.join(unstaged)}; add it, "
@@ -96,7 +99,7 @@ def stage_pools(settings: Curriculum, column: Sequence[Any], prompts: int) -> di
     return {stage: pool for stage, pool in pools.items() if pool}
 
 
-def staged_sampler(plain: RepeatSampler, settings: Curriculum, column: Sequence[Any]) -> StagedSampler:
+def staged_sampler(plain: RepeatSampler, settings: Curriculum, column: Sequence[str]) -> StagedSampler:
     """The sampler of a curriculum instead of TRL's."""
     pools = stage_pools(settings, column, plain.batch_size)
     given = {

@@ -9,7 +9,7 @@ from trl import GRPOTrainer
 from ratchet.recipe import Recipe
 from ratchet.rewards.trl_adapter import reward_functions
 from ratchet.training.arguments import model_settings, trainer_extras
-from ratchet.training.callbacks.curriculum import staged_sampler
+from ratchet.training.callbacks.curriculum import STAGE, staged_sampler
 from ratchet.training.prepare import Run
 from ratchet.training.samplers import epoch_sampler
 from ratchet.training.services import Services
@@ -25,8 +25,7 @@ class RecipeGRPOTrainer(RecipeTrainer, GRPOTrainer):
         if curriculum is None:
             self.sampler = epoch_sampler(plain)
         else:
-            settings = curriculum.settings
-            self.sampler = curriculum.sampler = staged_sampler(plain, settings, plain.data_source[settings.column])
+            self.sampler = curriculum.sampler = staged_sampler(plain, curriculum.settings, plain.data_source[STAGE])
         return self.sampler
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
