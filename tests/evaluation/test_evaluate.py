@@ -24,6 +24,9 @@ class Letters:
     def gold(self, row):
         return row["gold"]
 
+    def cluster(self, row):
+        return row.get("text")
+
     def grade(self, completion, row):
         if completion == "raise":
             raise RuntimeError("on purpose")
@@ -92,6 +95,14 @@ def test_samples_are_counted_for_pass_at_k():
     assert [a.samples_correct for a in result.answered] == [[True, False], [False, False], [True, True]]
     assert result.as_dict()["pass_at_k"]["1"]["accuracy"] == 0.5
     assert result.as_dict()["pass_at_k"]["2"]["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_rows_of_one_group_are_said_to_be_one_cluster():
+    rows = [{"id": str(i), "gold": "A", "text": "long" if i else "short"} for i in range(6)]
+    answered = [Answered(row["id"], "A", "A", True, "A", 1, False, cluster=Letters().cluster(row)) for row in rows]
+    result = Result("m", "t", "test", answered, "AB", 1.0, 6)
+    assert result.accuracy.clusters == 2 and "in 2 clusters" in result.table()
+    assert result.as_dict()["clusters"] == 2
 
 
 def test_a_grader_that_raises_on_a_greedy_completion_is_named_and_counts_as_wrong():

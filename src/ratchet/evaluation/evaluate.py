@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ratchet.evaluation.statistics import Share, mcnemar, mean_share, pass_at_k, powers_of_two, wilson
+from ratchet.evaluation.statistics import Share, clusters, mcnemar, mean_share, pass_at_k, powers_of_two, share
 from ratchet.inference.completion import Completion, Generator, Sampling
 from ratchet.recipe.groups import Evaluation
 from ratchet.rewards.scoring import Score, Scorer, ScoringRequest, score
@@ -37,6 +37,8 @@ class Answered:
     span: tuple[int, int] | None = None
     """Where the answer stands in the completion, if the task can tell."""
     prompt: str = ""
+    cluster: str | None = None
+    """The group of rows that it hangs together with (``Task.cluster``)."""
 
 
 @dataclass
@@ -55,8 +57,8 @@ class Result:
 
     @property
     def accuracy(self) -> Share:
-        """Greedy accuracy with Wilson's interval."""
-        return wilson(sum(a.correct for a in self.answered), len(self.answered))
+        """Greedy accuracy with its interval."""
+        return share([a.correct for a in self.answered], _clusters(self.answered))
 
     @property
     def majority(self) -> float:
@@ -102,12 +104,12 @@ class Result:
     def figures(self) -> dict[str, float]:
         """The result as single numbers, the way trackers want it: each share with the ends of its interval."""
         d = self.as_dict()
-        exact = wilson(sum(a.answer == a.gold for a in self.answered), len(self.answered))
+        exact = share([a.answer == a.gold for a in self.answered], _clusters(self.answered))
         shares = {"accuracy": self.accuracy, "exact_match": exact}
-        shares |= {f"pass@{k}": Share(**share) for k, share in d.get("pass_at_k", {}).items()}
-        numbers = {name: share.accuracy for name, share in shares.items()}
-        for name, share in shares.items():
-            numbers |= {f"{name}_low": share.low, f"{name}_high": share.high}
+        shares |= {f"pass@{k}": Share.of(one) for k, one in d.get("pass_at_k", {}).items()}
+        numbers = {name: one.accuracy for name, one in shares.items()}
+        for name, one in shares.items():
+            numbers |= {f"{name}_low": one.low, f"{name}_high": one.high}
         numbers["n"] = float(len(self.answered))
         return numbers | {key: d[key] for key in ("majority", "truncated", "unparsed", "mean_tokens")}
 
@@ -123,7 +125,7 @@ class Result:
             f"{d['mean_tokens']:.1f} tokens on average",
             f"  speed      {d['tokens_per_second']:.0f} tokens per second",
         ]
-        lines += [f"  pass@{k:<5} {Share(**share)}" for k, share in d.get("pass_at_k", {}).items()]
+        lines += [f"  pass@{k:<5} {Share.of(one)}" for k, one in d.get("pass_at_k", {}).items()]
         if self.failures:
             lines.append(
                 f"  warning    the grader failed on {len(self.failures)} answers, which count as wrong; "
@@ -140,7 +142,13 @@ class Result:
         """Paired comparison with another model on the same rows: ``other`` first, this one second."""
         if [a.id for a in self.answered] != [a.id for a in other.answered]:
             raise ValueError("the two evaluations are of different rows")
-        return mcnemar([a.correct for a in other.answered], [a.correct for a in self.answered])
+        return mcnemar(
+            [a.correct for a in other.answered], [a.correct for a in self.answered], _clusters(self.answered)
+        )
+
+
+def _clusters(answered: Sequence[Answered]) -> list[Hashable]:
+    return clusters((a.id, a.cluster) for a in answered)
 
 
 def _components(answered: Sequence[Answered]) -> dict[str, dict[str, float]]:
@@ -177,7 +185,7 @@ def _pass_at_k(answered: Sequence[Answered], samples: int) -> dict[str, dict[str
     shares = {}
     for k in powers_of_two(samples):
         of_rows = [pass_at_k(samples, count, k) for count in right]
-        shares[str(k)] = mean_share(of_rows).as_dict()
+        shares[str(k)] = mean_share(of_rows, _clusters(answered)).as_dict()
     return shares
 
 
@@ -293,6 +301,7 @@ def _answered(task: Task, row: Row, conversation: Sequence[Message], completion:
         components={name: float(value) for name, value in grade.components.items()},
         span=grade.span,
         prompt=conversation[-1]["content"],
+        cluster=task.cluster(row),
     )
 
 

@@ -33,10 +33,11 @@ class Measured:
     """What the commonest gold answer, always given, scores on the same rows."""
     command: str
     file: str
+    clusters: int | None = None
 
     def cells(self) -> list[str]:
         """The row's cells, under ``HEAD``."""
-        share = Share(self.accuracy, self.low, self.high, self.n)
+        share = Share(self.accuracy, self.low, self.high, self.n, self.clusters)
         step = "" if self.step is None else str(self.step)
         majority = "" if self.majority is None else f"{self.majority:.3f}"
         return [self.model, step, self.task, self.split, str(share), majority, f"`{self.command}`"]
@@ -128,4 +129,5 @@ def _measured(entry: Any, path: Path) -> Iterator[Measured]:
         majority=float(majority) if isinstance(majority, (int, float)) else None,
         command=str(entry.get("command") or ""),
         file=str(path),
+        clusters=entry.get("clusters") if isinstance(entry.get("clusters"), int) else None,
     )

@@ -1,6 +1,7 @@
-"""How sure a figure is: Wilson intervals, the unbiased pass@k, and McNemar's paired test."""
+"""How sure a figure is: intervals for shares and means, the unbiased pass@k, and McNemar's paired test."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import comb, sqrt
 from typing import Any
@@ -17,13 +18,25 @@ class Share:
     low: float
     high: float
     n: int
+    clusters: int | None = None
+    """Independent groups that the n rows form, where rows of a group hang together."""
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> "Share":
+        """The share that ``as_dict`` made an entry of; what else the entry holds is left."""
+        return cls(entry["accuracy"], entry["low"], entry["high"], entry["n"], entry.get("clusters"))
+
+    @property
+    def counted(self) -> str:
+        """On how much it rests: "117 in 5 clusters"."""
+        return str(self.n) if self.clusters is None else f"{self.n} in {self.clusters} clusters"
 
     def __str__(self) -> str:
-        return f"{self.accuracy:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.n})"
+        return f"{self.accuracy:.3f} [{self.low:.3f}, {self.high:.3f}] (n = {self.counted})"
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
-        return asdict(self)
+        """For JSON; clusters only where there are some."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def wilson(successes: int, n: int) -> Share:
@@ -46,6 +59,22 @@ def wilson(successes: int, n: int) -> Share:
     return Share(p, max(0.0, min(low, p)), min(1.0, max(high, p)), n)
 
 
+def clusters(rows: Iterable[tuple[str, str | None]]) -> list[Hashable]:
+    """The cluster of each row, from its id and its group (``Task.cluster``); one without a group is its own."""
+    return [("row", row) if group is None else ("group", group) for row, group in rows]
+
+
+def share(right: Sequence[bool], clusters: Sequence[Hashable]) -> Share:
+    """The share that is right: with Wilson's interval, or over clusters where some hold several.
+
+    >>> print(share([True, False, True], ["a", "b", "c"]), share([True] * 20, ["a", "b"] * 10), sep="; ")
+    0.667 [0.208, 0.939] (n = 3); 1.000 [0.000, 1.000] (n = 20 in 2 clusters)
+    """
+    if len(set(clusters)) == len(right):
+        return wilson(sum(right), len(right))
+    return mean_share([float(one) for one in right], clusters)
+
+
 def pass_at_k(n: int, c: int, k: int) -> float:
     """The unbiased estimator 1 - C(n - c, k) / C(n, k) of pass@k from c right ones of n samples.
 
@@ -60,25 +89,77 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1.0 - comb(n - c, k) / comb(n, k)
 
 
-def mean_share(values: Sequence[float]) -> Share:
-    """The mean of per-row values in [0, 1], with the normal interval over rows.
+def mean_share(values: Sequence[float], clusters: Sequence[Hashable] | None = None) -> Share:
+    """The mean of per-row values in [0, 1], with an interval that covers at least as often as it says.
 
-    Rows are the independent units: samples of one row are not, so counting them would make the interval too narrow.
+    An exact binomial interval for as many independent trials as would give a mean this sure (Korn and Graubard, 1998,
+    Survey Methodology 24): their number is m (1 - m) / v, for the mean m and the variance v of it that the clusters
+    show, and it shrinks by (z / t)^2 where few clusters tell v. The normal interval has width zero where all rows
+    agree; here one cluster that is all 0 and one that is all 1 are added before m and v are taken, so that agreement
+    of few says little. In simulations with n from 10 to 500 it covered in 95 % of the cases or more
+    (``tests/evaluation/test_statistics.py``).
+
+    Args:
+        clusters: the group that each row belongs to. Rows of a group are not independent, as samples of one row are
+            not: counting them as if they were would make the interval too narrow. Without it each row is one.
+
+    >>> print(mean_share([1.0] * 50))
+    1.000 [0.924, 1.000] (n = 50)
+    >>> print(mean_share([1.0] * 50, clusters=[i // 10 for i in range(50)]))
+    1.000 [0.178, 1.000] (n = 50 in 5 clusters)
     """
     n = len(values)
-    if not n:
+    if n == 0:
         return Share(0.0, 0.0, 1.0, 0)
     mean = sum(values) / n
-    variance = sum((v - mean) ** 2 for v in values) / max(1, n - 1)
-    spread = Z95 * sqrt(variance / n)
-    return Share(mean, max(0.0, mean - spread), min(1.0, mean + spread), n)
+    totals: dict[Hashable, float] = {}
+    for i, value in enumerate(values):
+        of = i if clusters is None else clusters[i]
+        totals[of] = totals.get(of, 0.0) + value
+    sizes = Counter(range(n) if clusters is None else clusters)
+    groups = len(sizes) if len(sizes) < n else None
+    if len(sizes) < 2:  # one group does not show how groups differ
+        return Share(mean, 0.0, 1.0, n, groups)
+    low, high = _exact(mean, _independent(totals, sizes, n))
+    return Share(mean, min(low, mean), max(high, mean), n, groups)
 
 
-def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> dict[str, Any]:
+def _independent(totals: Mapping[Hashable, float], sizes: Mapping[Hashable, int], n: int) -> float:
+    """The number of independent trials that tell a mean as surely as the clusters do."""
+    from scipy.special import stdtrit
+
+    count, typical = len(sizes), n / len(sizes)
+    padded = [*((totals[of], sizes[of]) for of in sizes), (0.0, typical), (typical, typical)]
+    rows = n + 2 * typical
+    mean = sum(total for total, _ in padded) / rows
+    spread = sum((total - mean * size) ** 2 for total, size in padded)
+    variance = (count + 2) / (count + 1) * spread / rows**2
+    shown = mean * (1 - mean) / variance * n / rows
+    return shown * (Z95 / stdtrit(count - 1, 0.975)) ** 2
+
+
+def _exact(mean: float, trials: float) -> tuple[float, float]:
+    """The binomial interval of Clopper and Pearson (1934, Biometrika 26), also for fractions of trials."""
+    from scipy.special import betaincinv
+
+    right = mean * trials
+    wrong = trials - right
+    low = float(betaincinv(right, wrong + 1, 0.025)) if right > 1e-9 else 0.0
+    high = float(betaincinv(right + 1, wrong, 0.975)) if wrong > 1e-9 else 1.0
+    return low, high
+
+
+def mcnemar(
+    first: Sequence[bool], second: Sequence[bool], clusters: Sequence[Hashable] | None = None
+) -> dict[str, Any]:
     """McNemar's exact test on rows that two models answered (McNemar, 1947, Psychometrika 12; the binomial form).
 
     Only rows on which the two differ tell them apart. Were the models equally good, either would win each of these
     with probability 1/2; p is twice the binomial tail. Paired, it finds differences that two separate intervals hide.
+
+    Args:
+        clusters: the group of each row. Rows of a group do not count one by one: a group is won by the model with
+            more right answers in it, which makes this the sign test over groups.
 
     Returns:
         only_first, only_second: rows that one alone got right.
@@ -88,14 +169,16 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> dict[str, Any]:
     if len(first) != len(second):
         raise ValueError(f"a paired test needs the same rows, got {len(first)} and {len(second)}")
     n = len(first)
-    only_first = sum(x and not y for x, y in zip(first, second, strict=True))
-    only_second = sum(y and not x for x, y in zip(first, second, strict=True))
-    differing = only_first + only_second
-    tail = sum(comb(differing, i) for i in range(min(only_first, only_second) + 1)) / 2**differing
+    lead = [int(y) - int(x) for x, y in zip(first, second, strict=True)]
+    leads: dict[Hashable, int] = {}
+    for group, one in zip(range(n) if clusters is None else clusters, lead, strict=True):
+        leads[group] = leads.get(group, 0) + one
+    won = [sum(one < 0 for one in leads.values()), sum(one > 0 for one in leads.values())]
+    tail = sum(comb(sum(won), i) for i in range(min(won) + 1)) / 2 ** sum(won)
     return {
-        "only_first": only_first,
-        "only_second": only_second,
-        "difference": (only_second - only_first) / max(1, n),
+        "only_first": lead.count(-1),
+        "only_second": lead.count(1),
+        "difference": sum(lead) / max(1, n),
         "p": min(1.0, 2 * tail),  # doubling the tail counts the middle twice
         "n": n,
     }

@@ -3,7 +3,7 @@
 from typing import Any
 
 _NUMBER, _TEXT = (int, float), (str,)
-SHARE = {"accuracy": _NUMBER, "low": _NUMBER, "high": _NUMBER, "n": _NUMBER}
+SHARE = {"accuracy": _NUMBER, "low": _NUMBER, "high": _NUMBER, "n": _NUMBER, "clusters?": (int,)}
 _NUMBERS = {"": (int, float, bool)}
 _SAMPLE = {
     "completion": _TEXT,

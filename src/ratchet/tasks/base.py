@@ -82,6 +82,13 @@ class Task(ABC):
         """About how many rows a split has, where that can be told at once and without a network; for estimates."""
         return None
 
+    def cluster(self, row: Row) -> str | None:
+        """The group of rows whose answers hang together (forms of one stem, questions on one text).
+
+        Intervals are then over groups, which are fewer than rows. None where the row stands for itself.
+        """
+        return None
+
     # What the audit also asks of a task; each has a default that suits any task.
 
     def commit(self, answer: str, row: Row) -> str:

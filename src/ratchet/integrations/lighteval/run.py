@@ -18,7 +18,7 @@ import ratchet
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Answered, Result, rows_to_evaluate
 from ratchet.evaluation.run import ELSEWHERE, measure, named, ready
-from ratchet.evaluation.statistics import Share, wilson
+from ratchet.evaluation.statistics import Share, clusters, share
 from ratchet.files import keep_earlier, write_json, write_text
 from ratchet.integrations.lighteval.venv import python
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
@@ -31,7 +31,8 @@ AGIEVAL = "agieval:aqua-rat"
 
 
 Entry = dict[str, Any]
-"""A row as lighteval evaluated it: "id", "correct", and "completion", None where nothing was generated."""
+"""A row as lighteval evaluated it: "id", "correct", "cluster" (``Task.cluster``), and "completion", None where nothing
+was generated."""
 
 
 def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -> int:
@@ -57,17 +58,25 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
         for names in (ours_alone, theirs):  # which need different model arguments
             if names and (code := _lighteval(folder, interpreter, recipe, names)):
                 return code
-        found = _all_details(folder)
+        found = _all_details(folder, {row["id"]: recipe.task.cluster(row) for row in rows})
     ours = measure(recipe, model) if beside else None
     print(table(found, ours))
     _write(recipe, model, found, ours)
     return 0
 
 
-def _all_details(folder: Path) -> dict[str, list[Entry]]:
-    """Every row of every task, from the files that lighteval has written."""
+def _all_details(folder: Path, clusters: Mapping[str, str | None]) -> dict[str, list[Entry]]:
+    """Every row of every task, from the files that lighteval has written.
+
+    Args:
+        clusters: of our rows, by id; lighteval's own rows have none.
+    """
     paths = sorted(folder.glob("out/details/model/*/details_*.parquet"))
-    return {path.name.removeprefix("details_").split("|")[0]: _details(path) for path in paths}
+    found = {path.name.removeprefix("details_").split("|")[0]: _details(path) for path in paths}
+    for entries in found.values():
+        for entry in entries:
+            entry["cluster"] = clusters.get(entry["id"])
+    return found
 
 
 def _write(recipe: Recipe, model: str, found: Mapping[str, Sequence[Entry]], ours: Result | None) -> None:
@@ -79,7 +88,7 @@ def _write(recipe: Recipe, model: str, found: Mapping[str, Sequence[Entry]], our
         "model": model,
         "command": command_line(),
         "split": recipe.evaluation.split,
-        "tasks": {name: _share([entry["correct"] for entry in entries]).as_dict() for name, entries in found.items()},
+        "tasks": {name: _share(entries).as_dict() for name, entries in found.items()},
         "ratchet": ours.as_dict() if ours else None,
     }
     write_json(target, result)
@@ -95,14 +104,18 @@ def table(found: Mapping[str, Sequence[Entry]], ours: Result | None) -> str:
     if ours is None:
         lines = ["| task | lighteval |", "|---|---|"]
         for name, entries in sorted(found.items()):
-            lines.append(f"| {name} | {_share([entry['correct'] for entry in entries])} |")
+            lines.append(f"| {name} | {_share(entries)} |")
         return "\n".join(lines)
     lines = ["| task | lighteval | ratchet evaluate | same completion | same verdict |", "|---|---|---|---|---|"]
     answered = {a.id: a for a in ours.answered}
     for name, entries in sorted(found.items()):
-        theirs = _share([entry["correct"] for entry in entries])
+        theirs = _share(entries)
         lines.append(f"| {name} | {theirs} | {' | '.join(_agreement(entries, answered))} |")
     return "\n".join(lines)
+
+
+def _share(entries: Sequence[Entry]) -> Share:
+    return share([entry["correct"] for entry in entries], clusters((e["id"], e.get("cluster")) for e in entries))
 
 
 def _agreement(entries: Sequence[Entry], answered: Mapping[str, Answered]) -> list[str]:
@@ -116,12 +129,8 @@ def _agreement(entries: Sequence[Entry], answered: Mapping[str, Answered]) -> li
         return ["nothing is generated", "", ""]
     same_completion = sum(entry["completion"] == ours.completion for entry, ours in both)
     same_verdict = sum(entry["correct"] == ours.correct for entry, ours in both)
-    accuracy = _share([ours.correct for _, ours in both])
+    accuracy = share([ours.correct for _, ours in both], clusters((ours.id, ours.cluster) for _, ours in both))
     return [str(accuracy), f"{same_completion} of {len(both)}", f"{same_verdict} of {len(both)}"]
-
-
-def _share(right: Sequence[bool]) -> Share:
-    return wilson(sum(right), len(right))
 
 
 def _chosen(recipe: Recipe, rows: Sequence[Row], wanted: Sequence[str]) -> list[str]:

@@ -63,10 +63,6 @@ def _ends(run: RunData) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     return before, after
 
 
-def _share(entry: dict[str, Any]) -> Share:
-    return Share(entry["accuracy"], entry["low"], entry["high"], entry["n"])
-
-
 def _verdict(run: RunData) -> str:
     """The result in a sentence; only an interval that lies above the majority's share is called clearly above it."""
     before, after = _ends(run)
@@ -74,7 +70,7 @@ def _verdict(run: RunData) -> str:
     if last is None:
         end = " yet." if run.status == "running" else "."
         return f"The run is {run.status} at step {run.step}; nothing was evaluated{end}"
-    now = _share(last)
+    now = Share.of(last)
     text = f"{now.accuracy:.3f} of the {now.n} {last['split']} answers are right"
     if before and after:
         text = (
@@ -86,9 +82,9 @@ def _verdict(run: RunData) -> str:
 
 
 def _paired(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Whether the change could be chance: McNemar's test, where both evaluations were of the same rows."""
+    """Whether the change could be chance: McNemar's test, where both were of the same, independent rows."""
     first, second = before.get("outcomes") or {}, after.get("outcomes") or {}
-    if not first or first.keys() != second.keys():
+    if not first or first.keys() != second.keys() or after.get("clusters"):
         return ""
     p = mcnemar([*first.values()], [second[key] for key in first])["p"]
     return f" (McNemar p = {p:.2g})"
@@ -106,21 +102,21 @@ def _results(run: RunData) -> list[tuple[str, str, str, str]]:
     if not run.evaluations:  # an older run, whose evaluations were not kept
         for part in ("before", "after"):
             if fits(run.result.get(part), SHARE):
-                rows.append(_result(f"accuracy {part} training", _share(run.result[part])))
+                rows.append(_result(f"accuracy {part} training", Share.of(run.result[part])))
     return rows
 
 
 def _evaluation(title: str, entry: dict[str, Any] | None) -> list[tuple[str, str, str, str]]:
     if not entry:
         return []
-    rows = [_result(f"accuracy {title}", _share(entry))]
+    rows = [_result(f"accuracy {title}", Share.of(entry))]
     for k, share in (entry.get("pass_at_k") or {}).items():
-        rows.append(_result(f"pass@{k} {title}", Share(**share)))
+        rows.append(_result(f"pass@{k} {title}", Share.of(share)))
     return rows
 
 
 def _result(title: str, share: Share) -> tuple[str, str, str, str]:
-    return title, f"{share.accuracy:.3f}", f"{share.low:.3f} to {share.high:.3f}", str(share.n)
+    return title, f"{share.accuracy:.3f}", f"{share.low:.3f} to {share.high:.3f}", share.counted
 
 
 def _alarms(run: RunData) -> list[str]:

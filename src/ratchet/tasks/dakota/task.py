@@ -136,6 +136,10 @@ class Dakota(Task):
             raise UserError(f"the {split} split has no rows with these data.kinds and data.difficulties")
         return Split(capped(rows, getattr(self, f"max_{split}"), self.seed), notes)
 
+    def cluster(self, row: Row) -> str | None:
+        """Exercises on one stem, or on one grammar rule: who knows one of them, likely knows the others."""
+        return row.get("stem") or row.get("rule") or None
+
     def count(self, split: str) -> int | None:
         """Rows that are generated, or prepared and not yet narrowed to ``kinds`` and ``difficulties``.
 
