@@ -16,6 +16,7 @@ from ratchet.errors import UserError
 from ratchet.recipe import load_recipe
 from ratchet.rewards import Sample
 from ratchet.tasks import Grade
+from ratchet.tasks.packing import pack
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -119,7 +120,7 @@ def test_a_reward_in_another_process_is_the_recipes_own_with_its_weight(tmp_path
     path = tmp_path / "recipe.yaml"
     path.write_text(recipe.as_yaml())
     rows = recipe.task.load("train").rows[:3]
-    columns = {key: [row[key] for row in rows] for key in rows[0]}
+    columns = {"row": [pack(row) for row in rows]}
     completions = [
         [{"role": "assistant", "content": f"Answer: {letter}"}]
         for letter in (rows[0]["correct"], "nothing", rows[2]["correct"])

@@ -12,6 +12,7 @@ from ratchet.record.run_data import load
 from ratchet.reporting.figures.figures import figures
 from ratchet.reporting.figures.plotly import Figure
 from ratchet.runtime import attempt
+from ratchet.tasks.packing import COLUMN, unpack
 from ratchet.training.exact_state import EvaluationHistory
 from ratchet.training.prepare import Run
 from ratchet.training.trackers.registry import Trackers
@@ -41,7 +42,7 @@ def _fixed_rows(run: Run, count: int) -> list[list[int]]:
     arguments = recipe.values.get("chat_template_kwargs") or {}
     found = []
     for row in rows.select(range(min(count, len(rows)))):
-        answer = row.get("completion") or [{"role": "assistant", "content": recipe.task.target(row)}]
+        answer = row.get("completion") or [{"role": "assistant", "content": recipe.task.target(unpack(row[COLUMN]))}]
         text = tokenizer.apply_chat_template(row["prompt"] + answer, tokenize=False, **arguments)
         found.append(tokenizer(text, add_special_tokens=False)["input_ids"][-PROBE_TOKENS:])
     return found
