@@ -248,3 +248,116 @@ def test_the_place_of_the_answer_is_that_of_its_letter(text, before):
 @pytest.mark.parametrize("text", ["The answer is 42.", "Answer: A or C", "no idea"])
 def test_an_answer_without_a_letter_has_no_place(text):
     assert find_answer(text, ["A)21", "B)24", "C)42"])[1] is None
+
+
+# The theory of evidence, rule by rule (docs/answers.md).
+EXPLAINED = [  # words after the answer that explain, deny another letter, or warn
+    "Answer: C\nMany choose A, which is incorrect.",
+    "Answer: C\nIt is wrong to divide twice.",
+    "Answer: C\n\nA common mistake is to forget the second box, which leads to A.",
+    "Answer: C\nAs a check, A and C give other totals.",
+    "Answer: C\n(24 would leave a box without a lid, which isn't allowed.)",
+    "The answer is C. Note that B would be right if the question asked for half of it.",
+    "Answer: C\nOptions A and B are too small.",
+    "C is correct. D is tempting, but twice too large.",
+    "Answer: C\nDon't confuse it with E.",
+]
+DISCUSSED = [  # an option after the other, then a conclusion
+    "A) 7 is a sixth of 42, and B) 24 is too small. C) 42 fits.\nAnswer: C",
+    "(A) 7 - too small ❌\n(B) 24 - too small ❌\n(C) 42 - 6 * 7. ✅\n(D) 84 - doubled ❌",
+    "Option A gives 7. Option B gives 24. Option D doubles it. Therefore, option C.",
+    "A) 7: no.\nB) 24: no.\nC) 42: 6 * 7 = 42. This is correct.\nD) 84: no.",
+    "A is out. B is out. D is out. E is out. Which leaves us with C.",
+]
+UNDECIDED = [  # ... and without one
+    "Let me look at them.\nA) 7 is a sixth.\nB) 24 is even.\nC) 42 is a common distractor.\nD) 84 is twice that.",
+    "Option A gives 7. Option C gives 42. I would have to look at the rest.",
+    "A and B are too small, so it must be C or D.",
+    "| Option | Value |\n|---|---|\n| A | 7 |\n| B | 24 |\n| C | 42 |",
+]
+WITHDRAWN = [
+    "Answer: C\nThat answer does not hold.",
+    "Answer: C. Just kidding.",
+    "Answer: C\n\nScratch that.",
+    "I choose C. I take that back.",
+    "Answer: C\nPlease ignore the answer above; it was a guess.",
+    "Answer: C\n\nI cannot decide between these two.",
+]
+SECOND = [  # a second answer beside the first
+    "C, then A",
+    "Answer: C\nAlso acceptable: A",
+    "Answer: C—D is fine too.",
+    "It's A. Or C.",
+    "Answer: C\nBackup: A",
+    "Answer: A" + " and so on" * 69 + "\nAnswer: C",
+    "Answer: A (20%), C (60%)",
+    "Two candidates are left: C (42) and D (84).",
+]
+CORRECTED = [
+    "Answer: A. On second thought, C.",
+    "Answer: A\n\nHold on. Should it be C? Let me verify: 6 * 7 = 42. Right, so C it is.",
+    "I first had A, but after checking I changed it to C.",
+    "Answer: B\nTypo: should read C.",
+    "Not A but C.",
+]
+MATHEMATICS = [
+    "The answer is C(7,2) = 21.",
+    "E[X] = 3.5 and P(A) = 0.3, as B(x) says.",
+    "Let A denote the first box and B the second; $B(x)$ stays.",
+    "He walks from A to B and reaches B at noon.",
+    "Blood group B is rarer than group A.",
+]
+PLAINLY = [  # a letter with its own value, or after weaker words
+    "Each pays (C) 42.",
+    r"\boxed{42\text{ (C)}}",
+    "It must be C",
+    "My guess is C",
+    "The right one appears to be C.",
+    "C)C)42",
+    "C – forty-two in all.",
+    "I'd go with C.",
+    "6 * 7 = 42 => (C)",
+    "Probably C, since 6 * 7 = 42.",
+    "I'm fairly comfortable with C.",
+]
+
+
+@pytest.mark.parametrize("text", EXPLAINED + DISCUSSED + CORRECTED + PLAINLY)
+def test_what_is_said_around_an_answer_does_not_hide_it(text):
+    assert extract_answer(text, OPTIONS) == "C"
+
+
+@pytest.mark.parametrize("text", UNDECIDED + WITHDRAWN + SECOND + MATHEMATICS)
+def test_an_answer_that_is_not_committed_to_is_none(text):
+    assert extract_answer(text, OPTIONS) is None
+
+
+NOTHING = ["A)5", "B)7", "C)9", "D)Cannot be determined", "E)None of these"]
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("Answer: E) None of these", "E"),
+        ("(e) none of these", "E"),
+        ("Answer: Cannot be determined", "D"),
+        ("Answer: D\nThe length cannot be determined.", "D"),
+        ("None of the first three fits, so the answer is E.", "E"),
+        ("Final answer: None of these (option E)", "E"),
+    ],
+)
+def test_an_option_may_say_that_there_is_none(text, letter):
+    assert extract_answer(text, NOTHING) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The right option is (I) 27.", "I"),
+        ("Answer: I", "I"),
+        ("I think so. Answer: H", "H"),
+        ("I believe it.", None),
+    ],
+)
+def test_the_pronoun_is_no_letter(text, letter):
+    assert extract_answer(text, [f"{c}){3 * i}" for i, c in enumerate("ABCDEFGHI", start=1)]) == letter

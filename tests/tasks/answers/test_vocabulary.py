@@ -28,7 +28,7 @@ def test_no_phrase_stands_twice(table):
 
 
 # A phrase of each language between two answers; the tables hold patterns, so that not each can be written as it is.
-REPLACING = {
+CORRECTING = {
     "Chinese": "不对",
     "Japanese": "間違い",
     "Spanish": "me equivoqué",
@@ -37,12 +37,14 @@ REPLACING = {
     "Russian": "подождите",
     "Portuguese": "errado",
     "Italian": "aspetta",
+    "Polish": "tylko",
+    "Turkish": "hayır",
 }
 
 
-@pytest.mark.parametrize("language", withdrawals.REPLACING_ELSEWHERE)
+@pytest.mark.parametrize("language", withdrawals.CORRECTING_ELSEWHERE)
 def test_words_of_each_language_replace_an_answer(language):
-    assert read_answer(f"Answer: A\n{REPLACING[language]}.\nAnswer: C", OPTIONS) == "C"
+    assert read_answer(f"Answer: A\n{CORRECTING[language]}.\nAnswer: C", OPTIONS) == "C"
     assert read_answer("Answer: A\nAnswer: C", OPTIONS) is None
 
 
@@ -66,10 +68,10 @@ def test_words_of_each_language_take_an_answer_back(language):
 
 @pytest.mark.parametrize("label", foreign.ANY_LABEL)
 def test_each_foreign_label_announces_a_letter(label):
-    assert read_answer(f"ß {label}: C. ...", OPTIONS) == "C"  # ß: two labels count only in a text that is not ASCII
+    assert read_answer(f"ß {label}: C.", OPTIONS) == "C"  # ß: some labels count only in a text that is not ASCII
 
 
-PLAIN = [phrase for phrase in withdrawals.REPLACING if phrase.replace(" ", "").isalpha()]
+PLAIN = [phrase for phrase in withdrawals.CORRECTING if phrase.replace(" ", "").isalpha()]
 
 
 @pytest.mark.parametrize("phrase", PLAIN)

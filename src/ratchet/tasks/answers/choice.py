@@ -1,13 +1,26 @@
 r"""Reading the committed answer of a multiple-choice completion: which letter, if any, does this text stand by?
 
-The rule reads a text the way a careful person marks an exam. It collects *claims* ("Answer: C", ``\boxed{C}``, a last
-line that is a letter), in order, and lets each later one confirm, correct or contradict what stands:
+The rule is a small theory of evidence. A text makes *claims*, each of a rank:
 
-- the same letter again confirms; another letter replaces it only after words that withdraw the first ("wait", "no,");
-- two different answers without such words, or "A or C", are a hedge and earn nothing;
-- an answer that is denied or taken back afterwards is gone;
-- text inside ``<think>`` does not count, nor does what follows a new question;
-- only if nothing was claimed by letter may the value of exactly one option stand for it.
+    FORM     "Answer: C" at the beginning of a line or a sentence: what prompts ask for
+    MARKED   ``\boxed{C}``, ``<answer>C</answer>``, a ticked line
+    STATED   "the answer is C", "C is correct", a line that is a letter; "the answer is 42" by an option's value
+    LEAD     weaker words that lead to a letter: "so C", "I'd go with C"
+    VALUE    an option's value as the last word of the text, where no letter is claimed at all
+
+and these are weighed in their order:
+
+- the same letter again confirms;
+- a claim gives way to a stronger one that follows, and to an equal or weaker one only after words that correct it
+  ("wait", "no,", "I meant");
+- two different claims of equal rank without such words, or "A or C", are a hedge and earn nothing;
+- a stretch that goes through the options makes no claims, but for a plain verdict ("C is correct");
+- a denial counts only against the letter that it names ("A is a common mistake");
+- what is supposed, asked, or said to be somebody else's answer claims nothing;
+- words after the last claim undo it only where they withdraw *it* ("that answer is wrong"), and name no other letter;
+- text inside ``<think>`` does not count, nor does what follows a new question.
+
+``docs/answers.md`` has an example for each.
 
 >>> options = ["A)21", "B)24", "C)42", "D)84", "E)1,200 dollars"]
 >>> read_answer("Half of 84 is 42, not 24.\nAnswer: C", options)
@@ -15,29 +28,46 @@ line that is a letter), in order, and lets each later one confirm, correct or co
 >>> read_answer("The answer is 42.", options), read_answer("A train needs C hours.", options)
 ('C', None)
 
-Cost is bounded: keywords are found by substring search, patterns are matched only where a keyword stands and cannot
-backtrack, and of a long text only the end is read when the end holds a claim.
+Cost is linear in the text: patterns are matched in windows of bounded length around a letter, nothing can backtrack
+beyond them, and of a long text only the end is read when the end holds a claim.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from ratchet.tasks.answers.choice_claims import boxes_and_tags, foreign, keywords, lines, ticks
-from ratchet.tasks.answers.choice_claims.claim import Claim, Passage
+from ratchet.tasks.answers.choice_claims import Claim, Rank, claims
+from ratchet.tasks.answers.choice_marks import closing_value, ends_in_list, last_option, lower_case, marked, values
+from ratchet.tasks.answers.choice_passage import Passage
 from ratchet.tasks.answers.markup import after_thinking, new_questions, plain
 from ratchet.tasks.answers.option_values import trailing_value
 from ratchet.tasks.answers.phrases import compiled
 from ratchet.tasks.answers.vocabulary import withdrawals
+from ratchet.tasks.answers.vocabulary.assertions import THAT_IS_IT
 
-TAIL = 700  # characters read first; the rest only where these hold no claim
+TAIL = 900  # characters read first; the rest only where these hold no claim
 WHOLE = 6_000  # characters read at most
 BETWEEN = 400  # characters before an answer in which words may withdraw the one before it
 AFTERWARDS = 500  # characters after the last answer in which words may withdraw it
+RELATIVE = 4  # ... and before which "which is wrong" speaks of the answer itself
+CLOSING = 60  # characters that a last line may have which is nothing but the requested form
 
-SOURCES = (keywords, boxes_and_tags, foreign, ticks, lines)
-_OPTION_BLOCK = compiled(r"\(?A[).:\]][^\n]{0,120}?\s\(?B[).:\]](?:[^\n]|\n){0,120}?\s\(?C[).:\]]")
 _CONFLICT = "*"  # what stands after two different answers: no letter, until a correction names one
+# The requested form alone on the last line, of a text that speaks of an answer nowhere else.
+_LAST_LINE = compiled(
+    r"(?:\A|\n)[ \t>#*_]*(?:(?:[Tt]he )?(?:[Ff]inal|[Cc]orrect) )?(?:[Aa]nswer|ANSWER)[ \t*_]*[:：]",
+    r"[ \t*_]*\(?(?P<letter>[A-J])\)?[ \t*_.]*\s*\Z",
+)
+
+
+class Standing(NamedTuple):
+    """What stands after claims were weighed."""
+
+    letters: str | None = None
+    rank: Rank = Rank.LEAD
+    end: int = 0
+    """Where the last claim ends."""
+    last: Claim | None = None
 
 
 class Judgement(NamedTuple):
@@ -49,15 +79,6 @@ class Judgement(NamedTuple):
     """None where it hedges, or takes its answer back."""
     claim: Claim | None = None
     """The last claim on the letter."""
-
-
-class Standing(NamedTuple):
-    """What stands after all claims were weighed."""
-
-    letters: str | None
-    end: int
-    """Where the last claim ends."""
-    last: Claim | None
 
 
 def read_answer(text: str, options: Sequence[str]) -> str | None:
@@ -86,14 +107,26 @@ def find_answer(text: str, options: Sequence[str]) -> tuple[str | None, tuple[in
     """
     if not isinstance(text, str):
         return None, None
+    form = _only_form(text)
+    if form is not None:
+        letter = text[form]
+        return (letter, (form, form + 1)) if ord(letter) - 65 < len(options) else (None, None)
     for start, raw, opens in _parts(text):
         part = plain(raw)
-        settled, letter, claim = _judge(part, options, opens)
+        settled, letter, claim = _judge(Passage(part, options, opens))
         if settled:
-            if not letter or ord(letter) - 65 >= len(options):
-                return None, None
-            return letter, _place(letter, claim, part, raw, start)
+            return (letter, _place(letter, claim, part, raw, start)) if letter else (None, None)
     return None, None
+
+
+def _only_form(text: str) -> int | None:
+    """Where the letter stands in the commonest text of all: it ends in the requested form, which nothing can undo."""
+    if len(text) > WHOLE or not text[-CLOSING:].isascii():
+        return None
+    match = _LAST_LINE.search(text, max(0, len(text) - CLOSING))
+    if match is None or "hink" in text or "HINK" in text or text.lower().count("answer") > 1 or new_questions(text):
+        return None
+    return match.start("letter")
 
 
 def _parts(text: str) -> Iterator[tuple[int, str, bool]]:
@@ -108,9 +141,13 @@ def _parts(text: str) -> Iterator[tuple[int, str, bool]]:
         start = max(start, cut - WHOLE)
         yield offset + start, text[start:cut], True
         start = cut
-    for reach in (TAIL, WHOLE) if len(text) - start > TAIL else (WHOLE,):
-        begin = max(start, len(text) - reach)
-        yield offset + begin, text[begin:], reach == WHOLE and begin == start
+    tail = max(start, len(text) - TAIL, 0)
+    whole = max(start, len(text) - WHOLE)
+    # an answer in the requested form that stands further up is one of two, if the end holds another
+    early = text.lower().find("answer:", whole, tail) if tail > whole else -1
+    if early < 0 and tail > whole:
+        yield offset + tail, text[tail:], False
+    yield offset + whole, text[whole:], whole == start
 
 
 def _place(letter: str, claim: Claim | None, part: str, raw: str, start: int) -> tuple[int, int] | None:
@@ -132,70 +169,99 @@ def _place(letter: str, claim: Claim | None, part: str, raw: str, start: int) ->
 def _last_standing(letter: str, claim: Claim, part: str) -> int | None:
     """Where the letter last stands alone within a claim."""
     for at in range(min(claim.end, len(part)) - 1, claim.start - 1, -1):
-        glued = part[at - 1 : at].isalnum() or part[at + 1 : at + 2].isalnum()
-        if part[at].upper() == letter and not glued:
+        glued = part[at - 1 : at].isascii() and part[at - 1 : at].isalnum()
+        if part[at].upper() == letter and not (glued or part[at + 1 : at + 2].isalnum()):
             return at
-    return None
+    return claim.start if part[claim.start : claim.start + 1].upper() == letter else None
 
 
-def collect_claims(text: str, options: Sequence[str], opens: bool = True) -> list[Claim]:
-    """All claims that a stretch of plain text makes, in their order."""
-    passage = Passage(text, options, opens)
-    found: list[Claim] = []
-    for source in SOURCES:
-        found += source.claims(passage)
-    return sorted(found)
+def collect_claims(passage: Passage) -> list[Claim]:
+    """All claims that a passage makes, in their order."""
+    marks = list(marked(passage))
+    found = [
+        claim
+        for claim in claims(passage)
+        if claim.rank == Rank.FORM or not any(mark.start <= claim.start < mark.end for mark in marks)
+    ]
+    return sorted([*found, *marks, *values(passage, found)])
 
 
-def _judge(text: str, options: Sequence[str], opens: bool) -> Judgement:
-    claims = collect_claims(text, options, opens)
-    standing, end, last = _resolve(text, claims)
-    if standing is None and all(claim.denied for claim in claims):
-        letter = trailing_value(text, options)
+def _judge(passage: Passage) -> Judgement:
+    found = collect_claims(passage)
+    standing = weigh(passage, found)
+    if standing.letters is None:
+        if any(not claim.denied for claim in found):
+            return Judgement(True)
+        lower = lower_case(passage)
+        if lower:
+            return Judgement(True, lower.letters, lower)
+        letter = closing_value(passage) or (None if ends_in_list(passage) else _last_value(passage))
         return Judgement(letter is not None, letter)
-    if standing and _taken_back_after(text, end):
-        after = text[end:]
-        # a value may still follow, but only where the text says more than the withdrawal
-        says_more = "\n" in after or "." in after
-        return Judgement(True, trailing_value(after, options) if says_more else None)
-    committed = standing and len(standing) == 1 and standing != _CONFLICT
-    return Judgement(True, standing if committed else None, last)
+    if len(standing.letters) > 1 or standing.letters == _CONFLICT or _is_withdrawn(passage, standing):
+        return Judgement(True)
+    return Judgement(True, standing.letters, standing.last)
 
 
-def _resolve(text: str, claims: list[Claim]) -> Standing:
+def _last_value(passage: Passage) -> str | None:
+    """The option with whose value the text ends."""
+    text = passage.text
+    pointing_back = THAT_IS_IT.search(passage.low)
+    if pointing_back:
+        text = text[: pointing_back.start() + 1]
+    letter = trailing_value(text, passage.options)
+    return letter if letter or text.rstrip().endswith("?") else last_option(passage, text)
+
+
+def weigh(passage: Passage, found: Sequence[Claim]) -> Standing:
     """Let each claim in turn confirm, correct or contradict what stands."""
-    standing: str | None = None
-    last: Claim | None = None
-    end = 0
-    for claim in claims:
+    standing = Standing()
+    for claim in found:
         if claim.denied:
-            if claim.letters == standing:
-                standing = None
-            continue
-        if standing is None or standing == claim.letters:
-            standing = claim.letters
-        elif claim.start < end and claim.letters in standing:
-            continue  # a second keyword of the same statement
-        elif _OPTION_BLOCK.search(text, end, claim.start):
-            break  # the text has run on into another question; the first answer counts
-        elif _replaces(text[max(end, claim.start - BETWEEN) : claim.start]):
-            standing = claim.letters
-        elif len(standing) > 1 and claim.letters in standing:
-            standing = claim.letters  # "either A or C ... so C"
+            if claim.letters == standing.letters:
+                standing = standing._replace(letters=None)
+        elif claim.beside:
+            if standing.letters and claim.letters not in standing.letters:
+                standing = standing._replace(letters=_CONFLICT, end=max(standing.end, claim.end))
         else:
-            standing = _CONFLICT
-        end = max(end, claim.end)
-        last = claim
-    return Standing(standing, end, last)
+            standing = _after(passage, standing, claim)
+    return standing
 
 
-def _replaces(between: str) -> bool:
+def _after(passage: Passage, standing: Standing, claim: Claim) -> Standing:
+    """What stands after one more claim."""
+    taken = Standing(claim.letters, claim.rank, max(standing.end, claim.end), claim)
+    if standing.letters is None:
+        return taken
+    if standing.letters == claim.letters:
+        return taken._replace(rank=max(standing.rank, claim.rank))
+    if claim.start < standing.end:
+        return standing  # a second keyword of the same statement
+    if _corrects(passage.low[max(standing.end, claim.start - BETWEEN) : claim.start]):
+        return taken
+    if claim.rank < standing.rank:
+        return standing
+    if claim.rank > standing.rank and (standing.rank < Rank.STATED or claim.rank == Rank.FORM):
+        return taken
+    if len(standing.letters) > 1 and claim.letters in standing.letters:
+        return taken  # "either A or C ... so C"
+    return taken._replace(letters=_CONFLICT)
+
+
+def _corrects(between: str) -> bool:
     """Whether the words between two answers replace the first by the second."""
-    return bool(withdrawals.REPLACES.search(between)) and not withdrawals.STANDS_BESIDE.search(between)
+    return bool(withdrawals.CORRECTS.search(between)) and not withdrawals.STANDS_BESIDE.search(between)
 
 
-def _taken_back_after(text: str, end: int) -> bool:
-    """Whether the words after the last answer withdraw it, and none after these confirm it."""
-    after = text[end : end + AFTERWARDS]
-    withdrawn = withdrawals.WITHDRAWN.search(after)
-    return bool(withdrawn) and not withdrawals.CONFIRMED.search(after, withdrawn.end())
+def _is_withdrawn(passage: Passage, standing: Standing) -> bool:
+    """Whether the words after the last claim take it back, and none after these confirm it."""
+    end = standing.end
+    after = passage.low[end : end + AFTERWARDS]
+    for match in withdrawals.WITHDRAWS.finditer(after):
+        span = passage.sentence(end + match.start())
+        start = max(span.start, end)
+        others = any(m.letter != standing.letters for m in passage.mentions if start <= m.at < span.end)
+        relative = match.group().startswith("which") and match.start() > RELATIVE
+        quoted = any(len(own) > 3 and own in passage.low[start : span.end] for own in passage.texts)
+        if not (others or relative or quoted):
+            return not withdrawals.CONFIRMS.search(after, match.end())
+    return False

@@ -63,7 +63,7 @@ _CURRENCY = compiled(
 _NUMBER = compiled(
     r"[-+]?(?:\d{1,3}(?:,\d{2,3})+|\d+)?(?:\.\d+)?",  # "1,00,000.5": Indian grouping too
     r"(?:\s+\d+\s*/\s*\d+|\s*/\s*\d+(?:\.\d+)?)?",  # "1 1/2", "3/4"
-    r"(?:\s*:\s*\d+)*",  # "2 : 3"
+    r"(?:\s*:\s*\d+){0,9}",  # "2 : 3"
 )
 # Words that lead a value in.
 _LEAD = compiled(

@@ -1,92 +1,261 @@
-r"""Labels of other languages, and how these deny and hedge."""
+r"""Labels of other languages, and how these deny, suppose and hedge; for lowered text."""
 
 import unicodedata
 
 from ratchet.tasks.answers.phrases import any_of, compiled
 
-# Labels, lowered.
+# What leads to an upper-case letter, in its sentence.
 LABELS: dict[str, tuple[str, ...]] = {
-    "Spanish": ("respuesta", "correcta", "elijo", "opción"),
-    "French": ("réponse", "reponse", "correcte"),
-    "Italian": ("risposta", "corrett"),
-    "Portuguese": ("resposta", "corret", "opção"),
-    "German": ("antwort", "korrekt", "lösung"),
-    "Dutch": ("antwoord",),
-    "Swedish, Danish, Norwegian": ("svar", "svaret"),
-    "Finnish": ("vastaus",),
-    "Polish": ("odpowied", "odpowiedź"),
-    "Czech, Slovak": ("odpoved", "odpověď", "odpoveď"),
-    "Romanian": ("raspuns", "răspuns"),
-    "Hungarian": ("valasz", "válasz"),
+    "Spanish": (
+        "respuesta",
+        "es decir",
+        "por lo tanto",
+        "por tanto",
+        "correcta",
+        "elijo",
+        "opción",
+        "quedo con",
+        "letra",
+        "inciso",
+        "alternativa",
+    ),
+    "French": ("réponse", "reponse", "correcte", "proposition", "choisis", "c'est donc", "c'est", "donc", "bonne"),
+    "Italian": ("risposta", "corrett", "scelgo", "resta soltanto", "resta solo", "dunque", "opzione", "quindi"),
+    "Portuguese": ("resposta", "por isso", "corret", "opção", "letra", "marco", "escolho", "alternativa"),
+    "German": (
+        "antwort",
+        "korrekt",
+        "lösung",
+        "richtig",
+        "bleibt",
+        "möglichkeit",
+        "nur noch",
+        "stimmt",
+        "somit",
+        "wähle",
+        "also",
+        "option",
+    ),
+    "Dutch": ("antwoord", "dus", "kies", "juiste"),
+    "Swedish, Danish, Norwegian": ("svar", "rätt", "riktig", "kvar blir", "alternativ", "därför", "alltså"),
+    "Finnish": ("vastaus", "oikea", "vaihtoehto"),
+    "Polish": ("odpowied", "wybieram", "poprawn", "zatem"),
+    "Czech, Slovak": ("odpoved", "odpověď", "odpoveď", "správn"),
+    "Romanian": ("raspuns", "răspuns", "corect"),
+    "Hungarian": ("valasz", "válasz", "helyes"),
     "Lithuanian": ("atsakymas",),
-    "Turkish": ("cevap", "cevabı", "yanıt"),
-    "Indonesian, Malay": ("jawaban", "jawapan"),
+    "Turkish": ("cevap", "cevabı", "yanıt", "seçenek", "doğru", "şık"),
+    "Indonesian, Malay": ("jawaban", "jawapan", "pilihan", "jadi"),
     "Filipino": ("sagot",),
     "Swahili": ("jibu",),
-    "Vietnamese": ("đáp án", "câu trả lời"),
-    "Chinese": ("答案", "选", "選"),
-    "Japanese": ("正解", "答え", "答"),
+    "Vietnamese": ("đáp án", "câu trả lời", "chọn", "phương án"),
+    "Chinese": ("答案", "选", "選", "正确", "正確", "故", "应为", "應為"),
+    "Japanese": ("正解", "答え", "答", "正しい", "したがって", "よって"),
     "Korean": ("정답", "답"),
-    "Russian": ("ответ",),
-    "Ukrainian": ("відповідь",),
-    "Greek": ("απάντηση",),
-    "Hebrew": ("תשובה",),
-    "Arabic": ("الإجابة", "الجواب", "إجابة", "جواب"),
-    "Persian": ("پاسخ",),
-    "Hindi": ("उत्तर", "जवाब"),
+    "Russian": ("ответ", "вариант", "правильн", "значит", "верн", "выбираю", "остаётся", "остается"),
+    "Ukrainian": ("відповідь", "варіант"),
+    "Greek": ("απάντηση", "σωστ", "επιλογή", "άρα"),
+    "Hebrew": ("תשובה", "נכונה", "לכן"),
+    "Arabic": ("الإجابة", "الجواب", "إجابة", "جواب", "الخيار", "الصحيح"),
+    "Persian": ("پاسخ", "گزینه"),
+    "Hindi": ("उत्तर", "जवाब", "विकल्प", "सही"),
     "Bengali": ("উত্তর",),
     "Tamil": ("பதில்",),
-    "Thai": ("คำตอบ",),
+    "Thai": ("คำตอบ", "ตอบ", "ข้อ"),
 }
+# Those that name any option, chosen or not.
+OPTIONS = (
+    *("opción", "letra", "inciso", "alternativa", "proposition", "opzione", "opção", "option", "alternativ"),
+    *("vaihtoehto", "seçenek", "şık", "pilihan", "phương án", "вариант", "варіант", "επιλογή", "الخيار", "گزینه"),
+    *("विकल्प", "ข้อ", "möglichkeit"),
+)
 # The texts that are searched are in this form too.
-ANY_LABEL = tuple(unicodedata.normalize("NFKC", label) for labels in LABELS.values() for label in labels)
-# All that an ASCII text is searched for; two labels count only in a text that has letters of the language elsewhere.
-ONLY_WITH_OTHERS = ("svaret", "atsakymas")
+ANY_LABEL = tuple(dict.fromkeys(unicodedata.normalize("NFKC", word) for words in LABELS.values() for word in words))
+# All that an ASCII sentence is searched for; some labels are words of other languages too.
+ONLY_WITH_OTHERS = ("svaret", "atsakymas", "option", "also", "correct", "marco", "alternativ", "bonne")
 ASCII_LABELS = tuple(label for label in ANY_LABEL if label.isascii() and label not in ONLY_WITH_OTHERS)
 
-# Up to four short words may stand between the label and an upper-case letter.
-LETTER = compiled(
-    r"(?!项|項)",  # "选项": "option", which chooses nothing
-    r"[^A-Za-z0-9\n?]{0,12}\s{0,3}",
-    r"(?:(?![A-Z](?![^\W\d_]))[^\W\d_]{1,14}[^A-Za-z0-9\n?]{1,5}){0,4}?",
-    r"[^\w\n?]{0,6}(?:\\boxed\{|\\text\{){0,2}",
-    r"(?P<letter>[A-J])(?![A-Za-z0-9_]|'\w(?!ir|ır|ur|ür))",  # Turkish "C'dir"
-)
-VALUE = compiled(
-    r"[^A-Za-z0-9\n?]{0,12}(?:[^\W\d_]{1,14}[^A-Za-z0-9\n?$]{1,4}){0,3}?",
-    r"(?P<value>[-$€£]?\d[^\n?]{0,40})",
-)
+# Right before a label, or between it and the letter.
 DENIES = compiled(
     any_of(
-        r"\bno\s+es\b",  # Spanish
-        r"\bnicht\b",  # German
-        r"n'est\s+pas",  # French
-        r"\bне\b",  # Russian
-        r"不",  # Chinese
-        r"\bnon\s+è\b",  # Italian
-        r"\bnão\s+é\b",  # Portuguese
-        r"\bniet\b",  # Dutch
-        r"\bnie\b",  # Polish
-        r"\bnu\b",  # Romanian
-        r"아니",  # Korean
-        r"\bdeğil\b",  # Turkish
-        r"không",  # Vietnamese
+        *(
+            r"\bno\s+es\b",
+            r"\bno\s+la\b",
+            r"\bnicht\b",
+            r"n'est\s+pas",
+            r"\bне\b",
+            "不",
+            r"\bnon\s+è\b",
+            r"\bnão\s+é\b",
+        ),
+        *(
+            r"\bniet\b",
+            r"\bnie\b",
+            r"\bnu\b",
+            "không",
+            "ليس",
+            "لا ",
+            "אינה",
+            "אינו",
+            r"\binte\b",
+            r"\bikke\b",
+            r"\bei\b",
+        ),
+        *(r"\bbukan\b", r"\bδεν\b", "ไม่", "scheidet", "écarte", "descart", "scart"),
+    )
+)
+BUT = compiled("sondern|vielmehr|tylko|而是")
+# After the letter.
+DENIES_LATER = compiled(
+    any_of(
+        *(
+            "아니",
+            "아닙",
+            "değil",
+            "नहीं",
+            "गलत",
+            "ではな",
+            "じゃな",
+            "でない",
+            "不对",
+            "不正确",
+            "错误",
+            "不满足",
+            "排除",
+            "不是",
+        ),
+        *("ليست", "خاطئ", "אינה", "אינו", r"\bне\s", "неверен", "неверн", "ne convient pas", "est fausse", "scheidet"),
+        *("ist falsch", "stimmt nicht", r"passt .{0,12}nicht", "ist nicht", "es incorrect", "no es", "è sbagliat"),
+        *(r"errad[ao]", "är fel", "ไม่", r"sai\b", "salah"),
     )
 )
 UNREAL = compiled(
     any_of(
-        r"serait",  # French
-        r"sería",  # Spanish
-        r"seria\b",  # Portuguese
-        r"wäre",  # German
-        r"sarebbe",  # Italian
-        r"będzie\s+by",  # Polish
-        r"可能",  # Chinese
-        r"かも",  # Japanese
-        r"была\s+бы",  # Russian
-        r"podría",  # Spanish
-        r"pourrait",  # French
-        r"könnte",  # German
-        r"potrebbe",  # Italian
+        *(
+            "serait",
+            "sería",
+            r"seria\b",
+            "wäre",
+            "sarebbe",
+            r"będzie\s+by",
+            "可能",
+            "かも",
+            r"была\s+бы",
+            "podría",
+            "puede",
+        ),
+        *(
+            "pourrait",
+            "könnte",
+            "potrebbe",
+            "fosse",
+            "pensei que",
+            r"\bесли\b",
+            "может",
+            "以为",
+            "误选",
+            "有人",
+            "قد تكون",
+        ),
+        *("قد يكون", r"\bwenn\b", r"\bsi\b", "có thể", "peut être", "もし", "如果", "만약"),
     )
 )
+# A second letter beside the first.
+HEDGES = compiled(
+    r"[\s)]*",
+    any_of(
+        *(
+            "oder",
+            "ou",
+            "o",
+            "oppure",
+            "или",
+            "або",
+            "atau",
+            "veya",
+            "또는",
+            "或者?",
+            "または",
+            "أو",
+            "या",
+            "หรือ",
+            "hoặc",
+        ),
+        *(
+            "lub",
+            "albo",
+            "of",
+            "eller",
+            "tai",
+            "vagy",
+            "sau",
+            "ή",
+            "או",
+            "и",
+            "y",
+            "e",
+            "et",
+            "und",
+            "和",
+            "と",
+            "및",
+            "ve",
+        ),
+        *("i", "en", "och", "dan", "và", "และ", "ja", "और", "و", "或", "か", "、", ","),
+    ),
+    r"\s*\(?(?P<other>[a-j])(?![a-z])",
+)
+# What follows a letter that closes its sentence.
+CLOSES = compiled(
+    any_of(
+        r"[)\]]*\s*(?:\Z|[.!\n。！])",
+        r"\s*[,;，；、]",
+        r"[\s)\]」』”»）]*"
+        + any_of(
+            *(
+                "です",
+                "である",
+                r"だ(?!と)",
+                "とな",
+                "にな",
+                r"の(?=[^。]{0,12}(?:です|になり|。))",
+                "を選",
+                "が正",
+                "が適",
+            ),
+            *(
+                "입니다",
+                "이다",
+                "번",
+                "예요",
+                "है",
+                "होगा",
+                "सही",
+                "项",
+                "項",
+                "选项",
+                "，",
+                r"'?\w*d[iıuü]r\b",
+                "seçeneği doğru",
+                "şıkkı doğru",
+                "qu'il faut",
+                "درست",
+                "صحیح",
+            ),
+            *(r"ist (?:richtig|korrekt)", "é a correta", r"es (?:la )?correct", r"est (?:la )?(?:bonne|correct)"),
+            *(
+                "è corrett",
+                r"верен\b",
+                r"верн",
+                "doğru",
+                "är rätt",
+                "on oikea",
+                "is juist",
+                "jest poprawn",
+                "in frage",
+            ),
+        ),
+    )
+)
+# ... or goes on to explain.
+EXPLAINS = compiled(r"[\s)\]]*[:—–(（]")

@@ -26,7 +26,7 @@ HEADING = compiled(
     by_line=True,
 )
 OPENS_LINE = compiled(
-    r"[ \t#*_>-]*(?:(?:so|thus|therefore|hence|the|my|our)\b[ \t,]*)*\Z",
+    r"[ \t#*_>-]*(?:(?:so|thus|therefore|hence|the|my|our)\b[ \t,]*){0,6}\Z",
     ignore_case=True,
 )
 # "The answer is X", "final answer = X"

@@ -100,7 +100,7 @@ ALTERNATIVES = compiled(
     any_of(
         r"\s/\s",
         r"\bor\b",
-        r"^(?:[^,\s]+(?: [^,\s]+){0,2},\s*){2,}",
+        r"^(?:[^,\s]+(?: [^,\s]+){0,2},\s*){2}",
     ),
     ignore_case=True,
 )
