@@ -145,3 +145,23 @@ def test_no_text_raises(parts):
 @given(st.sampled_from([None, 3, b"x", ["a"], {}]))
 def test_what_is_no_text_has_no_answer(value):
     assert read_written_answer(value) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Answer: kakiyuza\nIn other contexts it could also mean something.", "kakiyuza"),
+        ("Answer: wí\nIt may also be heard as a greeting.", "wí"),
+        ("Final answer: wí\nMy other answer: haŋwí", None),
+        ("Answer: wí. Also accept: aŋpétu, haŋwí.", None),
+        ("Answer: wí\nIt could also be haŋwí.", None),
+        ("Answer: 'don't'", "don't"),
+        ("Answer: ‘the dog’s tail’", "the dog’s tail"),
+        ('Answer: "k\'á"', "k'á"),
+        ("The answer is ptéčela, because čela makes it small.", "ptéčela"),
+        ('The word for "tree" is čhaŋ.', "čhaŋ"),
+        ("Answer: 14. No, that can't be, as the sum has to be odd.", None),
+    ],
+)
+def test_what_is_said_after_an_answer_takes_it_back_only_where_it_says_so(text, answer):
+    assert read_written_answer(text) == answer

@@ -92,7 +92,7 @@ def _claim(passage: Passage, found: Context) -> Claim | None:
     label = says.LABELLED.search(found.left)
     if label:
         return _labelled(passage, found, label.start(), asked or opens_list)
-    judged = _judged(found, asked)
+    judged = _judged(passage, found, asked)
     if judged is not None:
         return judged or None
     claim = _foreign(passage, found)
@@ -136,10 +136,12 @@ def _labelled(passage: Passage, found: Context, label: int, spoken_of: bool) -> 
     return None
 
 
-def _judged(found: Context, asked: bool) -> Claim | bool | None:
+def _judged(passage: Passage, found: Context, asked: bool) -> Claim | bool | None:
     """ "C is correct", "C is too small"; False where a verdict is not meant, None where there is none."""
     wrong, right = doubts.WRONG.match(found.right), says.RIGHT.match(found.right)
     plainly = right and says.PLAINLY_RIGHT.search(right.group())
+    if passage.has_own_text(*found.mention) and not passage.texts[ord(found.mention.letter) - 65][:1].isdigit():
+        wrong = None  # "D) Cannot be determined" is no verdict on D
     if wrong and not (plainly and not doubts.NEGATED.search(wrong.group())):
         return _made(found, Rank.LEAD, denied=True)
     if not right:
@@ -149,11 +151,13 @@ def _judged(found: Context, asked: bool) -> Claim | bool | None:
     supposed = asked or _is_unreal(found) or doubts.CONDITION_AFTER.match(found.right)
     if supposed or not says.PLAIN_BEFORE.search(found.left[-24:]):
         return False
-    return _made(found, Rank.STATED)
+    listed = passage.begins(found.mention.at) and passage.is_listed(found.mention)
+    return _made(found, Rank.LEAD if listed else Rank.STATED)
 
 
 def _is_denied(found: Context, clause: str) -> bool:
-    return bool(doubts.DENIED.search(clause)) and not doubts.NOT_BUT.search(found.left)
+    denied = doubts.DENIED.search(clause) or doubts.ANY_OF.search(found.left)
+    return bool(denied) and not doubts.NOT_BUT.search(found.left)
 
 
 def _is_unreal(found: Context, label: int | None = None) -> bool:
@@ -182,7 +186,10 @@ def _is_led_to(passage: Passage, found: Context) -> bool:
         return True
     if says.NAMED.search(found.left) and says.ENDS.match(found.right):
         return True
-    return bool(closes and CORRECTS_ELSEWHERE.search(found.left))
+    if closes and CORRECTS_ELSEWHERE.search(found.left):
+        return True
+    alone = not any(m and found.span.start <= m.at < found.span.end for m in (found.before, found.following))
+    return alone and bool(says.IN_BRACKETS.search(found.left) and says.BRACKET_ENDS.match(found.right))
 
 
 def _first_word(passage: Passage, found: Context) -> Claim | None:
@@ -226,7 +233,8 @@ def _foreign(passage: Passage, found: Context) -> Claim | None:
         both = letter + other["other"].upper()
         return None if names and not announced else Claim(at, at + 1 + other.end(), both, Rank.STATED)
     near_label = len(left) - label <= FOREIGN_GAP
-    closes = announced or foreign.CLOSES.match(right) or (not names and foreign.EXPLAINS.match(right))
+    own = passage.has_own_text(at, letter)
+    closes = announced or own or foreign.CLOSES.match(right) or (not names and foreign.EXPLAINS.match(right))
     if not (near_label and closes):
         return None
     begins = (

@@ -8,12 +8,13 @@ from ratchet.tasks.answers.choice_passage import Passage
 from ratchet.tasks.answers.option_values import is_own_value, matching_option
 from ratchet.tasks.answers.phrases import any_of, compiled
 from ratchet.tasks.answers.vocabulary import assertions as says
-from ratchet.tasks.answers.vocabulary import doubts
+from ratchet.tasks.answers.vocabulary import doubts, foreign
 
 MAX_HITS = 8  # boxes and tags of a kind that are read, the last ones
 BOX_REACH = 120  # characters within which a box's braces must be balanced
 TAG_REACH = 300  # characters within which a tag is closed
 VALUE = 90  # characters after a label among which a value is looked for
+FOREIGN_REACH = 200  # last characters in which a label of another language is looked for
 SHORT_LINE = 40  # characters that the line below a label may have, to be its value
 
 BOXES = ("\\boxed", "\\fbox", "\\framebox")
@@ -26,7 +27,11 @@ _EDGES = " \n\t.)}]*_`$\"':;-,\\|>"
 _GOES_ON = compiled(r"[-–—:*]\s*\w")  # "C - x", "C: a train": text after the letter, which only begins a sentence
 _ONLY_LETTERS = compiled(any_of(r"[A-J]", r"[\s,;/&|+.)}\]({\[*_-]", r"\b(?:and|or)\b"), "{1,40}+")
 _LETTER = compiled(r"(?<!\w)[A-J](?!\w)")
+_GAP = re.compile(
+    r"(?:\w{0,12}[\s:：은는がは]{0,3}(?:是|is|ist|es|est|è|é|är|jest|je|on|adalah|là|คือ|είναι|—)?[\s:：*\"“«「]{0,5})"
+)
 _SENTENCE_END = re.compile(r"(?<=[\w)%$])[.;](?:\s|$)")
+_SENTENCES = re.compile(r"[.!?]\s|\n")
 _NOTE = re.compile(r"\s*[(]|,?\s+(?:because|since|as|which|so)\b|,\s|\s[—–-]\s")
 _LIST_END = re.compile(r"\d\s*(?:,|or|/)\s*(?:or )?\$?\d+\s*\.?$")
 _NOT = re.compile(r"\W*(?:not|n't)\b", re.IGNORECASE)
@@ -120,19 +125,34 @@ def values(passage: Passage, taken: list[Claim]) -> Iterator[Claim]:
     Args:
         taken: claims by letter; where one stands after a label, no value is looked for.
     """
-    low = passage.low
-    if "ans" not in low and "result" not in low and "solution" not in low:
-        return
-    for match in says.LABEL_VALUE.finditer(low):
-        at = match.end()
+    for at, before in (*_labels(passage), *_foreign_labels(passage)):
         if any(at - 2 <= claim.start < at + 14 for claim in taken):
             continue
-        before = low[passage.sentence(match.start()).start : match.start()]
         line = _line_after(passage, at)
         unreal = "?" in line or doubts.SUPPOSED.search(before) or doubts.SPOKEN_OF.search(before)
         letter = None if unreal or _NOT.match(line) else _value(passage, line)
         if letter:
             yield Claim(at, at + len(line), letter, Rank.STATED)
+
+
+def _labels(passage: Passage) -> Iterator[tuple[int, str]]:
+    """Where labels end, each with what stands before it in its sentence."""
+    low = passage.low
+    if any(word in low for word in ("ans", "result", "solution", "choice", "option", "conclusion")):
+        for match in says.LABEL_VALUE.finditer(low):
+            yield match.end(), low[passage.sentence(match.start()).start : match.start()]
+
+
+def _foreign_labels(passage: Passage) -> Iterator[tuple[int, str]]:
+    """The same in other languages, in the last lines."""
+    low = passage.low
+    offset = max(0, len(low) - FOREIGN_REACH)
+    tail = low[offset:]
+    for label in foreign.ASCII_LABELS if tail.isascii() else foreign.ANSWERS:
+        at = tail.rfind(label)
+        if at >= 0:
+            gap = _GAP.match(low, offset + at + len(label))
+            yield gap.end(), ""
 
 
 def _line_after(passage: Passage, at: int) -> str:
@@ -145,7 +165,7 @@ def _line_after(passage: Passage, at: int) -> str:
 
 
 def _value(passage: Passage, line: str) -> str | None:
-    whole = matching_option(line, passage.options)
+    whole = matching_option(line, passage.options) or _begins_with(passage, line)
     if whole or _LIST_END.search(line):
         return whole
     for piece in (_SENTENCE_END.split(line)[0], _NOTE.split(line)[0]):
@@ -153,6 +173,14 @@ def _value(passage: Passage, line: str) -> str | None:
         if letter:
             return letter
     return None
+
+
+def _begins_with(passage: Passage, line: str) -> str | None:
+    """The one option of words that a line begins with."""
+    said = line.lower().lstrip(" *_\"'“”«»「:：")
+    found = [i for i, own in enumerate(passage.texts) if len(own) > 3 and own[0].isalpha() and said.startswith(own)]
+    whole = [i for i in found if not said[len(passage.texts[i]) :][:1].isalnum()]
+    return chr(65 + whole[0]) if len(whole) == 1 else None
 
 
 def lower_case(passage: Passage) -> Claim | None:
@@ -195,13 +223,16 @@ def ends_in_list(passage: Passage) -> bool:
 def last_option(passage: Passage, text: str) -> str | None:
     """The one option with whose text a passage ends: "so the roots are -5 and 3."."""
     tail = text[-160:].lower()
-    long = {i: own for i, own in enumerate(passage.texts) if 4 < len(own) < 80 and not own.replace(",", "").isdigit()}
+    long = {i: own for i, own in enumerate(passage.texts) if 4 <= len(own) < 80 and not own.replace(",", "").isdigit()}
     ending = [i for i, own in long.items() if _ends_with(tail, own)]
-    if len(ending) != 1 or any(own in tail for i, own in long.items() if i != ending[0]):
+    ending = [i for i in ending if not any(i != j and long[i] in long[j] for j in ending)]  # the longest of them
+    sentence = _SENTENCES.split(tail.rstrip(" .*!\n"))[-1]
+    if len(ending) != 1 or doubts.DENIED.search(sentence[: -len(long[ending[0]])]):
         return None
-    return chr(65 + ending[0])
+    others = [own for i, own in long.items() if i != ending[0] and own not in long[ending[0]]]
+    return None if any(own in sentence for own in others) else chr(65 + ending[0])
 
 
 def _ends_with(tail: str, own: str) -> bool:
     spaced = r"\s*".join(map(re.escape, "".join(own.split())))
-    return re.search(rf"(?<![\w.]){spaced}[\s.$*)]*\Z", tail) is not None
+    return re.search(rf"(?<![\w.]){spaced}[\s.!$*\"”»)]*\Z", tail) is not None

@@ -17,6 +17,7 @@ PAIRS = (
     *(("__", "__"), ("$$", "$$"), ("''", "''"), ("„", "“"), ("\\(", "\\)"), ("\\[", "\\]")),
     *zip("_\"'“„«»‘‚「『$([{<", "_\"'””»«’’」』$)]}>", strict=True),
 )
+APOSTROPHE = compiled(r"(?<=[^\W\d_])['’](?=[^\W\d_])")
 QUOTES = ('"', "“", "”")
 EDGES = " \t\n\r\v\f\u00a0.,;:!_"
 DECORATION = ("So", "Sk", "Mn", "Cf")  # Unicode categories of emoji and their modifiers
@@ -66,12 +67,17 @@ def _unwrapped(value: str) -> str:
     for left, right in WRAPS.get(value[:1], ()):
         inner = value[len(left) : len(value) - len(right)]
         wrapped = value.startswith(left) and value.endswith(right) and len(value) > len(left) + len(right)
-        if wrapped and right not in inner and left not in inner:
+        if wrapped and right not in _without_apostrophes(inner) and left not in _without_apostrophes(inner):
             return inner
     if value[:1] in QUOTES or value[-1:] in QUOTES:
         for quote in QUOTES:
             value = value.strip(quote) if value.count(quote) == 1 else value
     return value
+
+
+def _without_apostrophes(inner: str) -> str:
+    """Without the quotes that stand within words, as in "don't": they close nothing."""
+    return APOSTROPHE.sub("", inner)
 
 
 def without_lead(value: str) -> str:

@@ -1,1 +1,5 @@
-"""AQuA-RAT: word problems with five options."""
+"""AQuA-RAT: algebra word problems with five options, the published rows or generated ones."""
+
+from ratchet.tasks.aquarat.task import AquaRat, extract_answer, grade
+
+__all__ = ["AquaRat", "extract_answer", "grade"]

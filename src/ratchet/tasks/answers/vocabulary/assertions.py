@@ -102,7 +102,17 @@ LINKING = (
     r"(?:chang|switch|correct|revis|updat|mov)\w* (?:it |this |that |my answer |from \(?[a-j]\)? ){0,2}to",
     r"(?:comfortable|happy|confident|satisfied) (?:with|in|about)",
     *("this is", r"makes (?:it|that|this)", "making", r"correspond(?:s|ing)? to", r"match(?:es)?", "points to"),
-    *("listed as", "marked", r"should (?:read|say)", "equal to", r"gives?(?: us)?", r"gets?", "is", "are", "equals"),
+    *(
+        "listed as",
+        "marked",
+        r"should (?:read|say|have been)",
+        "equal to",
+        r"gives?(?: us)?",
+        r"gets?",
+        "is",
+        "are",
+        "equals",
+    ),
     r"not\b[^.,\n]{0,30}\bbut",
 )
 CORRECTING = any_phrase(
@@ -118,7 +128,7 @@ CORRECTING = any_phrase(
         "edit",
         "rather",
     ),
-    *("instead", "kidding", "hold on", "pardon", "i mean", "right", "yes"),
+    *("instead", "kidding", "hold on", "pardon", "i mean", "right", "yes", "yeah", "yep", "okay"),
 )
 # Words and signs that lead to a letter which closes its clause: "so", "I'd go with", "=>".
 LEADS = compiled(
@@ -272,7 +282,7 @@ LETTER_A = compiled(
 )
 # "The answer is", before a value.
 LABEL_VALUE = compiled(
-    r"(?<![a-z])(?:answer|ans\.?|result|solution)s?(?:\s+(?:choice|option|letter))?",
+    r"(?<![a-z])(?:answer|ans\.?|result|solution|choice|option|conclusion)s?(?:\s+(?:choice|option|letter))?",
     r"(?:\s+(?:to|of|here)\b[^.:\n]{0,30}?)?\s*",
     r"(?:(?:is|was|=|:|：|would be|must be|comes to|should be|will be|equals|->|→)\s*){1,3}",
     r"(?:(?:therefore|thus|indeed|simply|exactly|just|about|approximately|option|the option)\s+)?",
@@ -293,7 +303,11 @@ TICKED = compiled(
         r"(?:option\s*)?\(?(?P<late>[a-j])(?!\w)[^\n]{0,200}?[✓✔✅☑]\ufe0f?\s*(?=\n|\Z)",
     ),
 )
+# "The term is appeasement (": the option whose text stands before it
+IN_BRACKETS = compiled(r"\b(?:is|was|are|be|this|that|it's|called|of)\b[^.!?\n]{1,60}\(\Z")
+BRACKET_ENDS = compiled(r"\)\s*(?:[.!]|\Z|\n)")
 # "C, I believe"
 AFTERTHOUGHT = compiled(
-    r"\)?,\s+(?:i (?:think|believe|guess|suppose|would say|am|reckon)|i'd|i'm|probably|most likely|presumably)\b"
+    r"\)?,\s+(?:because|since|as|i (?:think|believe|guess|suppose|would say|am|reckon)|i'd|i'm|",
+    r"probably|most likely|presumably)\b",
 )

@@ -36,6 +36,7 @@ DENIED = compiled(
     rf"\b{any_of(*_DENYING)}\b",
     r"(?! (?:only|sure|certain|doubt|longer|need|no|possible answer|100)|\s*[.,:;]|\s+other than)[^.!?\n:;]{0,28}\Z",
 )
+ANY_OF = compiled(r"\b(?:n't [a-z]+ any|none|neither|not any) of\b[^.!?\n]{0,40}\Z")
 NOT_BUT = compiled(r"\bnot\b[^.]{0,30}\bbut\b[^.,]{0,12}\Z|other than[^.]{0,20}\Z")
 CLAUSE = compiled(r"[,;:]\s|\b(?:but|so|hence|thus|therefore|sondern)\b|=>|→")
 # The clause supposes, reports what others say, or speaks of another question.
@@ -57,10 +58,22 @@ _SUPPOSING = (
 _OTHERS = (
     *("students?", "people", "others", "everyone", "someone", "somebody", "anyone", "who", "friends?", "teachers?"),
     *("solvers?", "he", "she", "they", "you", "your", "answer key", "book", "textbooks?", "many", "model"),
-    *("says", "said", r"claims?", "claimed", "thinks", r"(?<!second )thought", "guessed", "expected"),
+    *("says", r"(?<!that )said", r"claims?", "claimed", "thinks", r"(?<!second )thought", "guessed", "expected"),
 )
 _ELSEWHERE = (
-    *(r"tempt\w*", "easy", "mistake", "error", "trap", "lure", "distractor", r"confus\w*", "at first", "initially"),
+    *(
+        r"tempt\w*",
+        "easy",
+        "mistake",
+        "error",
+        "trap",
+        "lure",
+        "distractor",
+        "runner-up",
+        r"confus\w*",
+        "at first",
+        "initially",
+    ),
     *("previous", "before", "sample", "example", "e\\.g", "such as", "for instance", "write", "reply", "respond"),
     *("format", "form", "instruction", "tentative", "preliminary", "wrong", "incorrect", "looks like", "watch out"),
     "prepared to",

@@ -71,6 +71,8 @@ OPTIONS = (
 )
 # The texts that are searched are in this form too.
 ANY_LABEL = tuple(dict.fromkeys(unicodedata.normalize("NFKC", word) for words in LABELS.values() for word in words))
+# Those that announce an answer, and not only name an option.
+ANSWERS = tuple(label for label in ANY_LABEL if label not in OPTIONS)
 # All that an ASCII sentence is searched for; some labels are words of other languages too.
 ONLY_WITH_OTHERS = ("svaret", "atsakymas", "option", "also", "correct", "marco", "alternativ", "bonne")
 ASCII_LABELS = tuple(label for label in ANY_LABEL if label.isascii() and label not in ONLY_WITH_OTHERS)

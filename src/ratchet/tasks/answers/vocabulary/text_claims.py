@@ -214,6 +214,7 @@ QUALITIES = (
     "whole",
     "right",
     "dakota",
+    "lakota",
     "english",
     "literal",
     "best",
@@ -246,6 +247,7 @@ THINGS = (
 THING_IS = (
     rf"[*_]{{0,3}}(?:{any_of(*QUALITIES)}[ \t]+){{0,5}}"
     rf"{any_of(*THINGS)}(?:[ \t]+(?:form|sentence|word|text|phrase))?"
+    r"(?:[ \t]+for[ \t]+[\"'“‘*][^\"'”’*\n]{1,40}[\"'”’*])?"
     r"(?:[ \t]+(?:here|then|in[ \t]+(?:english|dakota)|into[ \t]+(?:english|dakota)))?"
     rf"{MARK}[ \t]{{0,3}}"
     rf"(?:[:：=→]{MARK}|[ \t]*(?:is|would[ \t]+be|means|becomes|=|->|—|–|-)(?![\w']))[ \t]*:?"
@@ -300,6 +302,7 @@ QUOTED = compiled(r"[ \t]*(?:\*\*|[\"“«`])[^*\"“”«»`\n]{1,200}(?:\*\*|[
 NOTE = compiled(
     any_of(
         r",[ \t]+(?:meaning|which[ \t]+(?:is|means|would)|i\.e\.?|literally)\b",
+        r",?[ \t]+(?:because|since)\b",
         r"[ \t]+[—–][ \t]",
         r"[.!][ \t]+(?=[A-Z(])",
     )
