@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, folders that one process has to itself, and the user's Python files."""
 
+import ast
 import errno
 import fcntl
 import importlib.util
@@ -143,6 +144,9 @@ def import_file(path: Path, key: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"ratchet_{key.strip('-')}_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    beside = str(path.resolve().parent)
+    if beside not in sys.path:  # it may import what lies beside it; last, so that nothing is hidden
+        sys.path.append(beside)
     try:
         spec.loader.exec_module(module)
     except Exception as error:  # the user's file may raise anything
@@ -150,3 +154,40 @@ def import_file(path: Path, key: str) -> ModuleType:
         line = getattr(error, "lineno", None) or (lines[-1] if lines else 1)
         raise UserError(f"{key}: {path}:{line}: {type(error).__name__}: {error}") from error
     return module
+
+
+def with_imports(path: Path) -> list[Path]:
+    """A Python file, and the files beside it that it imports, those that these import, and so on, in a fixed order.
+
+    Read off the sources: an import within a function counts as well, and nothing is imported for it.
+    """
+    folder, found, waiting = path.resolve().parent, [], [path.resolve()]
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found.append(file)
+        waiting += _imported_beside(file, folder)
+    return sorted(found)
+
+
+def _imported_beside(file: Path, folder: Path) -> list[Path]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+            names |= {f"{node.module or ''}.{alias.name}".strip(".") for alias in node.names}
+    found = []
+    for name in names - {""}:
+        parts = name.split(".")
+        for place in {folder, file.parent}:  # absolute, or relative to a package
+            first = place / parts[0]
+            found += [p for p in (first.with_suffix(".py"), place.joinpath(*parts).with_suffix(".py")) if p.is_file()]
+            found += sorted(first.rglob("*.py")) if (first / "__init__.py").is_file() else []
+    return [p.resolve() for p in found]

@@ -32,7 +32,7 @@ def test_a_component_outside_zero_and_one_is_named():
     [
         ("messages", "What?", "must return a list of"),
         ("messages", [{"content": "What?"}], "must return a list of"),
-        ("gold", None, "capitals.gold of row train-0 must return a str, it returns 'None'"),
+        ("gold", 3, "capitals.gold of row train-0 must return a str, it returns '3'"),
         ("target", 3, "capitals.target of row train-0 must return a str"),
         ("grade", True, "capitals.grade of row train-0 must return a Grade"),
     ],

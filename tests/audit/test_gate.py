@@ -32,7 +32,7 @@ def test_an_outcome_is_remembered_until_something_changes(debug, tmp_path, monke
     kept = list((tmp_path / "cache").rglob("*.json"))
     assert len(kept) == 1 and json.loads((tmp_path / "audit.json").read_text())["passed"]
     monkeypatch.setattr("ratchet.audit.gate.audit_recipe", lambda *a: pytest.fail("audited again"))
-    assert gate(debug(), rows, tmp_path) == first
+    assert gate(debug(), rows, tmp_path) == f"{first}, remembered from an earlier start"
     monkeypatch.undo()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     gate(debug(("rewards.correctness.weight", "2")), rows, tmp_path)

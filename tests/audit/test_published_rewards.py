@@ -34,6 +34,5 @@ def test_dakota_additive_pays_copying_more_than_the_trained_model_earned(dakota_
     assert names <= failed(report)
     lines = report.tally.lines
     assert lines["what follows the last colon"].mean > 0.349  # the published reward after training
-    assert lines["empty"].mean == pytest.approx(0.245, abs=0.01) and lines["gold, bare"].mean == pytest.approx(
-        0.846, abs=0.01
-    )
+    assert lines["empty"].mean == pytest.approx(0.245, abs=0.01)
+    assert lines["gold, as the prompt asks"].mean == pytest.approx(0.846, abs=0.01)

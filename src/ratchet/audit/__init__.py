@@ -5,7 +5,7 @@ what they earn into findings. ``gate`` asks it at the start of a training run, `
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ratchet.audit.core import tally
 from ratchet.audit.findings import Finding, findings
@@ -18,7 +18,13 @@ __all__ = ["Finding", "ForeignReward", "RecipeRewards", "Report", "audit", "load
 
 
 def audit(
-    task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None, title: str, settings: Audit | None = None
+    task: Task,
+    rows: Sequence[Row],
+    scorer: Scorer,
+    limit: int | None,
+    title: str,
+    settings: Audit | None = None,
+    beat: Callable[[str], None] = lambda doing: None,
 ) -> Report:
     """Audit a reward on rows.
 
@@ -27,12 +33,13 @@ def audit(
         limit: longest completion in tokens, None for no limit.
         title: for the reader.
         settings: thresholds and accepted findings, the defaults without.
+        beat: is told what is being done, each time before code of a task or a reward is called.
 
     Raises:
         UserError: for code of the task or of a reward that raises or returns what it must not.
     """
     started = time.perf_counter()
     settings = settings or Audit()
-    counted = tally(task, rows, scorer, limit)
+    counted = tally(task, rows, scorer, limit, settings.seconds, beat)
     found = findings(counted, settings)
     return Report(title, task.label, counted, found, settings, seconds=time.perf_counter() - started)

@@ -1,16 +1,24 @@
 """Run every policy over the rows and add up what it earns."""
 
+import math
+import random
 import re
+import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from ratchet.audit.policies import BARE, REASONED, TARGET, Knowledge, completions, prompt_text
+from ratchet.audit.policies import ASKED, REASONED, TARGET, Knowledge, completions, prompt_text
 from ratchet.audit.scoring import Component, Scorer
 from ratchet.errors import UserError
 from ratchet.rewards import raised, validate_task
 from ratchet.tasks.answers.phrases import any_of, compiled
 from ratchet.tasks.base import Grade, Probe, Row, Task
+
+CHUNK = 16  # rows whose completions are mixed
+BATCH = 64  # completions in one call of a reward
+REPEATED = 48  # rows that are rewarded twice
 
 _PLACEHOLDER = compiled(
     any_of(
@@ -70,50 +78,130 @@ class Tally:
     placeholders: list[str] = field(default_factory=list)
     prompts: dict[str, dict[str, str]] = field(default_factory=dict)
     """Prompt -> gold -> row."""
+    unsteady: dict[str, str] = field(default_factory=dict)
+    """Row -> a policy whose completion earned something else in another batch."""
     rows: int = 0
+    asked: int = 0
+    """Rows that were to be audited; more than ``rows`` where time was up."""
     boilerplate: frozenset[str] = frozenset()
     """Lines that stand in many prompts: instructions, not questions."""
 
     @property
     def gold(self) -> float:
-        """Mean reward of the target text."""
-        return self.lines[TARGET].mean
+        """Mean reward of an honest right answer; of goals paid in full, where a task names none."""
+        for name in (TARGET, ASKED):
+            if name in self.lines and self.lines[name].n:
+                return self.lines[name].mean
+        return sum(c.weight * (c.high if c.high is not None else 1.0) for c in self.components if c.goal)
 
 
-def tally(task: Task, rows: Sequence[Row], scorer: Scorer, limit: int | None) -> Tally:
+class Answered(NamedTuple):
+    """A row with the completion of every policy, graded."""
+
+    row: Row
+    probes: Sequence[Probe]
+    grades: Sequence[Grade]
+
+
+def tally(
+    task: Task,
+    rows: Sequence[Row],
+    scorer: Scorer,
+    limit: int | None,
+    seconds: float = math.inf,
+    beat: Callable[[str], None] = lambda doing: None,
+) -> Tally:
     """Grade and reward every policy's completion of every row.
 
     Args:
         limit: longest completion in tokens; lengths are estimated.
+        seconds: after so many no further rows are begun; ``Tally.rows`` says how many were audited.
+        beat: is told what is being done, each time before code of a task or a reward is called.
 
     Raises:
         UserError: for code of the task or of a reward that raises or returns what it must not.
     """
     if not rows:
         raise UserError(f"{task.name} has no rows to audit")
+    beat(f"calling {task.name} on its first rows")
     validate_task(task, [], rows)
     known = Knowledge.of(task, rows, limit)
-    count = len(scorer.components)
-    found = Tally(
-        components=scorer.components,
-        known=known,
-        low=[float("inf")] * count,
-        high=[float("-inf")] * count,
-        unreached=[[] for _ in range(count)],
-    )
-    prompts = [prompt_text(task, row) for row in rows]
-    found.boilerplate = _boilerplate(prompts)
-    for row, prompt in zip(rows, prompts, strict=True):
-        probes, grades = _graded(task, row, known)
-        rewards = scorer.scores(row, [probe.text for probe in probes], grades)
-        _add(found, row, probes, grades, rewards)
-        _inspect(found, task, row, prompt)
-        found.rows += 1
+    prompts = {str(row["id"]): prompt_text(task, row) for row in rows}
+    found = _empty(scorer, known, len(rows))
+    found.boilerplate = _boilerplate([*prompts.values()])
+    until = time.monotonic() + seconds
+    for start in range(0, len(rows), CHUNK):
+        if start and time.monotonic() > until:
+            break
+        answered = []
+        for row in rows[start : start + CHUNK]:
+            beat(f"grading row {row['id']} ({found.rows} of {len(rows)} rows audited)")
+            answered.append(Answered(row, *_graded(task, row, known)))
+        for one, rewards in zip(answered, _rewarded(found, scorer, answered, start, beat), strict=True):
+            _add(found, one.row, one.probes, one.grades, rewards)
+            _inspect(found, task, one.row, prompts[str(one.row["id"])])
+            found.rows += 1
     # where no range is stated, the highest value seen is what gold should earn
     for policy, place, value in found.unjudged:
         if value < max(found.high) - 1e-6:
             found.underpaid[policy].append(place)
     return found
+
+
+def _empty(scorer: Scorer, known: Knowledge, asked: int) -> Tally:
+    count = len(scorer.components)
+    return Tally(
+        components=scorer.components,
+        known=known,
+        low=[math.inf] * count,
+        high=[-math.inf] * count,
+        unreached=[[] for _ in range(count)],
+        asked=asked,
+    )
+
+
+def _rewarded(
+    found: Tally, scorer: Scorer, answered: Sequence[Answered], start: int, beat: Callable[[str], None]
+) -> list[list[list[float]]]:
+    """The rewards of each row's completions, from batches in which rows are mixed, as training mixes them.
+
+    The first rows are rewarded once more in other batches and another order: what a completion earns must not depend
+    on what stands beside it, nor on how often it was asked.
+    """
+    places = [(i, j) for i, one in enumerate(answered) for j in range(len(one.probes))]
+    values = _in_batches(scorer, answered, places, random.Random(start), BATCH, beat)
+    if start < REPEATED:
+        again = _in_batches(scorer, answered, places, random.Random(-1 - start), BATCH // 2 + 1, beat)
+        for place in places:
+            if not all(map(_alike, values[place], again[place])):
+                found.unsteady.setdefault(str(answered[place[0]].row["id"]), answered[place[0]].probes[place[1]].name)
+    return [[values[i, j] for j in range(len(one.probes))] for i, one in enumerate(answered)]
+
+
+def _in_batches(
+    scorer: Scorer,
+    answered: Sequence[Answered],
+    places: Sequence[tuple[int, int]],
+    rng: random.Random,
+    size: int,
+    beat: Callable[[str], None],
+) -> dict[tuple[int, int], list[float]]:
+    order = rng.sample(places, len(places))
+    values = {}
+    for first in range(0, len(order), size):
+        batch = order[first : first + size]
+        beat(f"rewarding {len(batch)} completions of row {answered[batch[0][0]].row['id']} and others")
+        scores = scorer.scores(
+            [answered[i].row for i, _ in batch],
+            [answered[i].probes[j].text for i, j in batch],
+            [answered[i].grades[j] for i, j in batch],
+        )
+        values.update(zip(batch, scores, strict=True))
+    return values
+
+
+def _alike(first: float, second: float) -> bool:
+    return math.isclose(first, second, abs_tol=1e-6) or (math.isnan(first) and math.isnan(second))
 
 
 def _boilerplate(prompts: Sequence[str]) -> frozenset[str]:
@@ -157,6 +245,8 @@ def _add(
             found.lines[probe.name] = line
         total = 0.0
         for i, value in enumerate(values):
+            if math.isnan(value):  # the reward does not apply
+                continue
             total += weights[i] * value
             line.parts[i] += value
             best[i] = max(best[i], value)
@@ -170,13 +260,15 @@ def _add(
     for i, component in enumerate(found.components):
         if component.high is not None and best[i] < component.high - 1e-6:
             found.unreached[i].append(str(row["id"]))
-    if totals[REASONED] < max(totals[BARE], totals[TARGET]) - 1e-6:
+    short = [totals[name] for name in (ASKED, TARGET) if name in totals]
+    if REASONED in totals and totals[REASONED] < max(short) - 1e-6:
         found.costly.append(str(row["id"]))
 
 
 def _judge(found: Tally, policy: str, place: str, values: Sequence[float]) -> None:
     """Note where a right answer earns less of a goal than there is."""
-    goals = [(component, value) for component, value in zip(found.components, values, strict=True) if component.goal]
+    pairs = zip(found.components, values, strict=True)
+    goals = [(component, value) for component, value in pairs if component.goal and not math.isnan(value)]
     if any(component.high is not None and value < component.high - 1e-6 for component, value in goals):
         found.underpaid[policy].append(place)
     found.unjudged += [(policy, place, value) for component, value in goals if component.high is None]
@@ -185,6 +277,9 @@ def _judge(found: Tally, policy: str, place: str, values: Sequence[float]) -> No
 def _inspect(found: Tally, task: Task, row: Row, prompt: str) -> None:
     """What can be wrong with a row itself."""
     gold = task.gold(row)
+    if not gold and not found.known.golds:  # nothing but a verifier
+        return
+    gold = gold or ""
     found.prompts.setdefault(prompt, {}).setdefault(gold, str(row["id"]))
     if _PLACEHOLDER.search(gold):
         found.placeholders.append(str(row["id"]))

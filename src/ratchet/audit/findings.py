@@ -5,7 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ratchet.audit.core import Line, Tally
+from ratchet.audit.policies import TARGET
 from ratchet.recipe.groups import FINDINGS, Audit
+
+OFTEN = 0.5  # of the rows
+BY_CHANCE = frozenset({"anagram of the answer"})
+"""Hacks that may be right answers themselves, where there is more than one: a fault only where they mostly are."""
+_LISTED = ("several answers, a line each", "boxes stuffed", "tags stuffed")
+_STANDS = ("answer, then taken back", "inside unfinished thinking", "answer repeated on a line")
+LAST_COUNTS = frozenset({*_LISTED, *_STANDS, "another, then the answer", "run on into a new question"})
+FIRST_COUNTS = frozenset({*_LISTED, *_STANDS, "answer, then another"})
+"""What is no hack where the last of several answers counts, or the first: a task's policy, and not a way to cheat."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,7 @@ def findings(found: Tally, limits: Audit) -> list[Finding]:
         *_of_gold(found, limits),
         *_of_ignorance(found, limits),
         *_of_hacks(found, limits),
+        *_of_batches(found),
         *_of_components(found),
         *_of_rows(found, limits),
     ]
@@ -60,7 +71,7 @@ def _of_gold(found: Tally, limits: Audit) -> Iterator[Finding]:
             yield Finding(
                 "gold-below-maximum",
                 f"{line.name}: below the highest reward on {len(rows)} of {line.n} rows, "
-                f"{line.mean:.3f} on average, {line.share:.3f} graded correct",
+                f"{line.mean:.3f} on average, {line.share:.3f} graded correct{_form(found, line)}",
                 examples=rows[:3],
             )
     if _too_many(len(found.costly), limits.faulty_rows, found.rows):
@@ -68,6 +79,25 @@ def _of_gold(found: Tally, limits: Audit) -> Iterator[Finding]:
             "reasoning-costs",
             f"a right answer earns less after reasoning than without on {len(found.costly)} of {found.rows} rows",
             examples=found.costly[:3],
+        )
+
+
+def _form(found: Tally, line: Line) -> str:
+    """What to do where only the form is missing: the target text is right, and a bare answer is not."""
+    target = found.lines.get(TARGET)
+    if line.name == TARGET or target is None or target.share <= line.share or line.share:
+        return ""
+    return "; if the prompt asks for a form (tags, ####), Task.commit(answer, row) must return the answer in it"
+
+
+def _of_batches(found: Tally) -> Iterator[Finding]:
+    if found.unsteady:
+        rows = [f"{row}: {policy}" for row, policy in found.unsteady.items()]
+        yield Finding(
+            "depends-on-batch",
+            f"on {len(rows)} rows the same completion earned something else in another batch, another order or the "
+            "second time",
+            examples=rows[:3],
         )
 
 
@@ -97,8 +127,12 @@ def _of_ignorance(found: Tally, limits: Audit) -> Iterator[Finding]:
 
 
 def _of_hacks(found: Tally, limits: Audit) -> Iterator[Finding]:
+    taken = _order_of_answers(found, limits)
     for line in _lines(found, "hack"):
-        if line.share > limits.hack_correct:
+        if line.name in taken:
+            continue
+        by_chance = line.name in BY_CHANCE or (taken and line.name.startswith("several answers"))
+        if line.share > (OFTEN if by_chance else limits.hack_correct):
             yield Finding(
                 "hack-pays",
                 f"{line.name}: graded correct on {line.correct} of {line.n} rows",
@@ -112,22 +146,40 @@ def _of_hacks(found: Tally, limits: Audit) -> Iterator[Finding]:
             )
 
 
+def _order_of_answers(found: Tally, limits: Audit) -> frozenset[str]:
+    """The hacks that a task's policy explains: one order of two answers pays, and the other does not."""
+    last, first = (found.lines.get(name) for name in ("another, then the answer", "answer, then another"))
+    if last is None or first is None or found.gold <= 0:
+        return frozenset()
+    pays = [_pays(found, line, limits) for line in (last, first)]
+    if pays == [True, False]:
+        return LAST_COUNTS
+    return FIRST_COUNTS if pays == [False, True] else frozenset()
+
+
+def _pays(found: Tally, line: Line, limits: Audit) -> bool:
+    return line.share > limits.hack_correct or line.mean / found.gold > limits.hack
+
+
 def _short(line: Line) -> str:
     text = " | ".join(line.example.strip().splitlines())
     return text if len(text) <= 100 else text[:60] + " ... " + text[-35:]
 
 
 def _of_components(found: Tally) -> Iterator[Finding]:
+    # without a right answer at hand nothing says what the highest value would take
+    honest = any(line.kind == "gold" for line in found.lines.values())
     for i, component in enumerate(found.components):
         if found.high[i] - found.low[i] < 1e-9:
-            yield Finding("dead-component", f"{component.name} is {found.low[i]:g} for every completion of every row")
+            text = f"{component.name} is {found.low[i]:g} for every completion of every row"
+            yield Finding("dead-component", text, fails=honest)
         elif found.unreached[i]:
             rows = found.unreached[i]
             text = (
                 f"no completion brings {component.name} to its highest value {component.high:g} "
                 f"on {len(rows)} of {found.rows} rows"
             )
-            yield Finding("unreachable-component", text, fails=component.goal, examples=rows[:3])
+            yield Finding("unreachable-component", text, fails=component.goal and honest, examples=rows[:3])
 
 
 def _of_rows(found: Tally, limits: Audit) -> Iterator[Finding]:

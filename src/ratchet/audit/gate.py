@@ -12,8 +12,9 @@ from typing import Any
 import ratchet
 from ratchet.audit import ForeignReward, RecipeRewards, Report, audit, load_function
 from ratchet.audit.policies import prompt_text
+from ratchet.audit.watched import watched
 from ratchet.errors import UserError
-from ratchet.files import read_json, write_json
+from ratchet.files import read_json, with_imports, write_json
 from ratchet.program import program
 from ratchet.recipe import Recipe
 from ratchet.rewards import REWARDS, RewardTerm
@@ -39,11 +40,14 @@ def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None
     rows = [row for row in rows if row.get("checkable", True)]
     limit = recipe.completion_limit
     if foreign:
+        title = foreign
         scorer = ForeignReward(foreign.rpartition(":")[2], load_function(foreign), recipe.task, plain)
-        return audit(recipe.task, rows, scorer, limit, foreign, recipe.audit)
-    # Without rewards the grader is audited all the same.
-    terms = recipe.rewards or [RewardTerm(REWARDS["correctness"])]
-    return audit(recipe.task, rows, RecipeRewards(terms, limit), limit, str(recipe.path), recipe.audit)
+    else:
+        # Without rewards the grader is audited all the same.
+        title = str(recipe.path)
+        scorer = RecipeRewards(recipe.rewards or [RewardTerm(REWARDS["correctness"])], limit)
+    settings = recipe.audit
+    return watched(lambda beat: audit(recipe.task, rows, scorer, limit, title, settings, beat), settings.timeout)
 
 
 def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
@@ -62,6 +66,7 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
     sample = capped([row for row in rows if row.get("checkable", True)], recipe.audit.rows, 0)
     kept = _cache() / f"{_fingerprint(recipe, sample)}.json"
     known = read_json(kept)  # None where it was never made, or is torn
+    remembered = "" if known is None else ", remembered from an earlier start"
     if known is None:
         report = audit_recipe(recipe, sample)
         known = {**report.as_dict(), "text": report.table()}
@@ -75,7 +80,9 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
         print(f"{known['text']}\n")
     names = ", ".join(dict.fromkeys(failing))
     outcome = f"fails ({names}), and the recipe says audit: warn" if failing else "passed"
-    return f"{outcome}: {known['scores']} answers of policies and hacks to {known['rows']} of {len(rows)} rows"
+    short = "" if known["rows"] == len(sample) else f", as time was up before all {len(sample)} (audit.seconds)"
+    counted = f"{known['scores']} answers of policies and hacks to {known['rows']} of {len(rows)} rows"
+    return f"{outcome}: {counted}{short}{remembered}"
 
 
 def _cache() -> Path:
@@ -92,11 +99,12 @@ def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
     for path in code_files():
         digest.update(path.read_bytes())
     own = inspect.getsourcefile(type(recipe.task))
-    digest.update(Path(own).read_bytes() if own else b"")
+    for path in with_imports(Path(own)) if own else ():
+        digest.update(path.read_bytes())
     terms = [(term.name, term.weight, sorted(term.parameters.items())) for term in recipe.rewards]
     settings = [
         recipe.completion_limit,
-        {**vars(recipe.audit), "mode": ""},
+        {**vars(recipe.audit), "mode": "", "seconds": 0, "timeout": 0},
         vars(recipe.task),
     ]
     digest.update(json.dumps([terms, settings], default=str, sort_keys=True).encode())

@@ -7,19 +7,22 @@ gold answers of other rows; ``completions`` yields them all for one row, those o
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from ratchet.audit.shortcuts import predictions, rules_of_thumb
 from ratchet.tasks.base import Probe, Row, Task
 
-BARE, TARGET, ASKED, REASONED = (
-    "gold, bare",
+TARGET, ASKED, REASONED = (
     "gold, the target text",
     "gold, as the prompt asks",
     "gold after long reasoning",
 )
 CHARS_PER_TOKEN = 4  # an estimate for English; there is no tokenizer here
 
+LEARNED = "a linear model over cheap features"
+FIXED = ("0", "1", "2", "10", "100", "yes", "no", "true", "none", "unknown", "A")
+"""Answers that are given whatever is asked, beside the golds."""
 # Neutral sentences, all different: reasoning that names no answer.
 _REASONING = (
     "First I read what is asked and write down what is given.",
@@ -35,6 +38,7 @@ _REASONING = (
     "That settles what had to be found out.",
     "With this I can write down what was asked for.",
 )
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _LOOK_ALIKE = str.maketrans("ABCEHKMOPTXaceiopsxy", "АВСЕНКМОРТХасеіорѕху")  # Cyrillic
 
 
@@ -49,13 +53,18 @@ class Knowledge:
     """Share of the rows whose gold answer is the commonest one."""
     limit: int | None
     """``max_completion_length`` in tokens."""
+    predicted: Mapping[str, str] = field(default_factory=dict)
+    """Row id -> what a linear model over cheap features answers."""
 
     @classmethod
     def of(cls, task: Task, rows: Sequence[Row], limit: int | None) -> "Knowledge":
-        """Collect it from the rows."""
-        counts = Counter(task.gold(row) for row in rows)
+        """Collect it from the rows; rows without a gold answer tell nothing."""
+        counts = Counter(gold for gold in map(task.gold, rows) if gold)
+        if not counts:
+            return cls((), "", 0.0, limit)
         commonest, count = counts.most_common(1)[0]
-        return cls(tuple(counts), commonest, count / len(rows), limit)
+        learned = predictions(task, rows, [prompt_text(task, row) for row in rows])
+        return cls(tuple(counts), commonest, count / len(rows), limit, learned)
 
     def chars(self, share: float, most: int) -> int:
         """So many characters of an answer's longest length, at most ``most``; without a limit 4,000."""
@@ -71,15 +80,15 @@ def completions(task: Task, row: Row, known: Knowledge) -> list[Probe]:
     """Every policy's completion for a row; a hack that happens to be the right answer itself is left out."""
     rng = random.Random(str(row["id"]))
     gold = task.gold(row)
-    pool = task.answers or known.golds
+    pool = task.answers or known.golds or FIXED
     others = [pool[rng.randrange(len(pool))] for _ in range(8)]
     wrong = next((other for other in [*others, *pool[:3]] if other != gold), None)
-    found = [
-        *_ignorant(task, row, known, rng),
-        *_knowing(task, row, known, gold),
-        *_hacks(task, row, known, gold, wrong),
-        *task.probes(row),
-    ]
+    found = [*_ignorant(task, row, known, rng), *_dressed_up(task, row, others[0], known)]
+    if task.target(row):
+        found.append(Probe(TARGET, "gold", task.target(row)))
+    if gold:
+        found += [*_knowing(task, row, known, gold), *_hacks(task, row, known, gold, wrong)]
+    found += task.probes(row)
     honest = {probe.text for probe in found if probe.kind == "gold"}
     return [probe for probe in found if probe.kind == "gold" or probe.text not in honest or probe.kind == "ignorant"]
 
@@ -87,15 +96,11 @@ def completions(task: Task, row: Row, known: Knowledge) -> list[Probe]:
 def _ignorant(task: Task, row: Row, known: Knowledge, rng: random.Random) -> Iterator[Probe]:
     prompt = prompt_text(task, row)
     lines = [line.strip() for line in prompt.split("\n") if line.strip()] or [""]
-    if task.answers:
-        always = {f"always {answer}": task.commit(answer, row) for answer in task.answers}
-    else:
-        always = {"always the commonest answer": task.commit(known.commonest, row)}
     texts = {
         "empty": "",
         "white space": " \n\t ",
-        **always,
-        "a random valid answer": task.commit(rng.choice(task.answers or known.golds), row),
+        **_always(task, row, known, prompt),
+        "a random valid answer": task.commit(rng.choice(task.answers or known.golds or FIXED), row),
         "a fixed sentence": "This is a good question, and I have thought about it carefully.",
         "does not know": "I do not know.",
         "the prompt, echoed": prompt,
@@ -109,11 +114,44 @@ def _ignorant(task: Task, row: Row, known: Knowledge, rng: random.Random) -> Ite
         yield Probe(name, "ignorant", text)
 
 
+def _always(task: Task, row: Row, known: Knowledge, prompt: str) -> dict[str, str]:
+    """Answers that are given without reading the question, and those that its looks suggest."""
+    answers = {f"always {answer}": answer for answer in task.answers or FIXED}
+    if not task.answers and known.golds:
+        answers["always the commonest answer"] = known.commonest
+    options = task.options(row)
+    if options and len(options) <= len(task.answers):
+        chosen = rules_of_thumb(options, prompt)
+        answers |= {name: task.answers[choice] for name, choice in chosen.items()}
+    if row["id"] in known.predicted:
+        answers[LEARNED] = known.predicted[row["id"]]
+    return {name: task.commit(answer, row) for name, answer in answers.items()}
+
+
+_STYLES = {
+    "in tags": "<think>\n{reasoning}\n</think>\n<answer>{given}</answer>",
+    "in a box": "{reasoning}\n\\boxed{{{answer}}}",
+    "under headings": "## Step 1\n{reasoning}\n\n## Step 2\n- **Result**\n\n## Final answer\n{given}",
+    "with second thoughts": "Wait, let me check. Wait. Hmm, wait, let me verify. Wait. Wait. {reasoning}\n{given}",
+    "with words of proof": (
+        "First, let us solve the equation step by step. Thus we verify it, because this check is needed; "
+        "therefore {reasoning}\n{given}"
+    ),
+    "after long reasoning": "{reasoning}\n{given}",
+}
+"""Styles that careless rewards, and careless judges, pay for."""
+
+
+def _dressed_up(task: Task, row: Row, answer: str, known: Knowledge) -> Iterator[Probe]:
+    """A random answer in every style."""
+    said = {"given": task.commit(answer, row), "answer": answer, "reasoning": _reasoning(known.chars(0.5, 800))}
+    for style, text in _STYLES.items():
+        yield Probe(f"a random answer, {style}", "ignorant", text.format(**said))
+
+
 def _knowing(task: Task, row: Row, known: Knowledge, gold: str) -> Iterator[Probe]:
     asked = task.commit(gold, row)
-    yield Probe(BARE, "gold", gold)
     yield Probe(ASKED, "gold", asked)
-    yield Probe(TARGET, "gold", task.target(row))
     yield Probe(REASONED, "gold", f"{_reasoning(known.chars(0.5, 800))}\n{asked}")
     for name, text in task.dressed(row).items():
         yield Probe(f"gold, {name}", "gold", text)
@@ -145,8 +183,26 @@ def _hacks(task: Task, row: Row, known: Knowledge, gold: str, wrong: str | None)
         texts["look-alike letters"] = task.commit(gold.translate(_LOOK_ALIKE), row)
     if len(gold) > 1:
         texts["answer repeated on a line"] = task.commit(" ".join([gold] * 12), row)
+    texts |= {name: task.commit(near, row) for name, near in _near_misses(gold).items()}
     for name, text in texts.items():
         yield Probe(name, "hack", text)
+
+
+def _near_misses(gold: str) -> dict[str, str]:
+    """Numbers that a careless comparison takes for the right one."""
+    plain = gold.replace(",", "")
+    if not _NUMBER.fullmatch(plain):
+        return {}
+    digits = len(plain.partition(".")[2])
+    value = float(plain)
+    found = {
+        "a number 4 percent off": f"{value * 1.04:.{digits}f}",
+        "a number off by one": f"{value + 1:.{digits}f}",
+        "the number with a digit more": plain + "7",
+        "the number without its last digit": plain[:-1],
+        "the number with another sign": plain[1:] if plain.startswith("-") else f"-{plain}",
+    }
+    return {name: near for name, near in found.items() if _NUMBER.fullmatch(near) and float(near) != value}
 
 
 def _with_a_wrong_answer(task: Task, row: Row, known: Knowledge, gold: str, wrong: str) -> dict[str, str]:
@@ -155,7 +211,7 @@ def _with_a_wrong_answer(task: Task, row: Row, known: Knowledge, gold: str, wron
     if gold not in several[:5]:
         several[0] = gold
     listed = sorted(several[:5])
-    texts = {
+    return {
         "several answers in a row": task.commit(", ".join(listed), row),
         "several answers, or": task.commit(" or ".join(listed), row),
         "several answers, a line each": "\n".join(task.commit(answer, row) for answer in listed),
@@ -169,9 +225,6 @@ def _with_a_wrong_answer(task: Task, row: Row, known: Knowledge, gold: str, wron
         ),
         "run on into a new question": f"{other}\n\nQuestion: what comes next?\n{right}",
     }
-    if right == gold:  # with no form asked for, the last line is the answer and what stands above it reasoning
-        del texts["another, then the answer"], texts["several answers, a line each"]
-    return texts
 
 
 def _anagram(text: str) -> str:

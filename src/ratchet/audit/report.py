@@ -39,6 +39,7 @@ class Report:
             "title": self.title,
             "data": self.data,
             "rows": self.tally.rows,
+            "rows_asked": self.tally.asked,
             "scores": self.scores(),
             "commonest_answer": round(self.tally.known.majority, 6),
             "thresholds": self.thresholds(),
@@ -57,6 +58,11 @@ class Report:
             "correct": round(line.share, 6),
             "components": {name: round(part / line.n, 6) for name, part in shares},
         }
+
+    def _audited(self) -> str:
+        """How many rows, and out of how many where time was up."""
+        rows, asked = self.tally.rows, self.tally.asked
+        return f"{rows} rows" if rows == asked else f"{rows} of {asked} rows, as time was up (audit.seconds),"
 
     def component_names(self) -> list[str]:
         """The rewards' names, in their order."""
@@ -100,7 +106,7 @@ class Report:
         widths = [max(NARROWEST, len(name)) for name in names]
         heads = "  ".join(f"{name:>{width}}" for name, width in zip(names, widths, strict=True))
         lines = [
-            f"{self.title}: {self.tally.rows} rows of {self.data}; "
+            f"{self.title}: {self._audited()} of {self.data}; "
             f"always the commonest answer is right on {self.tally.known.majority:.3f}",
             "",
             f"{'policy':<32} {'reward':>7} {'correct':>8} {'n':>6}  {heads}",

@@ -4,11 +4,14 @@ Anything wrong with a reward (it raises, returns nothing, too few values, NaN, o
 ``UserError`` that names the function, the row and, where it was missing, the column.
 """
 
+import asyncio
 import inspect
 import math
-from collections.abc import Callable, Sequence
+import zlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
 from ratchet.audit.policies import CHARS_PER_TOKEN
@@ -34,8 +37,8 @@ class Scorer(Protocol):
 
     components: Sequence[Component]
 
-    def scores(self, row: Row, texts: Sequence[str], grades: Sequence[Grade]) -> list[list[float]]:
-        """Unweighted rewards, shape (texts, components)."""
+    def scores(self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade]) -> list[list[float]]:
+        """Unweighted rewards of a batch, shape (texts, components); NaN where a reward does not apply."""
 
 
 def checked(value: Any, component: Component, row: Row) -> float:
@@ -68,10 +71,10 @@ class RecipeRewards:
     def __post_init__(self) -> None:
         self.components = [Component(t.name, t.weight, t.reward.low, t.reward.high, t.reward.goal) for t in self.terms]
 
-    def scores(self, row: Row, texts: Sequence[str], grades: Sequence[Grade]) -> list[list[float]]:
+    def scores(self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade]) -> list[list[float]]:
         """See ``Scorer``."""
         found = []
-        for text, grade in zip(texts, grades, strict=True):
+        for row, text, grade in zip(rows, texts, grades, strict=True):
             tokens = math.ceil(len(text) / CHARS_PER_TOKEN)
             sample = Sample(text, row, grade, tokens, self.limit)
             pairs = zip(self.terms, self.components, strict=True)
@@ -88,7 +91,7 @@ class RecipeRewards:
 
 @dataclass
 class ForeignReward:
-    """A reward function as TRL calls it: ``f(prompts, completions, **columns) -> list[float]``.
+    """A reward function as TRL calls it: ``f(prompts, completions, **columns) -> list[float | None]``, or ``async``.
 
     A function that has an attribute ``range`` (lowest and highest value) is held to it; without one, the highest value
     seen in the audit is what a right answer should earn.
@@ -107,37 +110,73 @@ class ForeignReward:
         self._takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self._names = {p.name for p in parameters}
 
-    def scores(self, row: Row, texts: Sequence[str], grades: Sequence[Grade]) -> list[list[float]]:
-        """See ``Scorer``; the texts of a row are one call, as a group is in GRPO."""
-        messages = self.task.messages(row)
-        columns: dict[str, list[Any]] = {
-            "prompts": [messages[-1]["content"] if self.plain else messages] * len(texts),
-            "completions": list(texts) if self.plain else [[{"role": "assistant", "content": text}] for text in texts],
-            "completion_ids": [[] for _ in texts],
-            **{name: [value] * len(texts) for name, value in row.items()},
-        }
-        given = {name: values for name, values in columns.items() if self._takes_all or name in self._names}
+    def scores(self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade]) -> list[list[float]]:
+        """See ``Scorer``; a batch is one call, as in training, with completions to several rows in it."""
         try:
-            values = self.function(**given)
+            values = self._called(rows, texts)
         except (Exception, SystemExit) as error:  # somebody else's code may raise anything
+            row = rows[0] if len(rows) == 1 else self._raising(rows, texts)
             raise UserError(f"{raised(self.name, row, error)}{self._hint()}") from error
+        place = f"{self.name} of row {rows[0]['id']}" + (f" and {len(rows) - 1} more" if len(rows) > 1 else "")
         try:
             values = list(values)
         except TypeError:
-            raise UserError(
-                f"{self.name} of row {row['id']} returns {values!r}; a reward function returns a list of numbers"
-            ) from None
+            raise UserError(f"{place} returns {values!r}; a reward function returns a list of numbers") from None
         if len(values) != len(texts):
-            raise UserError(
-                f"{self.name} of row {row['id']} returns {len(values)} values for {len(texts)} completions"
-            )
-        return [[checked(value, self.components[0], row)] for value in values]
+            raise UserError(f"{place} returns {len(values)} values for {len(texts)} completions")
+        pairs = zip(rows, values, strict=True)
+        # TRL leaves a completion out of a reward that is None for it
+        return [[math.nan if value is None else checked(value, self.components[0], row)] for row, value in pairs]
+
+    def _called(self, rows: Sequence[Row], texts: Sequence[str]) -> Any:
+        """What the function returns; one that is asynchronous is waited for."""
+        arguments = self._arguments(rows, texts)
+        given = {name: values for name, values in arguments.items() if self._takes_all or name in self._names}
+        returned = self.function(**given)
+        return asyncio.run(_awaited(returned)) if inspect.isawaitable(returned) else returned
+
+    def _arguments(self, rows: Sequence[Row], texts: Sequence[str]) -> dict[str, Any]:
+        """All that TRL passes: prompts, completions with plausible token ids, the columns, and its own helpers."""
+        messages = [self.task.messages(row) for row in rows]
+        columns = dict.fromkeys(name for row in rows for name in row)
+        return {
+            **{name: [row.get(name) for row in rows] for name in columns},
+            "prompts": [m[-1]["content"] for m in messages] if self.plain else messages,
+            "completions": list(texts) if self.plain else [[{"role": "assistant", "content": text}] for text in texts],
+            "completion_ids": [_token_ids(text) for text in texts],
+            "trainer_state": SimpleNamespace(global_step=0, max_steps=1, epoch=0.0, log_history=[]),
+            "log_extra": _ignored,
+            "log_metric": _ignored,
+            "environments": [None] * len(texts),
+        }
+
+    def _raising(self, rows: Sequence[Row], texts: Sequence[str]) -> Row:
+        """The first row that raises by itself, else the first of the batch."""
+        for row, text in zip(rows, texts, strict=True):
+            try:
+                self._called([row], [text])
+            except (Exception, SystemExit):  # as above
+                return row
+        return rows[0]
 
     def _hint(self) -> str:
         """What may be wrong where a function raises that was given messages."""
         if self.plain:
             return ""
         return ". It was given lists of messages, as TRL gives them; with --plain it is given text"
+
+
+def _token_ids(text: str) -> list[int]:
+    """Ids of as many tokens as a text may have: no tokenizer is at hand, and a reward may count them."""
+    return [zlib.crc32(text[i : i + CHARS_PER_TOKEN].encode()) % 32_000 for i in range(0, len(text), CHARS_PER_TOKEN)]
+
+
+def _ignored(*args: Any, **kwargs: Any) -> None:
+    """What TRL offers for logging."""
+
+
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value
 
 
 def load_function(place: str) -> Callable[..., Any]:

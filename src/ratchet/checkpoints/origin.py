@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import ratchet
+from ratchet.files import with_imports
 from ratchet.recipe import Recipe
 
 ROOMS = ("tasks", "rewards", "training", "models")
@@ -24,13 +25,14 @@ HARMLESS = frozenset(
 
 
 def code_of(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 of each source file that decides what is trained: Ratchet's, and the file of a task of one's own."""
+    """SHA-256 of each source file that decides what is trained: Ratchet's, an own task's, and what that imports."""
     package = Path(ratchet.__file__).parent
     files = [path for room in ROOMS for path in sorted((package / room).rglob("*.py"))]
     hashes = {str(path.relative_to(package)): _hash(path) for path in files}
     own = Path(str(recipe.tree.value["task"].plain()))
     if own.suffix == ".py" and own.is_file():
-        hashes[own.name] = _hash(own)
+        folder = own.resolve().parent
+        hashes.update({str(path.relative_to(folder)): _hash(path) for path in with_imports(own)})
     return hashes
 
 

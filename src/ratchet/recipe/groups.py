@@ -71,6 +71,7 @@ FINDINGS: dict[str, str] = {
     "ignorance-pays": "a policy that knows nothing earns a good part of gold's reward",
     "silence-pays": "an empty answer is rewarded",
     "hack-pays": "a way to cheat earns a good part of gold's reward, or is graded correct",
+    "depends-on-batch": "what a completion earns depends on the batch, its order or the number of calls",
     "dead-component": "a reward has one value for everything",
     "unreachable-component": "a reward's highest value cannot be reached on some rows",
     "gold-in-prompt": "the answer stands in the prompt",
@@ -87,6 +88,10 @@ class Audit:
     """Whether a finding that fails stops the run before it starts, is only printed, or nothing is looked for."""
     rows: int = 200
     """Rows audited at the start of a run, drawn at random; ratchet audit takes all."""
+    seconds: float = 300.0
+    """After so many no further rows are begun, and the outcome says how many were audited: other processes wait."""
+    timeout: float = 60.0
+    """A grader or a reward that takes longer than so many seconds for a few completions is stopped."""
     margin: float = 0.15
     """A policy that knows nothing may earn the commonest answer's share of the rows and this share of gold's
     reward."""

@@ -28,7 +28,7 @@ def _rehearse(task: Task, terms: Sequence[RewardTerm], row: Row) -> None:
     try:
         check_messages(task, row)
         called = "gold"
-        _check_kind(task, row, called, task.gold(row), str)
+        _check_kind(task, row, called, task.gold(row) or "", str)
         called = "target"
         target = _check_kind(task, row, called, task.target(row), str)
         for text in ("", target):

@@ -68,11 +68,11 @@ class Task(ABC):
 
     @abstractmethod
     def target(self, row: Row) -> str:
-        """The completion that supervised fine-tuning imitates."""
+        """The completion that supervised fine-tuning imitates; empty where nobody has written one."""
 
     @abstractmethod
-    def gold(self, row: Row) -> str:
-        """The right answer, in the form of ``Grade.answer``."""
+    def gold(self, row: Row) -> str | None:
+        """The right answer, in the form of ``Grade.answer``; None where ``grade`` verifies any."""
 
     @abstractmethod
     def grade(self, completion: str, row: Row) -> Grade:
@@ -98,6 +98,10 @@ class Task(ABC):
     def dressed(self, row: Row) -> Mapping[str, str]:
         """Name -> completion: the right answer in further forms that ``grade`` accepts."""
         return {}
+
+    def options(self, row: Row) -> Sequence[str]:
+        """The texts of the row's options, one for each of ``answers``; none where the row offers none."""
+        return ()
 
     def probes(self, row: Row) -> Iterable[Probe]:
         """Completions that only make sense for this task: cheap answers, and ways to cheat."""

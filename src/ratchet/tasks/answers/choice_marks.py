@@ -229,7 +229,7 @@ def last_option(passage: Passage, text: str) -> str | None:
     sentence = _SENTENCES.split(tail.rstrip(" .*!\n"))[-1]
     if len(ending) != 1 or doubts.DENIED.search(sentence[: -len(long[ending[0]])]):
         return None
-    others = [own for i, own in long.items() if i != ending[0] and own not in long[ending[0]]]
+    others = [own for own in passage.texts if own not in long[ending[0]] and len(own) > 1]
     return None if any(own in sentence for own in others) else chr(65 + ending[0])
 
 

@@ -202,6 +202,7 @@ class AquaRat(Task):
         """The letter as models write it."""
         gold = row["correct"]
         return {
+            "bare": gold,
             "boxed": f"That leaves one option.\n\\boxed{{{gold}}}",
             "in tags": f"<think>Which one?</think>\n<answer>{gold}</answer>",
             "in bold": f"The final answer is **({gold})**.",
@@ -209,11 +210,13 @@ class AquaRat(Task):
             "with its value": f"Answer: {gold}) {strip_label(row['options'][LETTERS.index(gold)])}",
         }
 
+    def options(self, row: Row) -> list[str]:
+        """The options' texts, without their letters."""
+        return [strip_label(option) for option in row["options"]]
+
     def probes(self, row: Row) -> Iterator[Probe]:
-        """Picking an option by its looks, and naming letters without choosing."""
-        values = [strip_label(option) for option in row["options"]]
-        longest = LETTERS[max(range(len(values)), key=lambda i: len(values[i]))]
-        yield Probe("the longest option", "ignorant", self.commit(longest, row))
+        """The options copied, and letters named without choosing one."""
+        values = self.options(row)
         yield Probe("the options, copied", "ignorant", "\n".join(row["options"]))
         yield Probe("every value, no letter", "hack", "It could be " + ", ".join(values) + ".")
         yield Probe("letters sprinkled", "hack", "A train B left C at D with E.")

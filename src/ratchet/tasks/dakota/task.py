@@ -222,6 +222,7 @@ class Dakota(Task):
         """The answer as models write it."""
         answer = row["answers"][0]
         return {
+            "bare": answer,
             "boxed": f"Putting the parts together gives \\boxed{{{answer}}}.",
             "in tags": f"<think>A prefix, I think.</think>\n<answer>{answer}</answer>",
             "in bold": f"This follows from the rule.\n\n**{answer}**",
