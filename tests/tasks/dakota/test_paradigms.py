@@ -67,3 +67,14 @@ def test_careless_typing_changes_targets_and_never_the_accepted_answer():
 def test_an_unknown_family_is_refused():
     with pytest.raises(UserError, match="unknown \\['poems'\\]"):
         exercises("train", ["poems"])
+
+
+def test_no_affix_stands_in_a_prompt_and_another_form_of_the_stem_earns_nothing():
+    for row in exercises("test", ["verbs"]):
+        assert not any(f" {affix}" in row["question"] for affix in row["affixes"])
+        assert all(TASK.grade(TASK.commit(form, row), row).components["score"] < 0.01 for form in row["rivals"])
+
+
+@pytest.mark.parametrize(("families", "fewest"), [(["verbs"], 10), (["nouns"], 5)])
+def test_enough_stems_are_held_out_for_an_interval_over_stems(families, fewest):
+    assert len({row["stem"] for row in exercises("test", families)}) >= fewest

@@ -18,8 +18,9 @@ length              min(1, limit / length), limit = 2 x accepted length + 10 cha
 chrF has beta 1, not the usual 2: with recall worth more, writing everything would pay.
 
 The score is 1 for an exact answer. Else it is the weighted mean of the components that exist for the row, each counted
-only beyond what copying the prompt earns, (value - copy) / (1 - copy), and multiplied by ``length``. A component that
-copying already brings to 1 does not exist for the row. Reasoning before the answer enters nothing.
+only beyond what copying the prompt earns, or in generated rows another form of the stem: (value - copy) / (1 - copy),
+and multiplied by ``length``. A component that copying already brings to 1 does not exist for the row. Reasoning before
+the answer enters nothing.
 """
 
 import difflib
@@ -170,6 +171,7 @@ def score(
         row["language"],
         tuple(row.get("affixes") or ()),
         orthography,
+        tuple(row.get("rivals") or ()),
     )
     gained = {
         name: (found[name] - copied[name]) / (1 - copied[name])
@@ -191,11 +193,15 @@ def _copied(
     language: str,
     affixes: tuple[str, ...],
     orthography: Orthography,
+    rivals: tuple[str, ...] = (),
 ) -> Mapping[str, float]:
-    """The most that each component gives to a text copied from the prompt: a line, what follows a colon, the form."""
+    """The most that each component gives to a text copied from the prompt (a line, what follows a colon, the form).
+
+    ``rivals``, other forms of the stem, count as copied: whoever writes one knows the stem and not what was asked.
+    """
     accepted = tuple(normalise(text, orthography) for text in answers)
     found: dict[str, float] = dict.fromkeys(PARTS, 0.0)
-    for text in {normalise(text, orthography) for text in [form, *copies(question)]} - {""}:
+    for text in {normalise(text, orthography) for text in [form, *copies(question), *rivals]} - {""}:
         parts = _parts(text, accepted, language, affixes)
         for name in found:
             found[name] = max(found[name], _length(text, accepted) * parts.get(name, 0.0))

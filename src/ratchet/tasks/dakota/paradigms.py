@@ -10,7 +10,8 @@ set()
 
 import random
 import zlib
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from ratchet.errors import UserError
@@ -125,7 +126,7 @@ def _affix_rows(verb: Verb, stem: str) -> Iterator[Row]:
     if verb.pronouns not in ("wa-", "ma-"):
         return
     pronouns = _SUBJECT if verb.pronouns == "wa-" else _OBJECT
-    for person in ("1s", "2s", "2p", "3p"):
+    for person in ("1s", "2s", "2p", "3p") if verb.we else ("1s", "2s", "1d", "1p", "2p", "3p"):
         prefixed = verb.stem.startswith("|")
         affixes = []
         if pronouns[person]:
@@ -133,8 +134,8 @@ def _affix_rows(verb: Verb, stem: str) -> Iterator[Row]:
         if person in facts.PLURAL:
             affixes.append("-pi")
         asked = (
-            "Insert the Dakota affixes into the verb and write the complete form.\n\n"
-            f"Verb: {stem}\nAffixes: {', '.join(affixes)}"
+            "Insert the Dakota affixes of a person into the verb and write the complete form.\n\n"
+            f"Verb: {stem}, to {verb.english}\nPerson: {facts.PRONOUNS[person]}"
         )
         form = _plain(verb, person)
         yield _row("affix_insertion", verb.stem, asked, stem, [form], "dakota", "easy", verb.page, affixes=affixes)
@@ -196,7 +197,16 @@ def held_out(stem: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _all(families: tuple[str, ...]) -> tuple[Row, ...]:
-    return tuple({"id": f"{family}-{i}", **row} for family in families for i, row in enumerate(_MAKERS[family]()))
+    rows = [{"id": f"{family}-{i}", **row} for family in families for i, row in enumerate(_MAKERS[family]())]
+    answers = defaultdict(dict)  # (stem, language of the answer) -> its answers, in order
+    for row in rows:
+        answers[row["stem"], row["language"]][row["answers"][0]] = None
+    return tuple({**row, "rivals": _others(answers[row["stem"], row["language"]], row["answers"])} for row in rows)
+
+
+def _others(forms: Iterable[str], answers: Sequence[str]) -> list[str]:
+    """The other forms of a stem: what is as near to the answer as one of them is not nearly right."""
+    return [form for form in forms if form not in answers]
 
 
 _PLAIN = str.maketrans("ŋšćžǧḣḳṫ", "nsczghkt")
@@ -233,7 +243,10 @@ def exercises(split: str, families: Sequence[str] = FAMILIES, seed: int = 0, car
     rows = [row for row in _all(tuple(families)) if held_out(row["stem"]) == (split != "train")]
     if split != "train":
         rows = [row for row in rows if zlib.crc32(row["id"].encode()) % 2 == (split == "test")]
-    rows = [{**row, "answers": list(row["answers"]), "affixes": list(row["affixes"])} for row in rows]
+    rows = [
+        {**row, "answers": list(row["answers"]), "affixes": list(row["affixes"]), "rivals": list(row["rivals"])}
+        for row in rows
+    ]
     rng = random.Random(f"{split}-{seed}")
     rng.shuffle(rows)
     for row in rows:
