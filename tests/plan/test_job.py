@@ -17,11 +17,11 @@ def test_autocast_computes_in_two_bytes(precision, computed, float32):
     assert (precision.computed_bytes, precision.float32_elements) == (computed, float32)
 
 
-def test_adapters_are_trained_in_float32_unless_deepspeed_or_quantised_weights_forbid(job):
+def test_adapters_are_trained_in_float32_unless_deepspeed_or_sharded_quantised_weights_forbid(job):
     adapter = Adapter(8, ("all-linear",))
     assert job(adapter=adapter).trained_bytes == 4
     assert job(adapter=adapter, sharding=zero(2, 2)).trained_bytes == 2
-    assert job(adapter=adapter, precision={"quantised_bits": 4}).trained_bytes == 2
+    assert job(adapter=adapter, precision={"quantised_bits": 4}).trained_bytes == 4
     assert job(sharding=fsdp2(2)).trained_bytes == 4
     assert job().trained_bytes == 2
 

@@ -125,7 +125,7 @@ MORE = [
     (("max_completion_length", "1400"), 1),
     (("activation_checkpointing", "false"), 1),
     (("beta", "0.04"), 1),
-    (("dtype", "float32"), 1),
+    (("dtype", "bfloat16"), -1),
     (("vllm_gpu_memory_utilization", "0.5"), 1),
     (("use_peft", "true"), -1),
     (("optim", "adamw_8bit"), -1),

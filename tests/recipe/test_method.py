@@ -121,7 +121,8 @@ def test_one_that_imitates_is_given_targets(parrot, tmp_path):
 
 def test_one_that_is_audited_passes_the_gate_first(echo, tmp_path):
     register(replace(echo, rewarded=True, audited=True))
-    made, _ = written(load(tmp_path, rewards={"correctness": {"weight": 1.0}}), tmp_path)
+    recipe = load(tmp_path, rewards={"correctness": {"weight": 1.0}}, audit={"margin": 0.6})
+    made, _ = written(recipe, tmp_path)
     assert made.audit.startswith("passed")
 
 

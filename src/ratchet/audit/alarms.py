@@ -8,6 +8,8 @@ from typing import Any
 
 PATIENCE = 10  # logged steps in a row before a steady state counts
 MISMATCH = 0.1  # mean |log-probability of the sampler - of the trainer|; kernels and bf16 explain some hundredths
+MOVING = 0.5  # share of the weights that a step should change at least; float32 changes nearly all
+WARM = 5  # steps before that is judged: a warmup begins with a rate of zero
 ENOUGH = 200  # answers before their distribution counts
 
 
@@ -54,7 +56,7 @@ class AlarmMonitor:
 
     def logged(self, step: int, logs: Mapping[str, Any]) -> list[str]:
         """Take what TRL logs for a training step; returns new alarms."""
-        found = self._not_finite(step, logs) + self._other_weights(step, logs)
+        found = self._not_finite(step, logs) + self._other_weights(step, logs) + self._still(step, logs)
         reward = logs.get("reward")
         if not isinstance(reward, (int, float)):
             return found
@@ -138,6 +140,20 @@ class AlarmMonitor:
             "or another model), or with another precision or chat template",
             "restart the server with the recipe's model and dtype; if the figure stays, "
             "set vllm_importance_sampling_correction: true or lower num_iterations",
+        )
+
+    def _still(self, step: int, logs: Mapping[str, Any]) -> list[str]:
+        """The best of the first steps changed few of the weights that have a gradient."""
+        share = logs.get("weights/changed_share")
+        if not isinstance(share, (int, float)) or share >= MOVING or step < WARM:
+            return []
+        return self._raise(
+            "weights-do-not-move",
+            f"no step so far changed more than {share:.1%} of the weights that have a gradient (step {step})",
+            "a learning rate of zero or far too small, a model or an adapter that is frozen, "
+            "or weights in a 16-bit type, which rounds their updates away",
+            "look at learning_rate, lr_scheduler_type and warmup_steps; leave dtype out; "
+            "with an adapter look at lora_target_modules",
         )
 
     def _for_long(self, name: str, now: bool) -> bool:

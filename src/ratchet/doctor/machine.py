@@ -130,7 +130,7 @@ def _used_gpus(count: int) -> Iterator[Finding]:
     for index in range(count):
         if torch.cuda.get_device_capability(index) < AMPERE:
             text = f"{torch.cuda.get_device_name(index)} has no bfloat16"
-            yield Finding("warning", "GPU", text, "set bf16: false, fp16: true, dtype: float16")
+            yield Finding("warning", "GPU", text, "set bf16: false, fp16: true")
     nccl = ".".join(map(str, torch.cuda.nccl.version()))
     yield Finding("ok", "torch", f"{torch.__version__}, CUDA {torch.version.cuda}, NCCL {nccl}, {count} visible")
 

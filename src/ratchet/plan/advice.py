@@ -84,7 +84,7 @@ def _less_for_vllm(job: Job) -> Iterator[Change]:
 
 
 def _smaller_numbers(job: Job) -> Iterator[Change]:
-    if job.precision.weight_bytes == 4 and not job.cpu:
+    if job.precision.weight_bytes == 4 and not job.cpu and job.adapter is not None:  # else no update would be kept
         yield "dtype: bfloat16", replace(job, precision=replace(job.precision, weight_bytes=2, autocast=False))
     if job.adapter is None and "8bit" not in job.optim:
         yield "optim: adamw_8bit", replace(job, optim="adamw_8bit")

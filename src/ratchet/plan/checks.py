@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ratchet.files import size_text
+from ratchet.models.folder import faults
 from ratchet.plan.job import Job
 from ratchet.plan.memory import GIB, weights
 from ratchet.plan.placement import Placement
@@ -14,6 +15,7 @@ from ratchet.recipe import Recipe
 from ratchet.recipe.batches import too_few_rows
 from ratchet.recipe.conflicts import launcher_conflicts
 from ratchet.recipe.limits import tracker_names
+from ratchet.recipe.precision import precision_conflicts
 
 BUFFERS = GIB  # vLLM's own, about
 # Keys of sampling -> values that leave the model's distribution as it is.
@@ -33,7 +35,11 @@ def launcher_environment(placement: Placement) -> dict[str, str]:
 def errors(recipe: Recipe, placement: Placement, rows: int | None) -> Iterator[str]:
     """What would stop the run."""
     yield from recipe.method.batch_problems(recipe.get, recipe.processes)
-    yield from launcher_conflicts(recipe, launcher_environment(placement))
+    environ = launcher_environment(placement)
+    yield from launcher_conflicts(recipe, environ)
+    yield from precision_conflicts(recipe, environ)
+    folder = Path(str(recipe.values.get("model_name_or_path"))).expanduser()
+    yield from (f"{folder}: {text}" for text in (faults(folder) if folder.is_dir() else ()))
     if rows is not None and (few := too_few_rows(recipe.batches, rows)):
         yield few
     if recipe.get("load_in_4bit") and placement.stage >= 3:
@@ -109,9 +115,10 @@ def _sampler(recipe: Recipe) -> Iterator[str]:
 
 def _share(recipe: Recipe, job: Job, device_bytes: float) -> Iterator[str]:
     """vLLM's share holds the weights once more, and the keys and values of at least one whole sequence."""
-    held = weights(job) * job.sharding.weights_over
+    computed = job.precision.computed_bytes  # vLLM holds them in the type that training computes with
+    held = weights(job) * job.sharding.weights_over * computed / job.precision.weight_bytes
     longest = recipe.get("vllm_max_model_length") or job.lengths.prompt + job.lengths.completion
-    one = 2 * job.shape.layers * job.shape.key * job.precision.weight_bytes * longest
+    one = 2 * job.shape.layers * job.shape.key * computed * longest
     share = job.rollout.share * device_bytes
     if share < held + one + BUFFERS:
         enough = (held + one + 1.5 * BUFFERS) / device_bytes

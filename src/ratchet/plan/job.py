@@ -6,6 +6,7 @@ from ratchet.plan.placement import Placement
 from ratchet.plan.shape import Shape
 from ratchet.plan.sharding import Sharding, sharding_of
 from ratchet.recipe import Method, Recipe
+from ratchet.recipe.precision import SHORT, weights_dtype
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ class Job:
     @property
     def trained_bytes(self) -> int:
         """Bytes of one element of what is trained; ``plan.sharding`` says who keeps float32."""
-        quantised = self.precision.quantised_bits > 0
-        in_float32 = self.adapter is not None and not quantised and self.sharding.adapters_in_float32
+        sharded = self.precision.quantised_bits > 0 and self.sharding.trains_in_float32  # FSDP2 keeps TRL's bfloat16
+        in_float32 = self.adapter is not None and not sharded and self.sharding.adapters_in_float32
         return 4 if in_float32 or self.sharding.trains_in_float32 else self.precision.weight_bytes
 
     def with_batch(self, sequences: int) -> "Job":
@@ -165,7 +166,7 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
 def _precision(recipe: Recipe, placement: Placement) -> Precision:
     get, deepspeed = recipe.get, placement.kind == "zero"
     quantised_bits = 4 if get("load_in_4bit") else 8 if get("load_in_8bit") else 0
-    size = 4 if get("dtype") in (None, "float32") else 2
+    size = 2 if weights_dtype(recipe) in SHORT else 4
     # DeepSpeed's bf16 mode casts the whole model; what stays beside quantised matrices is 16-bit too.
     if quantised_bits or (deepspeed and placement.precision == "bf16"):
         size = 2

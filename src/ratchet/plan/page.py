@@ -1,8 +1,10 @@
 """A plan as a person reads it."""
 
 from ratchet.files import size_text
+from ratchet.plan.checks import launcher_environment
 from ratchet.plan.plan import Plan
 from ratchet.plan.work import Range
+from ratchet.recipe.precision import described
 from ratchet.runtime import duration
 
 
@@ -21,6 +23,7 @@ def _head(plan: Plan) -> list[str]:
     return [
         f"{recipe.path}: {recipe.trainer} of {plan.shape.name} ({size})",
         f"{placement.file}: {names[placement.kind]}{where}, each with one {device.name} ({device.memory_gib:g} GiB)",
+        f"precision: {described(recipe, launcher_environment(placement))}",
     ]
 
 

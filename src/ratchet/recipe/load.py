@@ -14,6 +14,7 @@ from ratchet.recipe.findings import Findings
 from ratchet.recipe.groups import DEFAULTS, GROUPS, OWN_FIELDS
 from ratchet.recipe.method import METHODS, Method, method_of, trainers
 from ratchet.recipe.normalise import findings_by_name, modes_as_written, reject_secrets, run_name
+from ratchet.recipe.precision import precision_conflicts
 from ratchet.recipe.recipe import Recipe, trl_fields
 from ratchet.recipe.source import Node
 
@@ -147,4 +148,5 @@ def _together(recipe: Recipe, environ: Mapping[str, str], to_train: bool, findin
         found += recipe.method.batch_problems(recipe.get, recipe.processes)
     found = [f"{recipe.path}: {text}" for text in found]
     found += conflicts(recipe)
-    return found + [f"{recipe.path}: {text}" for text in launcher_conflicts(recipe, environ)]
+    late = [*launcher_conflicts(recipe, environ), *(precision_conflicts(recipe, environ) if to_train else ())]
+    return found + [f"{recipe.path}: {text}" for text in late]

@@ -63,6 +63,7 @@ _OWN = (
     "tokens/",
     "attn/",
     "grad/",
+    "weights/",
     "eval/",
     "distributed/",
     "time/",
