@@ -31,7 +31,7 @@ ARROWS = {
         *("errors", "files", "tasks", "rewards", "recipe", "runtime", "models", "record", "evaluation"),
     },
     "doctor": {"errors", "files", "runtime"},
-    "plan": {"errors", "files", "runtime", "tasks", "recipe", "record"},
+    "plan": {"errors", "files", "runtime", "tasks", "recipe", "record", "models"},
     "launch": {"errors", "files", "runtime", "tasks", "recipe", "plan", "hub"},
     "integrations": {
         *("errors", "files", "runtime", "tasks", "rewards", "recipe", "models", "evaluation", "plan", "launch"),

@@ -14,6 +14,7 @@ from ratchet.files import keep_earlier, read_json, write_json
 from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe
+from ratchet.recipe.precision import compute_dtype
 from ratchet.runtime import check_device, command_line, commit, main_process, quiet
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def measure(recipe: Recipe, name: str) -> Result:
 
     path = locate(name)
     tokenizer = load_tokenizer(path, chat_template=recipe.values.get("chat_template_path"))
-    model = load_for_evaluation(path, recipe.get("dtype"), str(PartialState().device))
+    model = load_for_evaluation(path, compute_dtype(recipe), str(PartialState().device))
     check_vocabulary(model, tokenizer, name)
     generate = generator(model, tokenizer, recipe.values.get("chat_template_kwargs"), f"evaluating {Path(name).name}")
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)

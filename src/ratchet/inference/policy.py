@@ -19,6 +19,7 @@ from ratchet.errors import UserError
 from ratchet.inference.completion import Completion, Sampling
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
 from ratchet.recipe import Recipe, load_recipe, recipe_from_values
+from ratchet.recipe.precision import compute_dtype
 from ratchet.rewards import RewardTerm
 from ratchet.rewards.functions import correctness
 from ratchet.rewards.scoring import ScoringRequest, score
@@ -65,7 +66,7 @@ class Policy:
         recipe = recipe_of(name, task, overrides)
         tokenizer = load_tokenizer(path, chat_template=recipe.values.get("chat_template_path"))
         found = device or (str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu")
-        return cls(recipe, load_for_evaluation(path, recipe.values.get("dtype", "auto"), found), tokenizer)
+        return cls(recipe, load_for_evaluation(path, compute_dtype(recipe), found), tokenizer)
 
     @property
     def task(self) -> Task:

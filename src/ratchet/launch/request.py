@@ -16,6 +16,7 @@ from ratchet.plan.placement import Placement, read_placement
 from ratchet.plan.plan import launch_line, placed
 from ratchet.plan.shape import Shape, shape_of
 from ratchet.recipe import Recipe
+from ratchet.recipe.precision import compute_dtype
 
 SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "LAMBDA_API_KEY", "OPENAI_API_KEY")
 # vLLM as TRL 1.16 speaks with it (its notice in trl/scripts/vllm_serve.py): weights come over NCCL, and
@@ -108,7 +109,7 @@ class Launch:
         words = ["vllm", "serve", str(self.recipe.values.get("model_name_or_path"))]
         words += ["--port", str(get("vllm_server_port"))]
         words += ["--tensor-parallel-size", str(self.parallel(gpus))]
-        words += ["--dtype", str(get("dtype") or "auto")]
+        words += ["--dtype", compute_dtype(self.recipe)]
         words += ["--gpu-memory-utilization", "0.9"]
         if get("vllm_max_model_length"):
             words += ["--max-model-len", str(get("vllm_max_model_length"))]

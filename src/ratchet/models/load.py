@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratchet.errors import UserError
+from ratchet.models.folder import check_folder, refuse_unfitting
+from ratchet.models.sampling import neutral
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -146,7 +148,12 @@ def load_for_evaluation(path: str, dtype: str, device: str, revision: str = "mai
             model = AutoModelForCausalLM.from_pretrained(locate(base), dtype=dtype, trust_remote_code=False)
             model = PeftModel.from_pretrained(model, path).merge_and_unload()
         else:
-            model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            check_folder(path)
+            model, info = AutoModelForCausalLM.from_pretrained(
+                path, dtype=dtype, revision=revision, trust_remote_code=False, output_loading_info=True
+            )
+            refuse_unfitting(path, info)
+    except (OSError, ValueError, KeyError, RuntimeError, AssertionError, IndexError, SafetensorError) as error:
         raise UserError(_not_loaded("model", path, error)) from None
+    model.generation_config = neutral(model.generation_config)
     return model.to(torch.device(device)).eval()

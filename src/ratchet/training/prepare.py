@@ -7,6 +7,7 @@ from trl import ModelConfig
 
 from ratchet.checkpoints.resume import Start
 from ratchet.models import check_template, load_tokenizer, locate
+from ratchet.models.folder import check_folder, check_weights
 from ratchet.models.from_scratch import save_from_scratch
 from ratchet.models.load import position_limit
 from ratchet.recipe import Recipe
@@ -40,6 +41,9 @@ def prepare(recipe: Recipe, arguments: TrainingArguments, model_arguments: Model
     path = _model_path(recipe, start)
     revision, values = recipe.get("model_revision"), recipe.values
     trusted = bool(values.get("trust_remote_code"))
+    if main_process() and not recipe.from_scratch:
+        check_folder(path)
+        check_weights(path)
     tokenizer = load_tokenizer(path, revision, trusted, values.get("chat_template_path"))
     if values.get("eos_token"):
         tokenizer.eos_token = values["eos_token"]

@@ -23,10 +23,12 @@ from ratchet.launch.checkpoint_evaluations import Evaluations, evaluations_of
 from ratchet.record.records import Records
 from ratchet.rewards import Sample
 from ratchet.rewards.trl_adapter import Grader
+from ratchet.training.as_loaded import AsLoaded
 from ratchet.training.callbacks.alarms import AlarmCallback
 from ratchet.training.callbacks.checkpointing import CheckpointManager
 from ratchet.training.callbacks.curriculum import Stages
 from ratchet.training.callbacks.monitoring import MonitoringCallback, observer_of
+from ratchet.training.callbacks.movement import Movement
 from ratchet.training.callbacks.progress import ProgressLine
 from ratchet.training.callbacks.stopping import Stopping
 from ratchet.training.exact_state import (
@@ -66,6 +68,10 @@ class Services:
     server: Server | None = None
     """Stands before a vLLM server."""
     curriculum: Stages | None = None
+    as_loaded: AsLoaded | None = None
+    """Puts the model's configuration back where it is saved."""
+    movement: Movement | None = None
+    """Whether the first steps change the weights."""
     observer: Observer | None = None
     """Reads diagnostics off training."""
     measure: Callable[[Any], Result] | None = None
@@ -129,6 +135,8 @@ class RunServices(Services):
         if accelerator.is_main_process:
             self._publish_beside()
         self.measure = self._measure()
+        self.as_loaded = AsLoaded(trainer, self.run.model_path)
+        self.movement = Movement(trainer)
         self._watch(trainer)
         self._register(trainer)
         for callback in self._callbacks():
@@ -177,6 +185,7 @@ class RunServices(Services):
             self.states.register("rollouts", Rollouts(trainer))
         self.states.register("alarms", self.alarms.monitor)
         self.states.register("faults", self.faults)
+        self.states.register("movement", self.movement)
         if self.observer is not None:
             self.states.register("observer", self.observer)
         if self.curriculum is not None:
@@ -187,7 +196,8 @@ class RunServices(Services):
     def _callbacks(self) -> list[TrainerCallback]:
         """In order: a state is restored before it is read, and alarms are raised before their log is written down."""
         curriculum = [self.curriculum] if self.curriculum is not None else []
-        return [*curriculum, self.checkpoints, self.stopping, ProgressLine(), self.alarms, self.monitoring]
+        beside = [self.checkpoints, self.stopping, ProgressLine(), self.movement, self.alarms, self.monitoring]
+        return [*curriculum, *beside]
 
     def close(self) -> None:
         """End worker processes."""

@@ -1,12 +1,15 @@
 """What a run says about itself at the terminal: what is about to happen, and what came of it."""
 
+import os
 import shlex
 from pathlib import Path
 from typing import Any
 
 from ratchet.evaluation.evaluate import Answered, Result
+from ratchet.models.sampling import own_sampling
 from ratchet.program import program
 from ratchet.recipe import Recipe
+from ratchet.recipe.precision import described
 from ratchet.runtime import duration
 from ratchet.training.prepare import Run
 
@@ -20,9 +23,13 @@ def announcement(run: Run) -> str:
     facts = [("data", note) for note in data.notes]
     facts += [("audit", data.audit)] if data.audit else []
     processes = f"{sizes.processes} process{'es' if sizes.processes > 1 else ''}"
+    facts.append(("precision", described(recipe, os.environ)))
     facts.append(("each step", f"{recipe.method.each_step(sizes)}{_comma(recipe)} on {processes}"))
     facts.append(("steps", f"{steps}, over {rows} training rows"))
     facts.append(("output", str(recipe.output_dir)))
+    own = ", ".join(f"{name}: {value}" for name, value in own_sampling(run.model_path).items())
+    if own:
+        facts.append(("note", f"sampling is what the recipe says; the model's generation_config.json would add {own}"))
     facts += [("note", note) for note in start.notes]
     if start.checkpoint is not None:
         facts.append(("resumes", f"after step {start.checkpoint.step}, from {start.checkpoint.path}"))

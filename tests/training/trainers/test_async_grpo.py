@@ -167,5 +167,5 @@ def test_the_group_reaches_trls_configuration(tmp_path):
     recipe.values["use_cpu"] = True
     arguments, _ = make_arguments(recipe)
     assert (arguments.max_staleness, arguments.max_inflight_tasks, arguments.queue_maxsize) == (4, 7, 9)
-    assert arguments.dtype == "bfloat16"
+    assert arguments.dtype == "float32"
     assert arguments.vllm_server_base_url == "http://0.0.0.0:8000"

@@ -19,10 +19,12 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Answered, Result, rows_to_evaluate
 from ratchet.evaluation.run import ELSEWHERE, measure, named, ready
 from ratchet.evaluation.statistics import Share, clusters, share
-from ratchet.files import keep_earlier, write_json, write_text
+from ratchet.files import keep_earlier, read_json, write_json, write_text
 from ratchet.integrations.lighteval.venv import python
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
+from ratchet.models.sampling import IDS
 from ratchet.recipe import Recipe
+from ratchet.recipe.precision import compute_dtype
 from ratchet.runtime import command_line
 from ratchet.tasks import packing
 from ratchet.tasks.base import Row
@@ -166,9 +168,9 @@ def _lay(folder: Path, recipe: Recipe, model: str, rows: Sequence[Row]) -> None:
     """What lighteval works on: the model, the recipe, the rows, and Ratchet alone of what is installed here."""
     path = Path(locate(model))
     if path.is_dir() and (path / "config.json").is_file():
-        (folder / "model").symlink_to(path.absolute())
+        _link(path, folder / "model")
     else:  # an adapter, or a model on the Hub
-        load_for_evaluation(locate(model), recipe.get("dtype"), "cpu").save_pretrained(folder / "model")
+        load_for_evaluation(locate(model), compute_dtype(recipe), "cpu").save_pretrained(folder / "model")
         load_tokenizer(locate(model)).save_pretrained(folder / "model")
     (folder / "packages").mkdir()
     (folder / "packages/ratchet").symlink_to(Path(ratchet.__file__).parent.absolute())
@@ -177,6 +179,17 @@ def _lay(folder: Path, recipe: Recipe, model: str, rows: Sequence[Row]) -> None:
     for row in rows:  # as text inside: Arrow would give all rows the same columns
         lines.append(json.dumps({"id": row["id"], packing.COLUMN: packing.pack(row)}, ensure_ascii=False) + "\n")
     write_text(folder / "rows/test.jsonl", "".join(lines))
+
+
+def _link(path: Path, target: Path) -> None:
+    """The model's files, but for what its author would have sampling be: only end tokens are taken from there."""
+    target.mkdir()
+    for file in path.iterdir():
+        if file.name != "generation_config.json":
+            (target / file.name).symlink_to(file.absolute())
+    own = read_json(path / "generation_config.json")
+    if isinstance(own, dict):
+        write_json(target / "generation_config.json", {name: own[name] for name in IDS if name in own})
 
 
 def _lighteval(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[str]) -> int:
@@ -202,7 +215,7 @@ def _lighteval(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[
 def _model_arguments(folder: Path, recipe: Recipe, tasks: Sequence[str]) -> dict[str, Any]:
     arguments = {
         "model_name": "model",
-        "dtype": recipe.get("dtype"),
+        "dtype": compute_dtype(recipe),
         "batch_size": recipe.evaluation.batch_size,
         "cache_dir": folder / "cache",
     }

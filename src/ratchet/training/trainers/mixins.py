@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate.utils import is_peft_model
 from transformers.trainer_callback import PrinterCallback, ProgressCallback
 from trl.models.utils import unwrap_model_for_generation
 
@@ -47,6 +48,11 @@ class Saving:
         if checkpoints is not None and checkpoints.folder is not None:
             return str(checkpoints.folder)
         return super()._get_output_dir(trial)
+
+    def _save(self, *args: Any, **kwargs: Any) -> None:
+        as_loaded = self.services.as_loaded
+        with nullcontext() if as_loaded is None else as_loaded.restored():
+            super()._save(*args, **kwargs)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         services = self.services
@@ -135,11 +141,23 @@ class RecipeTrainer(Saving):
         super().__init__(*args, **kwargs)
         if services is not None:
             self._leave_printing_to_us()
+            self._keep_adapters_in_float32()
         self.services.bind(self)
 
     def _leave_printing_to_us(self) -> None:
         self.remove_callback(PrinterCallback)
         self.remove_callback(ProgressCallback)
+
+    def _keep_adapters_in_float32(self) -> None:
+        """Undo that TRL casts adapters beside quantised weights to bfloat16: most of their updates would be lost.
+
+        Sharded by FSDP2 the parts have to be of one type, and DeepSpeed keeps a float32 copy itself.
+        """
+        if self.is_deepspeed_enabled or self.is_fsdp_enabled or not is_peft_model(self.model):
+            return
+        for weight in self.model.parameters():
+            if weight.requires_grad and weight.dtype in (torch.bfloat16, torch.float16):
+                weight.data = weight.data.float()
 
     @property
     def observer(self) -> Observer | None:
@@ -247,6 +265,8 @@ class RecipeTrainer(Saving):
                 logs = {**logs, **services.curriculum.figures()}
             if services.faults is not None:
                 logs = {**logs, **services.faults.figures()}
+            if services.movement is not None:
+                logs = {**logs, **services.movement.figures()}
         with self.timed("logging"):
             if self.observer is not None and "loss" in logs and self.model.training:
                 tokens = self._metrics["train"].get("num_tokens", [None])[-1]
