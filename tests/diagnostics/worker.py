@@ -27,6 +27,7 @@ from ratchet.rewards import RewardTerm
 from ratchet.rewards.functions import correctness
 from ratchet.rewards.trl_adapter import Grader, reward_functions
 from ratchet.tasks.aquarat.task import AquaRat, Generated
+from ratchet.tasks.packing import COLUMN, pack
 from ratchet.training.callbacks.monitoring import MonitoringCallback
 from ratchet.training.services import Services
 from ratchet.training.trainers.grpo import RecipeGRPOTrainer
@@ -131,7 +132,7 @@ def train(kind: str, lora: bool, folder: Path, **settings) -> None:
         tokenizer.save_pretrained(folder / "model")
     state.wait_for_everyone()
     task = AquaRat(source="generated", generated=Generated(train=PROMPTS * STEPS * 2))
-    rows = [{**row, "prompt": task.messages(row)} for row in task.load("train").rows]
+    rows = [{"prompt": task.messages(row), COLUMN: pack(row)} for row in task.load("train").rows]
     grader = Grader(task, [RewardTerm(correctness)], 32)
     arguments = GRPOConfig(
         output_dir=str(folder / "out"),

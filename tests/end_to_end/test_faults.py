@@ -109,7 +109,7 @@ def test_a_template_that_never_ends_the_turn(script, tmp_path):
 
 def test_weights_that_are_broken(script, tmp_path):
     folder = tiny_copy(tmp_path, weights="not weights")
-    refused(script, "ratchet", "evaluate", "recipes/debug/grpo.yaml", "--model", folder, says="cannot be loaded")
+    refused(script, "ratchet", "evaluate", "recipes/debug/grpo.yaml", "--model", folder, says="no safetensors file")
 
 
 def test_data_smaller_than_one_generation(script):

@@ -36,7 +36,10 @@ DENIED = compiled(
     rf"\b{any_of(*_DENYING)}\b",
     r"(?! (?:only|sure|certain|doubt|longer|need|no|possible answer|100)|\s*[.,:;]|\s+other than)[^.!?\n:;]{0,28}\Z",
 )
-ANY_OF = compiled(r"\b(?:n't [a-z]+ any|none|neither|not any) of\b[^.!?\n]{0,40}\Z")
+ANY_OF = compiled(
+    r"\b(?:n't [a-z]+ any|none|neither|not any) of\b(?!\s*(?:these|those|the above)\s*\()",
+    r"(?:[^.!?\n,]|,(?=\s?[a-j]\b)){0,40}\Z",
+)
 NOT_BUT = compiled(r"\bnot\b[^.]{0,30}\bbut\b[^.,]{0,12}\Z|other than[^.]{0,20}\Z")
 CLAUSE = compiled(r"[,;:]\s|\b(?:but|so|hence|thus|therefore|sondern)\b|=>|→")
 # The clause supposes, reports what others say, or speaks of another question.
