@@ -97,6 +97,13 @@ def test_samples_are_counted_for_pass_at_k():
     assert result.as_dict()["pass_at_k"]["2"]["accuracy"] == pytest.approx(2 / 3)
 
 
+def test_rows_without_a_gold_answer_have_no_majority_and_no_confusion():
+    answered = [Answered(str(i), "", None, True, "x", 1, False) for i in range(4)]
+    result = Result("m", "t", "test", answered, (), 1.0, 4)
+    assert result.majority == 0.0 and "confusion" not in result.as_dict()
+    assert result.accuracy.accuracy == 1.0 and result.figures()["exact_match"] == 0.0
+
+
 def test_rows_of_one_group_are_said_to_be_one_cluster():
     rows = [{"id": str(i), "gold": "A", "text": "long" if i else "short"} for i in range(6)]
     answered = [Answered(row["id"], "A", "A", True, "A", 1, False, cluster=Letters().cluster(row)) for row in rows]

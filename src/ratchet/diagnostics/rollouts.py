@@ -120,7 +120,7 @@ class RolloutObserver(Observer):
         if not self.task.answers:
             return
         for sample in samples:
-            row = self._counts.setdefault(self.task.gold(sample.row), {})
+            row = self._counts.setdefault(self.task.gold(sample.row) or "", {})
             answer = sample.grade.answer or NO_ANSWER
             row[answer] = row.get(answer, 0) + 1
 
@@ -146,7 +146,7 @@ class RolloutObserver(Observer):
             "id": sample.row.get("id"),
             "prompt": self.task.messages(sample.row)[-1]["content"],
             "completion": sample.completion,
-            "gold": self.task.gold(sample.row),
+            "gold": self.task.gold(sample.row) or "",
             "answer": grade.answer,
             "span": grade.span,
             "correct": grade.correct,

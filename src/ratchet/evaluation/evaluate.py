@@ -27,6 +27,7 @@ class Answered:
 
     id: str
     gold: str
+    """Empty where the row has no single right answer."""
     answer: str | None
     correct: bool
     completion: str
@@ -63,10 +64,8 @@ class Result:
     @property
     def majority(self) -> float:
         """What the commonest gold answer, always given, would score on these rows."""
-        if not self.answered:
-            return 0.0
-        counts = Counter(a.gold for a in self.answered)
-        return max(counts.values()) / len(self.answered)
+        counts = Counter(a.gold for a in self.answered if a.gold)
+        return max(counts.values()) / len(self.answered) if counts else 0.0
 
     @property
     def chance(self) -> float | None:
@@ -93,7 +92,7 @@ class Result:
             result["failed"] = len(self.failures)
         result["components"] = _components(self.answered)
         confusion = _confusion(self.answered)
-        if len(confusion) <= MOST_GOLDS:
+        if 0 < len(confusion) <= MOST_GOLDS:
             result["confusion"] = confusion
         samples = len(self.answered[0].samples_correct) if self.answered else 0
         if samples:
@@ -163,7 +162,8 @@ def _components(answered: Sequence[Answered]) -> dict[str, dict[str, float]]:
 def _confusion(answered: Sequence[Answered]) -> dict[str, dict[str, int]]:
     counts: dict[str, Counter] = {}
     for a in answered:
-        counts.setdefault(a.gold, Counter())[a.answer or NO_ANSWER] += 1
+        if a.gold:
+            counts.setdefault(a.gold, Counter())[a.answer or NO_ANSWER] += 1
     return {gold: dict(sorted(row.items())) for gold, row in sorted(counts.items())}
 
 
@@ -292,7 +292,7 @@ def _scorer_here(task: Task) -> Scorer:
 def _answered(task: Task, row: Row, conversation: Sequence[Message], completion: Completion, grade: Grade) -> Answered:
     return Answered(
         id=row["id"],
-        gold=task.gold(row),
+        gold=task.gold(row) or "",
         answer=grade.answer,
         correct=grade.correct,
         completion=completion.text,

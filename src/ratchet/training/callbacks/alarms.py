@@ -20,7 +20,7 @@ class AlarmCallback(TrainerCallback):
 
     def saw(self, samples: Sequence[Sample]) -> None:
         """Take a graded batch."""
-        self.monitor.answered([s.grade.answer for s in samples], [self.task.gold(s.row) for s in samples])
+        self.monitor.answered([s.grade.answer for s in samples], [self.task.gold(s.row) or "" for s in samples])
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any] | None = None, **kwargs: Any) -> None:
         """Look at a training log or an evaluation."""

@@ -126,7 +126,7 @@ class Answers:
 
     def write(self, samples: Sequence[Sample]) -> None:
         """Append the answers of a graded batch, and the right ones."""
-        found = [(sample.grade.answer, self.task.gold(sample.row)) for sample in samples]
+        found = [(sample.grade.answer, self.task.gold(sample.row) or "") for sample in samples]
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(found) + "\n")
 
