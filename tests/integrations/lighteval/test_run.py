@@ -65,10 +65,13 @@ def test_lighteval_works_in_a_folder_with_links_and_every_row(tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     (model / "config.json").write_text("{}")
+    (model / "generation_config.json").write_text('{"eos_token_id": 4, "repetition_penalty": 1.3}')
     place = tmp_path / "place"
     place.mkdir()
     run._lay(place, recipe(), str(model), ROWS)
-    assert (place / "model").resolve() == model and (place / "packages/ratchet/__init__.py").is_file()
+    assert (place / "model/config.json").resolve() == model / "config.json"
+    assert json.loads((place / "model/generation_config.json").read_text()) == {"eos_token_id": 4}
+    assert (place / "packages/ratchet/__init__.py").is_file()
     lines = [json.loads(line) for line in (place / "rows/test.jsonl").read_text().splitlines()]
     assert [json.loads(line["row"]) for line in lines] == ROWS and lines[0]["id"] == "1"
     assert (place / "recipe.yaml").read_text() == "trainer: grpo\n"
