@@ -90,26 +90,22 @@ def test_a_task_without_the_form_in_commit_is_told_about_it():
     assert "gold-below-maximum" in failed(report) and "Task.commit" in report.table()
 
 
+class Verified(Pens):
+    """The task with no gold and no target: it can only verify."""
+
+    def gold(self, row):
+        return None
+
+    def target(self, row):
+        return ""
+
+
 def test_a_task_that_only_verifies_needs_no_gold():
-    class Verified(Pens):
-        def gold(self, row):
-            return None
-
-        def target(self, row):
-            return ""
-
     report = audited("clean", Verified())
     assert failed(report) == set(), report.table()
 
 
 def test_a_bonus_without_a_gold_is_found_all_the_same():
-    class Verified(Pens):
-        def gold(self, row):
-            return None
-
-        def target(self, row):
-            return ""
-
     assert "ignorance-pays" in failed(audited("headings", Verified()))
 
 

@@ -125,8 +125,8 @@ def tally(
         raise UserError(f"{task.name} has no rows to audit")
     beat(f"calling {task.name} on its first rows")
     validate_task(task, [], rows)
-    known = Knowledge.of(task, rows, limit)
     prompts = {str(row["id"]): prompt_text(task, row) for row in rows}
+    known = Knowledge.of(task, rows, prompts, limit)
     found = _empty(scorer, known, len(rows))
     found.boilerplate = _boilerplate([*prompts.values()])
     until = time.monotonic() + seconds

@@ -57,13 +57,13 @@ class Knowledge:
     """Row id -> what a linear model over cheap features answers."""
 
     @classmethod
-    def of(cls, task: Task, rows: Sequence[Row], limit: int | None) -> "Knowledge":
-        """Collect it from the rows; rows without a gold answer tell nothing."""
+    def of(cls, task: Task, rows: Sequence[Row], prompts: Mapping[str, str], limit: int | None) -> "Knowledge":
+        """Collect it from the rows and their prompts by row id; rows without a gold answer tell nothing."""
         counts = Counter(gold for gold in map(task.gold, rows) if gold)
         if not counts:
             return cls((), "", 0.0, limit)
         commonest, count = counts.most_common(1)[0]
-        learned = predictions(task, rows, [prompt_text(task, row) for row in rows])
+        learned = predictions(task, rows, [prompts[str(row["id"])] for row in rows])
         return cls(tuple(counts), commonest, count / len(rows), limit, learned)
 
     def chars(self, share: float, most: int) -> int:
@@ -84,8 +84,8 @@ def completions(task: Task, row: Row, known: Knowledge) -> list[Probe]:
     others = [pool[rng.randrange(len(pool))] for _ in range(8)]
     wrong = next((other for other in [*others, *pool[:3]] if other != gold), None)
     found = [*_ignorant(task, row, known, rng), *_dressed_up(task, row, others[0], known)]
-    if task.target(row):
-        found.append(Probe(TARGET, "gold", task.target(row)))
+    if target := task.target(row):
+        found.append(Probe(TARGET, "gold", target))
     if gold:
         found += [*_knowing(task, row, known, gold), *_hacks(task, row, known, gold, wrong)]
     found += task.probes(row)

@@ -39,14 +39,14 @@ def watched(work: Work, timeout: float) -> Any:
     process.start()
     theirs.close()
     try:
-        return _followed(ours, process.pid, timeout)
+        return _followed(ours, timeout)
     finally:
         _end(process.pid)
         process.join()
         ours.close()
 
 
-def _followed(pipe: connection.Connection, pid: int, timeout: float) -> Any:
+def _followed(pipe: connection.Connection, timeout: float) -> Any:
     progress, doing = _Progress(), "starting"
     while True:
         if not pipe.poll(timeout):

@@ -67,17 +67,17 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
     return 0
 
 
-def _all_details(folder: Path, clusters: Mapping[str, str | None]) -> dict[str, list[Entry]]:
+def _all_details(folder: Path, cluster_of: Mapping[str, str | None]) -> dict[str, list[Entry]]:
     """Every row of every task, from the files that lighteval has written.
 
     Args:
-        clusters: of our rows, by id; lighteval's own rows have none.
+        cluster_of: of our rows, by id; lighteval's own rows have none.
     """
     paths = sorted(folder.glob("out/details/model/*/details_*.parquet"))
     found = {path.name.removeprefix("details_").split("|")[0]: _details(path) for path in paths}
     for entries in found.values():
         for entry in entries:
-            entry["cluster"] = clusters.get(entry["id"])
+            entry["cluster"] = cluster_of.get(entry["id"])
     return found
 
 

@@ -50,7 +50,7 @@ class Movement(TrainerCallback):
         for sample, before, has_gradient in self._before:
             moving += int(has_gradient.sum())
             changed += int(((sample != before) & has_gradient).sum())
-        trained = any(weight.requires_grad and weight.grad is not None for weight in self._weights())
+        trained = any(weight.requires_grad and weight.grad is not None for weight in self.trainer.model.parameters())
         if moving or not trained:  # equal rewards give gradients that are zero everywhere: such a step tells nothing
             share = changed / moving if moving else 0.0
             self.share = share if self.share is None else max(self.share, share)
@@ -63,12 +63,9 @@ class Movement(TrainerCallback):
     def _just_ended(self) -> bool:
         return self.trainer.state.global_step <= STEPS
 
-    def _weights(self) -> Iterator[torch.nn.Parameter]:
-        yield from self.trainer.model.parameters()
-
     def _sampled(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         """A view of some elements of each trained tensor, their values now, and which of them have a gradient."""
-        for weight in self._weights():
+        for weight in self.trainer.model.parameters():
             if weight.grad is None or not weight.requires_grad:
                 continue
             values, gradients = _local(weight.detach()).flatten(), _local(weight.grad).flatten()

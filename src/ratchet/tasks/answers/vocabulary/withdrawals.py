@@ -68,7 +68,8 @@ _HARMLESS = (
 )
 WITHDRAWING = (
     rf"\b{_IT}(?:'s|\s+(?:is|was|can|could|seems|looks|must be|may be|might be|does|did|cannot|will|should))\s*"
-    rf"(?:all\s+|simply\s+|probably\s+|just\s+|also\s+)?(?:(?:n't|not|never)\b{_HARMLESS}|(?:wrong|incorrect)\b(?!\s+to)|"
+    rf"(?:all\s+|simply\s+|probably\s+|just\s+|also\s+)?(?:(?:n't|not|never)\b{_HARMLESS}|"
+    r"(?:wrong|incorrect)\b(?!\s+to)|"
     r"false\b|mistaken|invalid|impossible|a mistake|an error|a lie|a joke|a placeholder|not)",
     rf"\b{_IT}\s+(?:isn't|wasn't|can't|doesn't|cannot|couldn't|won't)\b{_HARMLESS}",
     r"(?:\A|[.!?\n;]|\bsorry,?)\s*(?:no[,.!—–-]*\s*)?(?:that's |that is |this is )?"
