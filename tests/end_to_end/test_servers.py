@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,8 +183,12 @@ def test_the_key_goes_to_the_server_and_nowhere_else(script, tmp_path, server):
 
 
 def test_a_real_server_gives_what_the_model_gives_here(script, tmp_path, root):
-    """transformers' own server, with the tiny model."""
-    model = root / "src/ratchet/models/tiny"
+    """transformers' own server, with the tiny model; its generation_config.json asks for what the recipe does not."""
+    model = tmp_path / "tiny"
+    shutil.copytree(root / "src/ratchet/models/tiny", model)
+    own = json.loads((model / "generation_config.json").read_text())
+    own |= {"repetition_penalty": 3.0, "no_repeat_ngram_size": 2, "min_new_tokens": 30}
+    (model / "generation_config.json").write_text(json.dumps(own))
     port = str(chat_server.ThreadingHTTPServer(("127.0.0.1", 0), None).server_address[1])
     home = tmp_path / "home"
     (home / "hub").mkdir(parents=True)
@@ -210,6 +215,8 @@ def test_a_real_server_gives_what_the_model_gives_here(script, tmp_path, root):
             "evaluate",
             "recipes/demo.yaml",
             *rows,
+            "--chat_template_kwargs.mood",
+            "brief",
             "--server",
             f"http://127.0.0.1:{port}/v1",
             "--model",
@@ -217,9 +224,8 @@ def test_a_real_server_gives_what_the_model_gives_here(script, tmp_path, root):
             "--output",
             "there.json",
         )
-        script(
-            "ratchet", "evaluate", "recipes/demo.yaml", *rows, "--output", "here.json", "--completions", "here.jsonl"
-        )
+        here = ("--model", str(model), "--output", "here.json", "--completions", "here.jsonl")
+        script("ratchet", "evaluate", "recipes/demo.yaml", *rows, *here)
     finally:
         serving.kill()
     there, here = (

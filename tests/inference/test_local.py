@@ -5,14 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from ratchet.inference.completion import Completion, Sampling
-from ratchet.inference.local import _batches, _completion, _drawing, rendered
+from ratchet.inference.local import _batches, _completion, _drawing
 
-TOKENIZER = SimpleNamespace(
-    all_special_tokens=["<end>"],
-    added_tokens_decoder={},
-    decode=lambda ids, skip_special_tokens: " ".join(map(str, ids)),
-    apply_chat_template=lambda messages, **settings: f"{messages[-1]['content']}|{sorted(settings.items())}",
-)
+TOKENIZER = SimpleNamespace(decode=lambda ids, skip_special_tokens: " ".join(map(str, ids)))
 
 
 def test_batches_hold_prompts_of_about_the_same_length_and_every_sample():
@@ -33,17 +28,10 @@ def test_batches_hold_prompts_of_about_the_same_length_and_every_sample():
     ids=["ends", "cut off", "empty", "ends by another token"],
 )
 def test_a_completion_ends_with_its_first_end_token(ids, completion):
-    assert _completion(TOKENIZER, ids, {1, 2, None}) == completion
+    assert _completion(TOKENIZER, ids, [1, 2]) == completion
 
 
 def test_greedy_overrides_what_a_model_asks_for():
     assert _drawing(Sampling(5)) == {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
     drawing = _drawing(Sampling(5, temperature=0.5, top_p=0.9))
     assert drawing == {"do_sample": True, "temperature": 0.5, "top_p": 0.9, "top_k": 0}
-
-
-def test_prompts_are_rendered_up_to_the_answer_with_the_recipes_arguments():
-    (prompt,) = rendered(TOKENIZER, [[{"role": "user", "content": "a<end>b"}]], {"enable_thinking": False})
-    text, settings = prompt.split("|")
-    assert text == "a<\u2060end>b"
-    assert settings == "[('add_generation_prompt', True), ('enable_thinking', False), ('tokenize', False)]"

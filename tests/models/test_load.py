@@ -1,11 +1,9 @@
-"""Finding models, and refusing chat templates that cannot teach."""
-
-from types import SimpleNamespace
+"""Finding models and chat templates."""
 
 import pytest
 
 from ratchet.errors import UserError
-from ratchet.models import TINY, check_template, locate
+from ratchet.models import TINY, load_tokenizer, locate
 
 
 def test_the_embedded_model_has_a_folder():
@@ -36,34 +34,11 @@ def test_what_looks_like_a_path_must_be_there(name, tmp_path, monkeypatch):
         locate(name)
 
 
-def tokenizer(turn: str, prompt: str = "", end: str | None = "<end>"):
-    """A tokenizer whose template renders each turn as ``turn``, with roles and contents put in."""
-
-    def apply_chat_template(turns, tokenize, add_generation_prompt=False):
-        return "".join(turn.format(**one) for one in turns) + (prompt if add_generation_prompt else "")
-
-    return SimpleNamespace(apply_chat_template=apply_chat_template, eos_token=end)
+def test_a_template_of_trl_is_named_without_its_file():
+    tokenizer = load_tokenizer(locate(TINY), chat_template="trl:qwen2_5")
+    assert "<|im_start|>" in tokenizer.chat_template
 
 
-def test_a_template_whose_turns_end_is_taken():
-    check_template(tokenizer("[{role}]{content}<end>", "[assistant]"))
-
-
-def test_a_prompt_that_opens_a_thought_is_taken():
-    check_template(tokenizer("[{role}]{content}<end>", "[assistant]<think>\n"))
-
-
-@pytest.mark.parametrize(
-    ("made", "says"),
-    [
-        (tokenizer("[{role}]{content}\n", "[assistant]"), "does not end the assistant's turn with <end>"),
-        (tokenizer("[{role}]<end>"), "leaves out the text of a turn"),
-        (tokenizer("[{role}]{content}<end>", "[bot]"), "renders a prompt differently once it is answered"),
-        (tokenizer("[{role}]{content}", end=None), "has no eos_token"),
-        (tokenizer("{nothing}"), "cannot be rendered: KeyError"),
-    ],
-    ids=["no end", "no text", "no prefix", "no token", "broken"],
-)
-def test_a_template_that_cannot_teach_is_refused(made, says):
-    with pytest.raises(UserError, match=says):
-        check_template(made)
+def test_a_misspelt_template_of_trl_gets_the_nearest():
+    with pytest.raises(UserError, match="TRL has no template qwen2_5x; did you mean trl:qwen2_5"):
+        load_tokenizer(locate(TINY), chat_template="trl:qwen2_5x")

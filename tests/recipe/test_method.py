@@ -96,11 +96,11 @@ def written(recipe, folder):
     """What training reads, and what became of the rows on the way."""
     from datasets import load_from_disk
 
-    from ratchet.models import load_tokenizer, locate
+    from ratchet.models import chat_format, locate
     from ratchet.training.dataset import write_rows
 
-    tokenizer = load_tokenizer(locate("ratchet-tiny"))
-    made = write_rows(recipe, tokenizer, recipe.method.token_limit(recipe.get, 256), folder / "data")
+    chat = chat_format(recipe.values, locate("ratchet-tiny"))
+    made = write_rows(recipe, chat, recipe.method.token_limit(recipe.get, 256), folder / "data")
     return made, load_from_disk(str(folder / "data"))
 
 

@@ -7,7 +7,7 @@ from datasets import load_from_disk
 from odd_rows_task import row
 
 from ratchet.errors import UserError
-from ratchet.models import load_tokenizer, locate
+from ratchet.models import chat_format, locate
 from ratchet.recipe import load_recipe
 from ratchet.tasks import Grade, Split
 from ratchet.tasks.packing import unpack
@@ -48,7 +48,7 @@ def written(tmp_path, root, monkeypatch):
         if messages is not None:
             monkeypatch.setattr(kind, "messages", messages)
         folder = tmp_path / "data"
-        made = write_rows(recipe, load_tokenizer(locate("ratchet-tiny")), None, folder)
+        made = write_rows(recipe, chat_format(recipe.values, locate("ratchet-tiny")), None, folder)
         return made, load_from_disk(str(folder))
 
     return write

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.files import write_json
-from ratchet.models import load_for_evaluation, load_tokenizer
+from ratchet.models import ChatFormat, chat_format, load_for_evaluation
 from ratchet.recipe import Recipe, load_recipe
 from ratchet.record.records import FOLDER
 from ratchet.runtime import quiet
@@ -40,7 +40,7 @@ def measure(folder: Path) -> Path:
     device = _device(recipe)
     model = load_for_evaluation(str(folder), "float32", device)
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)[:ROWS]
-    batch = targets(recipe, load_tokenizer(str(folder)), rows, device)
+    batch = targets(recipe, chat_format(recipe.values, str(folder)), rows, device)
     axis = [round(-REACH + 2 * REACH * i / (POINTS - 1), 6) for i in range(POINTS)]
     losses = loss_slice(model, batch, axis, seed=0)
     target = folder / FOLDER / "loss_slice.json"
@@ -67,9 +67,9 @@ def _step(folder: Path) -> int | None:
     return json.loads(state.read_text(encoding="utf-8")).get("global_step") if state.is_file() else None
 
 
-def targets(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], device: str) -> dict[str, torch.Tensor]:
+def targets(recipe: Recipe, chat: ChatFormat, rows: list[dict[str, Any]], device: str) -> dict[str, torch.Tensor]:
     """Prompts with their targets, (rows, tokens); labels are the target's tokens."""
-    sequences = [_sequence(recipe, tokenizer, row) for row in rows]
+    tokenizer, sequences = chat.tokenizer, [_sequence(recipe, chat, row) for row in rows]
     width = max(len(ids) for ids, _ in sequences)
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     ids, mask, labels = [], [], []
@@ -82,14 +82,10 @@ def targets(recipe: Recipe, tokenizer: Any, rows: list[dict[str, Any]], device: 
     return {name: torch.tensor(column, device=device) for name, column in columns.items()}
 
 
-def _sequence(recipe: Recipe, tokenizer: Any, row: dict[str, Any]) -> tuple[list[int], int]:
+def _sequence(recipe: Recipe, chat: ChatFormat, row: dict[str, Any]) -> tuple[list[int], int]:
     """Token ids of a prompt with its target, and where the target starts."""
-    task, arguments = recipe.task, recipe.values.get("chat_template_kwargs") or {}
-    messages = task.messages(row)
-    answered = [*messages, {"role": "assistant", "content": task.target(row)}]
-    prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **arguments)
-    whole = tokenizer.apply_chat_template(answered, tokenize=False, **arguments)
-    first, both = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in (prompt, whole))
+    messages = recipe.task.messages(row)
+    first, both = chat.ids(chat.prompt(messages)), chat.ids(chat.answered(messages, recipe.task.target(row)))
     return both, min(len(first), len(both) - 1)
 
 

@@ -13,7 +13,7 @@ from ratchet.evaluation.statistics import Share, wilson
 from ratchet.files import write_json
 from ratchet.inference.completion import Generator, Sampling
 from ratchet.inference.local import generator
-from ratchet.models import TINY, load_for_evaluation, load_tokenizer
+from ratchet.models import TINY, chat_format, load_for_evaluation
 from ratchet.models.load import __file__ as models_file
 from ratchet.recipe import Recipe, load_recipe
 
@@ -34,8 +34,8 @@ def install(folder: Path) -> None:
     if missing:
         raise UserError(f"{folder} has no {', '.join(missing)}; train it with `make tiny`")
     recipe = load_recipe(folder / "recipe.yaml", [("evaluation.split", "test")], environ={})
-    tokenizer, model = load_tokenizer(str(folder)), load_for_evaluation(str(folder), "float32", "cpu")
-    shares = _measure(recipe, generator(model, tokenizer))
+    model = load_for_evaluation(str(folder), "float32", "cpu")
+    shares = _measure(recipe, generator(model, chat_format(recipe.values, str(folder))))
     target = Path(models_file).with_name("tiny")
     target.mkdir(exist_ok=True)
     for name in FILES:

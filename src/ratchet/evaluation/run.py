@@ -1,6 +1,7 @@
 """Evaluate a recipe's model: saved here, on the Hub or behind a server; alone, or with another on the same rows."""
 
 import re
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -11,8 +12,10 @@ from ratchet.checkpoints.store import step_of
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
 from ratchet.files import keep_earlier, read_json, write_json
-from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator
-from ratchet.models import load_for_evaluation, load_tokenizer, locate
+from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator, server_kind
+from ratchet.inference.server_dialect import Dialect
+from ratchet.models import chat_format, load_for_evaluation, locate
+from ratchet.models.template_check import Sample, check_prompts
 from ratchet.recipe import Recipe
 from ratchet.recipe.precision import compute_dtype
 from ratchet.runtime import check_device, command_line, commit, main_process, quiet
@@ -103,9 +106,31 @@ def _ask(recipe: Recipe, server: Server, output: Path | None) -> tuple[Result, P
     if not server.model:
         server = replace(server, model=only_model(server))
     target = output or _elsewhere(recipe, server.model)
-    generate = server_generator(server, AnswerCache(target.with_suffix(PARTIAL)))
+    dialect = _dialect(recipe, server)
+    if said := dialect.left_open():
+        print(f"note: {said}", file=sys.stderr)
+    generate = server_generator(server, AnswerCache(target.with_suffix(PARTIAL)), dialect)
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)
     return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, server.model), target
+
+
+def _dialect(recipe: Recipe, server: Server) -> Dialect:
+    """How the server is asked, with the tokenizer of the model of that name, or else of the recipe's own."""
+    kind, template = server_kind(server), recipe.values.get("chat_template_kwargs") or {}
+    for name in (server.model, recipe.values.get("model_name_or_path"), str(recipe.output_dir)):
+        try:
+            path = locate(name or "")
+            if not Path(path).is_dir():
+                continue
+            return Dialect(kind, template, chat_format(recipe.values, path))
+        except UserError:
+            continue
+    print(
+        f"note: the tokenizer of {server.model} is not here, so what spells one of its special tokens in a row is "
+        "not kept from being one",
+        file=sys.stderr,
+    )
+    return Dialect(kind, template, merge_system=bool(recipe.values.get("merge_system")))
 
 
 def _measure_here(recipe: Recipe, output: Path | None) -> tuple[Result, Path]:
@@ -156,11 +181,11 @@ def measure(recipe: Recipe, name: str) -> Result:
     from ratchet.inference.local import generator
 
     path = locate(name)
-    tokenizer = load_tokenizer(path, chat_template=recipe.values.get("chat_template_path"))
+    chat, rows = chat_format(recipe.values, path), rows_to_evaluate(recipe.task, recipe.evaluation)
+    check_prompts(chat, [Sample(row["id"], recipe.task.messages(row)) for row in rows])
     model = load_for_evaluation(path, compute_dtype(recipe), str(PartialState().device))
-    check_vocabulary(model, tokenizer, name)
-    generate = generator(model, tokenizer, recipe.values.get("chat_template_kwargs"), f"evaluating {Path(name).name}")
-    rows = rows_to_evaluate(recipe.task, recipe.evaluation)
+    check_vocabulary(model, chat.tokenizer, name)
+    generate = generator(model, chat, f"evaluating {Path(name).name}")
     return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, name)
 
 

@@ -29,6 +29,8 @@ def talk(policy: Policy, sampling: Sampling, conversation: bool = False) -> None
             messages = list(start)
         if line == "/new":
             continue
+        if spelled := policy.chat.plain.found(line):
+            print(f"({', '.join(spelled)} in your text stays text, and is not the model's special token)")
         messages.append({"role": "user", "content": line.replace("\\n", "\n")})
         completion = _streamed(policy, messages, Sampling(**{**vars(sampling), "seed": sampling.seed + number}))
         messages.append({"role": "assistant", "content": completion.text})

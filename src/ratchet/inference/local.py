@@ -15,7 +15,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from ratchet.inference.completion import Completion, Generator, Sampling
-from ratchet.models import PlainText
+from ratchet.models.chat_format import ChatFormat
 from ratchet.tasks.base import Message
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ SEED_STRIDE = 1_000_003
 @torch.no_grad()
 def complete(
     model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
+    chat: ChatFormat,
     prompts: Sequence[str],
     sampling: Sampling,
     title: str = "",
@@ -57,7 +57,7 @@ def complete(
             i = turn * state.num_processes + state.process_index
             batch = batches[min(i, len(batches) - 1)]
             torch.manual_seed(sampling.seed * SEED_STRIDE + i)
-            completions = _generate(model, tokenizer, [prompts[index] for index in batch], sampling)
+            completions = _generate(model, chat, [prompts[index] for index in batch], sampling)
             if i < len(batches):
                 drawn += zip(batch, completions, strict=True)
     model.train(was_training)
@@ -83,11 +83,12 @@ def _devices(model: "PreTrainedModel") -> list[int]:
 
 def _generate(
     model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
+    chat: ChatFormat,
     texts: list[str],
     sampling: Sampling,
     streamer: "TextStreamer | None" = None,
 ) -> list[Completion]:
+    tokenizer = chat.tokenizer
     inputs = tokenizer(
         texts,
         return_tensors="pt",
@@ -102,12 +103,11 @@ def _generate(
         max_new_tokens=sampling.max_new_tokens,
         streamer=streamer,
         pad_token_id=tokenizer.eos_token_id if pad is None else pad,
+        eos_token_id=chat.ends,
         **_drawing(sampling),
     )
-    ends = model.generation_config.eos_token_id
-    ends = set(ends if isinstance(ends, list) else [ends]) | {tokenizer.eos_token_id}
     written = output[:, inputs["input_ids"].shape[1] :]
-    return [_completion(tokenizer, ids, ends) for ids in written.tolist()]
+    return [_completion(tokenizer, ids, chat.ends) for ids in written.tolist()]
 
 
 def _drawing(sampling: Sampling) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _drawing(sampling: Sampling) -> dict[str, Any]:
     return {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
 
 
-def _completion(tokenizer: "PreTrainedTokenizerBase", ids: list[int], ends: set[int | None]) -> Completion:
+def _completion(tokenizer: "PreTrainedTokenizerBase", ids: list[int], ends: Sequence[int]) -> Completion:
     """A completion up to its first end token; what follows it is padding."""
     stop = next((i for i, token in enumerate(ids) if token in ends), None)
     kept = ids if stop is None else ids[:stop]
@@ -129,52 +129,28 @@ def _completion(tokenizer: "PreTrainedTokenizerBase", ids: list[int], ends: set[
     return Completion(text, len(kept) + (stop is not None), truncated=stop is None)
 
 
-def rendered(
-    tokenizer: "PreTrainedTokenizerBase",
-    conversations: Sequence[Sequence[Message]],
-    template_arguments: dict[str, Any] | None = None,
-) -> list[str]:
-    """Conversations as the model reads them, up to where its answer begins."""
-    plain = PlainText(tokenizer)
-    settings = {**(template_arguments or {}), "tokenize": False, "add_generation_prompt": True}
-    return [tokenizer.apply_chat_template(plain(messages), **settings) for messages in conversations]
-
-
-def generator(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    template_arguments: dict[str, Any] | None = None,
-    title: str = "",
-) -> Generator:
+def generator(model: "PreTrainedModel", chat: ChatFormat, title: str = "") -> Generator:
     """A ``Generator`` that asks a model in this process.
 
     Args:
-        template_arguments: more arguments for the chat template (``chat_template_kwargs``).
         title: of the progress bar.
     """
 
     def generate(
         conversations: Sequence[Sequence[Message]], sampling: Sampling
     ) -> tuple[list[list[Completion]], float]:
-        prompts = rendered(tokenizer, conversations, template_arguments)
-        return complete(model, tokenizer, prompts, sampling, title)
+        prompts = [chat.prompt(messages) for messages in conversations]
+        return complete(model, chat, prompts, sampling, title)
 
     return generate
 
 
 @torch.no_grad()
-def stream(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    messages: Sequence[Message],
-    sampling: Sampling,
-    template_arguments: dict[str, Any] | None = None,
-) -> Completion:
+def stream(model: "PreTrainedModel", chat: ChatFormat, messages: Sequence[Message], sampling: Sampling) -> Completion:
     """Complete one conversation, and print the completion while it is written."""
     from transformers import TextStreamer
 
-    streamer = TextStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+    streamer = TextStreamer(chat.tokenizer, skip_prompt=True, skip_special_tokens=True)
     torch.manual_seed(sampling.seed)
-    prompts = rendered(tokenizer, [messages], template_arguments)
-    (completion,) = _generate(model, tokenizer, prompts, sampling, streamer)
+    (completion,) = _generate(model, chat, [chat.prompt(messages)], sampling, streamer)
     return completion

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from ratchet.errors import UserError
 from ratchet.inference.completion import Completion, Generator, Sampling
+from ratchet.inference.server_dialect import Dialect, Kind, kind_of
 from ratchet.tasks.base import Message
 from ratchet.tasks.loading import read_lines
 
@@ -81,6 +82,17 @@ def only_model(server: Server) -> str:
     return names[0]
 
 
+def server_kind(server: Server) -> Kind:
+    """Which server it is, by the models that it lists and by the paths that it has."""
+    from openai import OpenAIError
+
+    try:
+        owners = [str(getattr(model, "owned_by", "")) for model in connect(server).models.list().data]
+    except (OpenAIError, TypeError, AttributeError, ValueError):
+        owners = []
+    return kind_of(server.url, owners)
+
+
 class AnswerCache:
     """The answers to earlier requests, in a file of JSON lines that only grows."""
 
@@ -100,9 +112,13 @@ class AnswerCache:
             file.write(json.dumps({"key": key, **asdict(completion)}) + "\n")
 
 
-def server_generator(server: Server, cache: AnswerCache) -> Generator:
-    """A ``Generator`` that asks a server for what its cache does not hold yet."""
-    client = connect(server)
+def server_generator(server: Server, cache: AnswerCache, dialect: Dialect | None = None) -> Generator:
+    """A ``Generator`` that asks a server for what its cache does not hold yet.
+
+    Args:
+        dialect: what requests hold beside OpenAI's own fields; without it: nothing.
+    """
+    client, dialect = connect(server), dialect or Dialect()
 
     def generate(
         conversations: Sequence[Sequence[Message]], sampling: Sampling
@@ -111,23 +127,28 @@ def server_generator(server: Server, cache: AnswerCache) -> Generator:
         requests: dict[str, dict[str, Any]] = {}
         keys: list[list[str]] = []
         for messages in conversations:
-            asked = [_request(server, messages, sampling, i) for i in range(sampling.samples)]
+            said = dialect.messages(messages)
+            asked = [_request(server, said, sampling, i, dialect.fields(sampling)) for i in range(sampling.samples)]
             keys.append([_key(server, request) for request in asked])
             requests.update(zip(keys[-1], asked, strict=True))
         missing = {key: request for key, request in requests.items() if key not in cache.answers}
         known = len(requests) - len(missing)
         if known and missing:
             print(f"{cache.path} has {known} of the answers already; asking for {len(missing)}")
-        _ask_all(client, server, missing, cache)
+        _ask_all(client, server, missing, cache, dialect)
+        if dialect.difference:
+            print(f"warning: {dialect.difference}", file=sys.stderr)
         completions = [[cache.answers[key] for key in of_row] for of_row in keys]
         return completions, time.perf_counter() - start
 
     return generate
 
 
-def _ask_all(client: Any, server: Server, missing: Mapping[str, dict[str, Any]], cache: AnswerCache) -> None:
+def _ask_all(
+    client: Any, server: Server, missing: Mapping[str, dict[str, Any]], cache: AnswerCache, dialect: Dialect
+) -> None:
     with ThreadPoolExecutor(server.concurrency) as pool:
-        waiting = {pool.submit(_ask, client, server, request): key for key, request in missing.items()}
+        waiting = {pool.submit(_ask, client, server, request, dialect): key for key, request in missing.items()}
         answers = as_completed(waiting)
         silent = len(waiting) < 2
         try:
@@ -152,13 +173,19 @@ def _add_late_ones(waiting: Mapping[Future, str], cache: AnswerCache) -> None:
             cache.add(key, answer.result())
 
 
-def _request(server: Server, messages: Sequence[Message], sampling: Sampling, number: int) -> dict[str, Any]:
-    """The body of a request.
+def _request(
+    server: Server, messages: Sequence[Message], sampling: Sampling, number: int, beside: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a request asks for.
 
     Args:
         number: of the sample, each of which has a seed of its own; greedy ones need none.
+        beside: fields that are not OpenAI's.
     """
-    request = {"model": server.model, "messages": list(messages), "max_tokens": sampling.max_new_tokens}
+    request: dict[str, Any] = {"model": server.model, "messages": list(messages)}
+    request["max_tokens"] = sampling.max_new_tokens
+    if beside:
+        request["extra_body"] = dict(beside)
     if not sampling.temperature:
         return {**request, "temperature": 0.0}
     drawing = {"temperature": sampling.temperature, "top_p": sampling.top_p, "seed": sampling.seed + number}
@@ -169,7 +196,7 @@ def _key(server: Server, request: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([server.url, request], sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _ask(client: Any, server: Server, request: dict[str, Any]) -> Completion:
+def _ask(client: Any, server: Server, request: dict[str, Any], dialect: Dialect) -> Completion:
     """Ask once, with the client's retries; an answer that is no chat completion is asked for again as often."""
     from openai import APIConnectionError, APIStatusError, APITimeoutError, OpenAIError
 
@@ -179,7 +206,10 @@ def _ask(client: Any, server: Server, request: dict[str, Any]) -> Completion:
         if attempt:
             time.sleep(_pause(attempt))
         try:
-            return _completion(client.chat.completions.create(**request))
+            answer = client.chat.completions.create(**request)
+            completion = _completion(answer)
+            dialect.compare(request["messages"], getattr(answer.usage, "prompt_tokens", None))
+            return completion
         except APITimeoutError:  # a kind of APIConnectionError, so it comes first
             raise UserError(
                 f"{server.url} did not answer within {server.timeout:g} s ({server.retries + 1} times); "

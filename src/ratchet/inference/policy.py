@@ -17,7 +17,7 @@ from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.inference.completion import Completion, Sampling
-from ratchet.models import load_for_evaluation, load_tokenizer, locate
+from ratchet.models import ChatFormat, chat_format, load_for_evaluation, locate
 from ratchet.recipe import Recipe, load_recipe, recipe_from_values
 from ratchet.recipe.precision import compute_dtype
 from ratchet.rewards import RewardTerm
@@ -40,11 +40,11 @@ class Scored:
 
 @dataclass
 class Policy:
-    """A model, its tokenizer, and the recipe that says what it is asked and what an answer is worth."""
+    """A model, how it is written to, and the recipe that says what it is asked and what an answer is worth."""
 
     recipe: Recipe
     model: Any
-    tokenizer: Any
+    chat: ChatFormat
 
     @classmethod
     def load(
@@ -64,9 +64,9 @@ class Policy:
 
         path = locate(name)
         recipe = recipe_of(name, task, overrides)
-        tokenizer = load_tokenizer(path, chat_template=recipe.values.get("chat_template_path"))
+        chat = chat_format(recipe.values, path)
         found = device or (str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu")
-        return cls(recipe, load_for_evaluation(path, compute_dtype(recipe), found), tokenizer)
+        return cls(recipe, load_for_evaluation(path, compute_dtype(recipe), found), chat)
 
     @property
     def task(self) -> Task:
@@ -107,16 +107,14 @@ class Policy:
         """Answer a conversation, with the number of tokens and whether the limit cut them off."""
         from ratchet.inference.local import generator
 
-        (found,), _ = generator(self.model, self.tokenizer, self.recipe.values.get("chat_template_kwargs"))(
-            [list(messages)], sampling
-        )
+        (found,), _ = generator(self.model, self.chat)([list(messages)], sampling)
         return found
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Completion:
         """Answer a conversation once, and print the answer while it is written."""
         from ratchet.inference.local import stream
 
-        return stream(self.model, self.tokenizer, messages, sampling, self.recipe.values.get("chat_template_kwargs"))
+        return stream(self.model, self.chat, messages, sampling)
 
     def score(self, completion: str, row: Row, tokens: int | None = None) -> Scored:
         """Grade and reward a completion, exactly as training and evaluation do.

@@ -1,6 +1,8 @@
 """Find, load and check models and tokenizers; every fault is a sentence, before anything is trained."""
 
 import json
+from difflib import get_close_matches
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 TINY = "ratchet-tiny"
+TRL = "trl:"
+"""Before the name of a template that comes with TRL, in ``chat_template_path``."""
 
 
 def locate(name: str) -> str:
@@ -40,7 +44,7 @@ def locate(name: str) -> str:
 def load_tokenizer(
     path: str, revision: str = "main", trust_remote_code: bool = False, chat_template: str | None = None
 ) -> "PreTrainedTokenizerBase":
-    """Load a tokenizer; ``chat_template`` is a .jinja file, or a model whose template is taken.
+    """Load a tokenizer; ``chat_template`` is a .jinja file, one of TRL's ("trl:qwen3_training"), or a model's name.
 
     Raises:
         UserError: where there is none, or it has no chat template and none is given.
@@ -57,7 +61,7 @@ def load_tokenizer(
         raise UserError(
             f"{path} has no chat template (base models often have none). "
             "Give one in the recipe: chat_template_path: FILE.jinja, "
-            "or the name of a model of the same family that has one"
+            "or the name of a model of the same family that has one, or one that comes with TRL, as trl:qwen2_5"
         )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -65,13 +69,35 @@ def load_tokenizer(
     return tokenizer
 
 
+def template_file(source: str) -> Path | None:
+    """The file of a ``chat_template_path``; None where it names a model."""
+    if source.startswith(TRL):
+        return _trl_template(source.removeprefix(TRL))
+    return Path(source).expanduser() if source.endswith((".jinja", ".j2")) else None
+
+
 def _template(source: str) -> str:
-    if source.endswith((".jinja", ".j2")):
-        try:
-            return Path(source).expanduser().read_text(encoding="utf-8")
-        except OSError as error:
-            raise UserError(f"chat_template_path: {source} cannot be read ({error.strerror})") from None
-    return load_tokenizer(locate(source)).chat_template
+    file = template_file(source)
+    if file is None:
+        return load_tokenizer(locate(source)).chat_template
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"chat_template_path: {source} cannot be read ({error.strerror})") from None
+
+
+def trl_templates() -> Path:
+    """The folder of the chat templates that come with TRL, which is not imported for it."""
+    return Path(find_spec("trl").origin).with_name("chat_templates")
+
+
+def _trl_template(name: str) -> Path:
+    known = {path.stem: path for path in trl_templates().glob("*.jinja")}
+    if name not in known:
+        near = get_close_matches(name, known, n=1)
+        hint = f"; did you mean {TRL}{near[0]}?" if near else f"; there are {', '.join(sorted(known))}"
+        raise UserError(f"chat_template_path: TRL has no template {name}{hint}")
+    return known[name]
 
 
 def _not_loaded(what: str, path: str, error: Exception) -> str:
@@ -81,41 +107,6 @@ def _not_loaded(what: str, path: str, error: Exception) -> str:
         f"model_name_or_path: {path} is no folder here, and could not be had from the Hub ({type(error).__name__}). "
         "Check the name, your network, and HF_TOKEN if the model is gated"
     )
-
-
-def check_template(tokenizer: "PreTrainedTokenizerBase") -> None:
-    """Refuse a chat template under which a model cannot learn to stop, or in which prompts are no prefix of the whole.
-
-    Raises:
-        UserError: naming what is missing.
-    """
-    turns = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "It is 4."}]
-    try:
-        prompt = tokenizer.apply_chat_template(turns[:1], tokenize=False, add_generation_prompt=True)
-        whole = tokenizer.apply_chat_template(turns, tokenize=False)
-    except Exception as error:  # jinja raises its own kinds, and templates raise theirs
-        raise UserError(f"the chat template cannot be rendered: {type(error).__name__}: {error}") from None
-    if "2 + 2?" not in prompt or "It is 4." not in whole:
-        raise UserError("the chat template leaves out the text of a turn")
-    if tokenizer.eos_token is None:
-        raise UserError(
-            "the tokenizer has no eos_token, so generation would never end; "
-            "set eos_token in the recipe (SFT) or in the tokenizer"
-        )
-    if tokenizer.eos_token not in whole.rpartition("It is 4.")[2]:
-        raise UserError(
-            f"the chat template does not end the assistant's turn with {tokenizer.eos_token}, "
-            "so a model trained with it would never stop; "
-            "give a chat_template_path whose assistant turn ends with it "
-            "(in SFT eos_token: may name the token that does)"
-        )
-    # Templates of reasoning models open <think> for an answer, and leave it out of turns that are over.
-    prefixes = (prompt.rstrip(), prompt.split("<think>")[0].rstrip())
-    if not whole.startswith(prefixes):
-        raise UserError(
-            "the chat template renders a prompt differently once it is answered; "
-            "training on completions needs it to be a prefix"
-        )
 
 
 def position_limit(path: str, revision: str = "main") -> int | None:

@@ -33,11 +33,19 @@ class PlainText:
         kept = []
         for message in messages:
             text = message.get("content")
-            if self._found is not None and isinstance(text, str) and self._found.search(text):
+            if isinstance(text, str) and (changed := self.text(text)) != text:
                 self.count += 1
-                message = {**message, "content": self._found.sub(_divided, text)}
+                message = {**message, "content": changed}
             kept.append(dict(message))
         return kept
+
+    def found(self, text: str) -> list[str]:
+        """The special tokens that a text spells, each once."""
+        return [] if self._found is None else list(dict.fromkeys(self._found.findall(text)))
+
+    def text(self, text: str) -> str:
+        """A text that holds no special token."""
+        return text if self._found is None else self._found.sub(_divided, text)
 
 
 def _divided(token: re.Match[str]) -> str:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 Get = Callable[[str], Any]
 """Looks a recipe's key up: its value, or TRL's default."""
-Plain = Callable[[list[Message]], list[Message]]
-"""Keeps what spells a special token of the tokenizer text (``models.PlainText``)."""
+Shape = Callable[[list[Message]], list[Message]]
+"""A conversation as a chat template is given it (``models.ChatFormat.messages``)."""
 Phase = Literal["training", "rollout", "rest"]
 
 
@@ -74,15 +74,15 @@ class Method:
 
     # Rows.
 
-    def row(self, task: Task, row: Row, plain: Plain) -> Row:
+    def row(self, task: Task, row: Row, shape: Shape) -> Row:
         """What TRL is given for a row: the prompt and the row itself, packed; or the prompt and the target.
 
         Raises:
             UserError: where the row cannot be handed to the graders as it is.
         """
-        prompt = plain(task.messages(row))
+        prompt = shape(task.messages(row))
         if self.imitates:
-            return {"prompt": prompt, "completion": plain([{"role": "assistant", "content": task.target(row)}])}
+            return {"prompt": prompt, "completion": shape([{"role": "assistant", "content": task.target(row)}])}
         return {"prompt": prompt, packing.COLUMN: packing.pack(row)}
 
     def completion_limit(self, get: Get) -> int | None:

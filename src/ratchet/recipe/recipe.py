@@ -17,6 +17,13 @@ from ratchet.recipe.source import Node
 from ratchet.rewards import RewardTerm
 from ratchet.tasks import Task
 
+# How prompts are rendered, for every method: some of TRL's configurations know some of these.
+PROMPT_FIELDS = {
+    "chat_template_path": Field(frozenset({"str", "none"})),
+    "chat_template_kwargs": Field(frozenset({"dict", "none"})),
+    "eos_token": Field(frozenset({"str", "none"})),
+    "merge_system": Field(frozenset({"bool"}), default=False),
+}
 # TRL declares these with null although null means nothing there.
 NEVER_NULL = ("learning_rate", "num_generations", "max_completion_length")
 
@@ -30,7 +37,8 @@ def trl_fields(section: str) -> dict[str, Field]:
         for name, entry in schema()[part].items():
             if name not in limits.NOT_IN_RECIPES and name not in limits.DEPRECATED_FIELDS:
                 found[name] = _field(name, entry, choices.get(name) or entry["choices"])
-    found.setdefault("chat_template_path", Field(frozenset({"str", "none"})))
+    for name, field_ in PROMPT_FIELDS.items():
+        found.setdefault(name, field_)
     for name in NEVER_NULL:
         if name in found:
             found[name] = Field(found[name].kinds - {"none"}, found[name].choices, found[name].default)

@@ -5,16 +5,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import pyarrow
 from accelerate import PartialState
 from datasets import Dataset, disable_progress_bars, load_from_disk
-from transformers import PreTrainedTokenizerBase
 
 from ratchet.audit.gate import gate
 from ratchet.errors import UserError
-from ratchet.models import PlainText
+from ratchet.models import ChatFormat
+from ratchet.models.template_check import Sample, check_template
 from ratchet.recipe import Recipe
 from ratchet.recipe.batches import too_few_rows
 from ratchet.rewards import check_messages, raised, validate_task
@@ -22,6 +21,9 @@ from ratchet.tasks import load_split, train_split
 from ratchet.tasks.base import Row
 from ratchet.training.callbacks.curriculum import STAGE, stage_pools
 from ratchet.training.nodes import first_in
+
+SAMPLES = 64
+"""Rows on which a chat template is checked."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Prepared(Written):
     """Whether this process makes and moves what is in the output folder (``first_in``)."""
 
 
-def write_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | None, folder: Path) -> Written:
+def write_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, folder: Path) -> Written:
     """Load, check, shape and audit the training rows, and write them to a folder.
 
     Args:
@@ -60,14 +62,14 @@ def write_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | 
     split = load_split(task)
     notes = list(split.notes)
     validate_task(task, recipe.rewards, split.rows)
-    plain = PlainText(tokenizer)
-    rows = [_shaped(recipe, row, plain) for row in split.rows]
-    if plain.count:
+    rows = [shaped(recipe, row, chat) for row in split.rows]
+    if chat.plain.count:
         notes.append(
-            f"{plain.count} texts spell one of the tokenizer's special tokens; an invisible character in it keeps "
-            "them text"
+            f"{chat.plain.count} texts spell one of the tokenizer's special tokens; an invisible character in it "
+            "keeps them text"
         )
-    kept = _short_enough(rows, tokenizer, recipe, limit)
+    notes += check_template(chat, _samples(recipe, split.rows))
+    kept = _short_enough(rows, chat, limit)
     if len(kept) < len(rows):
         dropped = len(rows) - len(kept)
         notes.append(f"dropped {dropped} of {len(rows)} training rows that are longer than {limit} tokens")
@@ -81,7 +83,7 @@ def write_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | 
     return Written(notes, _saved(kept, folder), audited)
 
 
-def read_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | None, written: Written) -> Prepared:
+def read_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, written: Written) -> Prepared:
     """The rows that the main process wrote. Every process must call this.
 
     A node with an output folder of its own writes them there once more.
@@ -91,20 +93,29 @@ def read_rows(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, limit: int | N
     state.wait_for_everyone()
     first = first_in(recipe.output_dir)
     if first and not state.is_main_process:
-        write_rows(recipe, tokenizer, limit, folder)
+        write_rows(recipe, chat, limit, folder)
     state.wait_for_everyone()
     return Prepared(written.notes, written.sha256, written.audit, load_from_disk(str(folder)), first)
 
 
-def _shaped(recipe: Recipe, row: Row, plain: PlainText) -> Row:
+def _samples(recipe: Recipe, rows: Sequence[Row]) -> list[Sample]:
+    """Rows from the whole split, on which the chat template is checked."""
+    chosen = rows[:: max(1, len(rows) // SAMPLES)]
+    target = recipe.task.target if recipe.method.imitates else lambda row: None
+    return [Sample(row["id"], recipe.task.messages(row), target(row)) for row in chosen]
+
+
+def shaped(recipe: Recipe, row: Row, chat: ChatFormat) -> Row:
     """A row as TRL is given it, with the stage of the curriculum that it belongs to."""
     try:
         check_messages(recipe.task, row)
-        shaped = recipe.method.row(recipe.task, row, plain)
+        shaped = recipe.method.row(recipe.task, row, chat.messages)
     except UserError:
         raise
     except Exception as error:  # the user's own code may raise anything, and return anything
         raise raised(f"{recipe.task.name}: the prompt or the target", row, error) from error
+    if recipe.method.imitates and chat.arguments:  # SFTTrainer takes them with each row, GRPOTrainer for all
+        shaped["chat_template_kwargs"] = dict(chat.arguments)
     if recipe.curriculum is None:
         return shaped
     column = recipe.curriculum.column
@@ -142,25 +153,14 @@ def _first_change(row: Row, found: Row) -> str:
     return f"{row[column]!r:.120} is read as {found[column]!r:.120}"
 
 
-def _short_enough(
-    rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, recipe: Recipe, limit: int | None
-) -> list[Row]:
+def _short_enough(rows: Sequence[Row], chat: ChatFormat, limit: int | None) -> list[Row]:
     if limit is None:
         return list(rows)
-    lengths = _lengths(rows, tokenizer, recipe.values.get("chat_template_kwargs") or {})
-    return [row for row, length in zip(rows, lengths, strict=True) if length <= limit]
+    return [row for row in rows if len(chat.ids(_rendered(row, chat))) <= limit]
 
 
-def _lengths(rows: Sequence[Row], tokenizer: PreTrainedTokenizerBase, template: dict[str, Any]) -> list[int]:
-    """Tokens of each row: of prompt and target where it has a target, else of the prompt as a completion follows
-    it."""
-    texts = [
-        tokenizer.apply_chat_template(
-            row["prompt"] + row.get("completion", []),
-            tokenize=False,
-            add_generation_prompt="completion" not in row,
-            **template,
-        )
-        for row in rows
-    ]
-    return [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]] if texts else []
+def _rendered(row: Row, chat: ChatFormat) -> str:
+    """Prompt and target of a row that has a target, else the prompt as a completion follows it."""
+    if "completion" in row:
+        return chat.answered(row["prompt"], row["completion"][0]["content"])
+    return chat.prompt(row["prompt"])

@@ -6,7 +6,7 @@ from transformers import PreTrainedTokenizerBase, TrainingArguments
 from trl import ModelConfig
 
 from ratchet.checkpoints.resume import Start
-from ratchet.models import check_template, load_tokenizer, locate
+from ratchet.models import ChatFormat, chat_format, locate
 from ratchet.models.folder import check_folder, check_weights
 from ratchet.models.from_scratch import save_from_scratch
 from ratchet.models.load import position_limit
@@ -26,10 +26,16 @@ class Run:
     """TRL's configuration object."""
     model_arguments: ModelConfig
     model_path: str
-    tokenizer: PreTrainedTokenizerBase
+    chat: ChatFormat
+    """The tokenizer, and how prompts are written with it."""
     data: Prepared
     start: Start
     """What the run resumes from."""
+
+    @property
+    def tokenizer(self) -> PreTrainedTokenizerBase:
+        """Of the model, with the recipe's chat template and end token."""
+        return self.chat.tokenizer
 
 
 def prepare(recipe: Recipe, arguments: TrainingArguments, model_arguments: ModelConfig, start: Start) -> Run:
@@ -39,24 +45,21 @@ def prepare(recipe: Recipe, arguments: TrainingArguments, model_arguments: Model
         UserError: for a model, a chat template or rows that cannot be trained on.
     """
     path = _model_path(recipe, start)
-    revision, values = recipe.get("model_revision"), recipe.values
-    trusted = bool(values.get("trust_remote_code"))
+    revision = recipe.get("model_revision")
+    trusted = bool(recipe.values.get("trust_remote_code"))
     if main_process() and not recipe.from_scratch:
         check_folder(path)
         check_weights(path)
-    tokenizer = load_tokenizer(path, revision, trusted, values.get("chat_template_path"))
-    if values.get("eos_token"):
-        tokenizer.eos_token = values["eos_token"]
-    check_template(tokenizer)
+    chat = chat_format(recipe.values, path, revision, trusted)
     limit = recipe.method.token_limit(recipe.get, position_limit(path, revision))
-    written = write_rows(recipe, tokenizer, limit, staging(recipe) / "data") if main_process() else Written()
+    written = write_rows(recipe, chat, limit, staging(recipe) / "data") if main_process() else Written()
     if main_process():
         publish_output(recipe, start, written.sha256)
-    data = read_rows(recipe, tokenizer, limit, written)
+    data = read_rows(recipe, chat, limit, written)
     if recipe.from_scratch:
         path = str(recipe.output_dir / INITIAL_MODEL)
     arguments.eval_on_start = recipe.evaluation.before and start.checkpoint is None
-    return Run(recipe, arguments, model_arguments, path, tokenizer, data, start)
+    return Run(recipe, arguments, model_arguments, path, chat, data, start)
 
 
 def _model_path(recipe: Recipe, start: Start) -> str:

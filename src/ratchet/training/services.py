@@ -156,8 +156,7 @@ class RunServices(Services):
         rows, name = rows_to_evaluate(recipe.task, settings), str(recipe.output_dir)
 
         def measure(model: Any) -> Result:
-            template = recipe.values.get("chat_template_kwargs")
-            generate = generator(model, self.run.tokenizer, template, "evaluating")
+            generate = generator(model, self.run.chat, "evaluating")
             return evaluate(recipe.task, rows, settings, recipe.answer_limit, generate, name, self.pool)
 
         return measure

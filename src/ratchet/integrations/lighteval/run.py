@@ -22,6 +22,7 @@ from ratchet.evaluation.statistics import Share, clusters, share
 from ratchet.files import keep_earlier, read_json, write_json, write_text
 from ratchet.integrations.lighteval.venv import python
 from ratchet.models import load_for_evaluation, load_tokenizer, locate
+from ratchet.models.load import template_file
 from ratchet.models.sampling import IDS
 from ratchet.recipe import Recipe
 from ratchet.recipe.precision import compute_dtype
@@ -229,8 +230,8 @@ def _environ(folder: Path, recipe: Recipe, tasks: Sequence[str]) -> dict[str, st
     """The environment of lighteval's process: this one's, without what would reach into its Python or its recipe."""
     overrides = [["model_name_or_path", "model/"], ["from_scratch", "null"]]
     if template := recipe.values.get("chat_template_path"):
-        is_file = Path(template).exists()
-        overrides.append(["chat_template_path", str(Path(template).absolute()) if is_file else template])
+        file = template_file(template) or (Path(template) if Path(template).exists() else None)
+        overrides.append(["chat_template_path", str(file.absolute()) if file else template])
     asked = {"recipe": str(folder / "recipe.yaml"), "overrides": overrides, "rows": str(folder / "rows")}
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("RATCHET_", "PYTHON"))}
     environ |= {

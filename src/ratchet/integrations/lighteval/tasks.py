@@ -30,9 +30,8 @@ from lighteval.metrics.utils.metric_utils import SampleLevelMetric, SampleLevelM
 from lighteval.models.model_output import ModelResponse
 from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
-from transformers import AutoConfig, GenerationConfig
 
-from ratchet.models import PlainText, load_tokenizer, locate
+from ratchet.models import chat_format, locate
 from ratchet.recipe import load_recipe
 from ratchet.rewards.scoring import ScoringRequest, score
 from ratchet.tasks.base import Row
@@ -46,31 +45,11 @@ _asked = json.loads(os.environ["LIGHTEVAL_RECIPE"])
 RECIPE = load_recipe(_asked["recipe"], [tuple(pair) for pair in _asked["overrides"]], to_train=False)
 TASK = RECIPE.task
 MODEL = locate(RECIPE.values["model_name_or_path"])
-TOKENIZER = load_tokenizer(MODEL, chat_template=RECIPE.values.get("chat_template_path"))
-PLAIN = PlainText(TOKENIZER)
+CHAT = chat_format(RECIPE.values, MODEL)
+TOKENIZER = CHAT.tokenizer
 # A row is kept as text: Arrow would make the columns of all rows alike.
 with (Path(_asked["rows"]) / "test.jsonl").open(encoding="utf-8") as _lines:
     ROWS: dict[str, Row] = {line["id"]: unpack(line[COLUMN]) for line in map(json.loads, _lines)}
-
-
-def _ends() -> set[int]:
-    """The tokens that end an answer: generation's own list, of which lighteval uses one."""
-    try:
-        ends = GenerationConfig.from_pretrained(MODEL).eos_token_id
-    except OSError:
-        ends = AutoConfig.from_pretrained(MODEL).get_text_config().eos_token_id
-    return {*(ends if isinstance(ends, list) else [ends]), TOKENIZER.eos_token_id} - {None}
-
-
-ENDS = _ends()
-
-
-def rendered(row: Row) -> str:
-    """The prompt, as every other evaluation renders it."""
-    arguments = RECIPE.values.get("chat_template_kwargs") or {}
-    return TOKENIZER.apply_chat_template(
-        PLAIN(TASK.messages(row)), tokenize=False, add_generation_prompt=True, **arguments
-    )
 
 
 def check_prompt(query: str, tokens: Sequence[int]) -> None:
@@ -100,7 +79,7 @@ class Graded(SampleLevelComputation):
         """Accuracy and whether there is an answer, each 0 or 1; the decoded answer stays in the details."""
         check_prompt(doc.query, model_response.input_tokens)
         ids = model_response.output_tokens[0]
-        stop = next((i for i, token in enumerate(ids) if token in ENDS), None)
+        stop = next((i for i, token in enumerate(ids) if token in CHAT.ends), None)
         if stop is None and len(ids) < RECIPE.answer_limit:
             raise ValueError(
                 f"lighteval cut an answer at {len(ids)} of {RECIPE.answer_limit} tokens: it needs a larger max_length"
@@ -144,7 +123,7 @@ def _written(kind: str | None) -> Prompt:
         if kind is not None and row["kind"] != kind:
             return None  # lighteval leaves the row out
         return Doc(
-            query=rendered(row),
+            query=CHAT.prompt(TASK.messages(row)),
             choices=[TASK.gold(row)],
             gold_index=0,
             specific={"id": row["id"]},
@@ -160,7 +139,7 @@ def _letters(line: dict[str, Any], task_name: str) -> Doc:
     prefix = TASK.commit("", row).rstrip()  # a space belongs to the letter: tokenizers have " A"
     choices = [TASK.commit(answer, row).removeprefix(prefix) for answer in TASK.answers]
     gold = list(TASK.answers).index(TASK.gold(row))
-    query = rendered(row) + prefix
+    query = CHAT.prompt(TASK.messages(row)) + prefix
     return Doc(query=query, choices=choices, gold_index=gold, specific={"id": row["id"]}, task_name=task_name)
 
 

@@ -38,13 +38,12 @@ def observer_of(trainer: Trainer, run: Run) -> Observer | None:
 
 def _fixed_rows(run: Run, count: int) -> list[list[int]]:
     """Token ids of the first training rows with their targets."""
-    rows, tokenizer, recipe = run.data.train, run.tokenizer, run.recipe
-    arguments = recipe.values.get("chat_template_kwargs") or {}
+    rows, chat = run.data.train, run.chat
     found = []
     for row in rows.select(range(min(count, len(rows)))):
-        answer = row.get("completion") or [{"role": "assistant", "content": recipe.task.target(unpack(row[COLUMN]))}]
-        text = tokenizer.apply_chat_template(row["prompt"] + answer, tokenize=False, **arguments)
-        found.append(tokenizer(text, add_special_tokens=False)["input_ids"][-PROBE_TOKENS:])
+        imitated = row.get("completion")
+        answer = imitated[0]["content"] if imitated else run.recipe.task.target(unpack(row[COLUMN]))
+        found.append(chat.ids(chat.answered(row["prompt"], answer))[-PROBE_TOKENS:])
     return found
 
 

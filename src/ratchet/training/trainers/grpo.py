@@ -78,7 +78,10 @@ def build(run: Run, services: Services) -> RecipeGRPOTrainer:
     arguments.reward_weights = [term.weight for term in recipe.rewards]
     if recipe.served and PartialState().is_main_process:
         wait_until_ready(recipe)
-    return RecipeGRPOTrainer(
+    if recipe.values.get("eos_token") and recipe.get("use_vllm"):  # which knows the model's own end tokens alone
+        given = arguments.generation_kwargs or {}
+        arguments.generation_kwargs = {**given, "stop_token_ids": [run.tokenizer.eos_token_id]}
+    trainer = RecipeGRPOTrainer(
         model=run.model_path,
         args=arguments,
         reward_funcs=reward_functions(services.grader),
@@ -89,3 +92,6 @@ def build(run: Run, services: Services) -> RecipeGRPOTrainer:
         services=services,
         **trainer_extras(run),
     )
+    if recipe.values.get("eos_token"):  # saved with the model, as SFTTrainer does it
+        trainer.model.generation_config.eos_token_id = trainer.eos_token_ids
+    return trainer

@@ -7,12 +7,17 @@ from trl import SFTTrainer
 
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
-from ratchet.models import PlainText
+from ratchet.models import ChatFormat
 from ratchet.recipe import Recipe
 from ratchet.training.arguments import model_settings, trainer_extras
+from ratchet.training.dataset import shaped
 from ratchet.training.prepare import Run
 from ratchet.training.services import Services
 from ratchet.training.trainers.mixins import RecipeTrainer
+
+CHECKED = 20
+"""Rows of which the labels are compared with the target."""
+IGNORED = -100
 
 
 class RecipeSFTTrainer(RecipeTrainer, SFTTrainer):
@@ -35,29 +40,41 @@ def build(run: Run, services: Services) -> RecipeSFTTrainer:
         model=run.model_path,
         args=arguments,
         train_dataset=run.data.train,
-        eval_dataset=_held_out(run.recipe, PlainText(run.tokenizer)),
+        eval_dataset=_held_out(run.recipe, run.chat),
         processing_class=run.tokenizer,
         services=services,
         **trainer_extras(run),
     )
-    _check_targets(trainer.train_dataset)
+    _check_learned(trainer, run)
     return trainer
 
 
-def _held_out(recipe: Recipe, plain: PlainText) -> Dataset | None:
+def _held_out(recipe: Recipe, chat: ChatFormat) -> Dataset | None:
     """Targets of the evaluated rows, for the held-out loss, where the recipe evaluates during training."""
     if recipe.get("eval_strategy") == "no":
         return None
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)
-    return Dataset.from_list([recipe.method.row(recipe.task, row, plain) for row in rows])
+    return Dataset.from_list([shaped(recipe, row, chat) for row in rows])
 
 
-def _check_targets(dataset: Dataset) -> None:
-    """Refuse a mask that leaves nothing to learn, with which TRL would train on nothing without a word."""
-    for row in dataset.select(range(min(20, len(dataset)))):
-        mask = row.get("completion_mask") or row.get("assistant_masks") or row.get("labels")
-        if mask is not None and not any(token not in (0, -100) for token in mask):
+def _check_learned(trainer: RecipeSFTTrainer, run: Run) -> None:
+    """Refuse what TRL made of the rows where it learns something else than their targets, or nothing."""
+    exact = trainer.completion_only_loss and not trainer.args.packing
+    kept = range(min(CHECKED, len(trainer.train_dataset)))
+    for index, row in zip(kept, trainer.train_dataset.select(kept), strict=True):
+        learned = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != IGNORED]
+        if not learned:
             raise UserError(
-                "the chat template leaves no token of the target to learn from (the completion mask is empty); give "
+                "the chat template leaves no token of the target to learn from (all labels are masked); give "
                 "another chat_template_path"
             )
+        if exact and learned != _target_ids(run, index)[: len(learned)]:
+            raise UserError(
+                f"training row {index} would learn {run.tokenizer.decode(learned)!r:.120}, which is not its target"
+            )
+
+
+def _target_ids(run: Run, index: int) -> list[int]:
+    row, chat = run.data.train[index], run.chat
+    whole = chat.answered(row["prompt"], row["completion"][0]["content"])
+    return chat.ids(whole)[len(chat.ids(chat.prompt(row["prompt"]))) :]
