@@ -40,6 +40,6 @@ def audit(
     """
     started = time.perf_counter()
     settings = settings or Audit()
-    counted = tally(task, rows, scorer, limit, settings.seconds, beat)
+    counted = tally(task, rows, scorer, limit, settings.seconds, settings.timeout, beat)
     found = findings(counted, settings)
     return Report(title, task.label, counted, found, settings, seconds=time.perf_counter() - started)

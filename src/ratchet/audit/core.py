@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ratchet.audit.helpers import shared_out
 from ratchet.audit.policies import ASKED, REASONED, TARGET, Knowledge, completions, prompt_text
 from ratchet.audit.scoring import Component, Scorer
+from ratchet.audit.watched import Beat, silent
 from ratchet.errors import UserError
 from ratchet.rewards import raised, validate_task
 from ratchet.tasks.answers.phrases import any_of, compiled
 from ratchet.tasks.base import Grade, Probe, Row, Task
 
 CHUNK = 16  # rows whose completions are mixed
+FIRST = 4  # rows that are audited first
 BATCH = 64  # completions in one call of a reward
 REPEATED = 48  # rows that are rewarded twice
 
@@ -103,19 +106,32 @@ class Answered(NamedTuple):
     grades: Sequence[Grade]
 
 
+class Chunk(NamedTuple):
+    """Some rows, audited: what is added up of them."""
+
+    start: int
+    answered: Sequence[Answered]
+    rewards: Sequence[Sequence[Sequence[float]]]
+    """Of each row, of each completion, of each component."""
+    unsteady: dict[str, str]
+    golds: Sequence[str | None]
+
+
 def tally(
     task: Task,
     rows: Sequence[Row],
     scorer: Scorer,
     limit: int | None,
     seconds: float = math.inf,
-    beat: Callable[[str], None] = lambda doing: None,
+    timeout: float = math.inf,
+    beat: Beat = silent,
 ) -> Tally:
     """Grade and reward every policy's completion of every row.
 
     Args:
         limit: longest completion in tokens; lengths are estimated.
         seconds: after so many no further rows are begun; ``Tally.rows`` says how many were audited.
+        timeout: seconds that one call of a task or a reward may take, where the work is shared out to processes.
         beat: is told what is being done, each time before code of a task or a reward is called.
 
     Raises:
@@ -129,23 +145,44 @@ def tally(
     known = Knowledge.of(task, rows, prompts, limit)
     found = _empty(scorer, known, len(rows))
     found.boilerplate = _boilerplate([*prompts.values()])
-    until = time.monotonic() + seconds
-    for start in range(0, len(rows), CHUNK):
-        if start and time.monotonic() > until:
-            break
-        answered = []
-        for row in rows[start : start + CHUNK]:
-            beat(f"grading row {row['id']} ({found.rows} of {len(rows)} rows audited)")
-            answered.append(Answered(row, *_graded(task, row, known)))
-        for one, rewards in zip(answered, _rewarded(found, scorer, answered, start, beat), strict=True):
+
+    def audited(span: range, beat: Beat) -> Chunk:
+        answered = [Answered(rows[i], *_graded(task, rows[i], known, beat)) for i in span]
+        rewards, unsteady = _rewarded(scorer, answered, span.start, beat)
+        return Chunk(span.start, answered, rewards, unsteady, [task.gold(one.row) for one in answered])
+
+    for chunk in _chunks(audited, len(rows), seconds, timeout, beat):
+        found.rows += len(chunk.answered)
+        found.unsteady |= chunk.unsteady
+        for one, rewards, gold in zip(chunk.answered, chunk.rewards, chunk.golds, strict=True):
             _add(found, one.row, one.probes, one.grades, rewards)
-            _inspect(found, task, one.row, prompts[str(one.row["id"])])
-            found.rows += 1
+            _inspect(found, task, one.row, prompts[str(one.row["id"])], gold)
     # where no range is stated, the highest value seen is what gold should earn
     for policy, place, value in found.unjudged:
         if value < max(found.high) - 1e-6:
             found.underpaid[policy].append(place)
     return found
+
+
+def _chunks(
+    audited: Callable[[range, Beat], Chunk], count: int, seconds: float, timeout: float, beat: Beat
+) -> list[Chunk]:
+    """The audited rows in their order; the first few show how long a row takes, and so how to share out the others."""
+    began = time.monotonic()
+    done = [audited(range(min(FIRST, count)), beat)]
+    each = (time.monotonic() - began) / FIRST
+    # Of rows that take long few make a chunk: one that is begun is done to its end, whatever the time.
+    size = max(1, min(CHUNK, int(seconds / 10 / each))) if math.isfinite(seconds) else CHUNK
+    spans = [range(start, min(start + size, count)) for start in range(FIRST, count, size)]
+    rest = shared_out(audited, spans, each * count, began + seconds, timeout, _counting(beat, done, count))
+    for chunk in rest:
+        done.append(chunk)
+    return sorted(done, key=lambda chunk: chunk.start)
+
+
+def _counting(beat: Beat, done: Sequence[Chunk], count: int) -> Beat:
+    """Says beside what is being done how far it is."""
+    return lambda doing: beat(f"{doing} ({sum(len(chunk.answered) for chunk in done)} of {count} rows audited)")
 
 
 def _empty(scorer: Scorer, known: Knowledge, asked: int) -> Tally:
@@ -161,21 +198,25 @@ def _empty(scorer: Scorer, known: Knowledge, asked: int) -> Tally:
 
 
 def _rewarded(
-    found: Tally, scorer: Scorer, answered: Sequence[Answered], start: int, beat: Callable[[str], None]
-) -> list[list[list[float]]]:
+    scorer: Scorer, answered: Sequence[Answered], start: int, beat: Beat
+) -> tuple[list[list[list[float]]], dict[str, str]]:
     """The rewards of each row's completions, from batches in which rows are mixed, as training mixes them.
+
+    And the rows with a completion that earned something else in another batch.
 
     The first rows are rewarded once more in other batches and another order: what a completion earns must not depend
     on what stands beside it, nor on how often it was asked.
     """
     places = [(i, j) for i, one in enumerate(answered) for j in range(len(one.probes))]
     values = _in_batches(scorer, answered, places, random.Random(start), BATCH, beat)
+    unsteady: dict[str, str] = {}
     if start < REPEATED:
         again = _in_batches(scorer, answered, places, random.Random(-1 - start), BATCH // 2 + 1, beat)
         for place in places:
             if not all(map(_alike, values[place], again[place])):
-                found.unsteady.setdefault(str(answered[place[0]].row["id"]), answered[place[0]].probes[place[1]].name)
-    return [[values[i, j] for j in range(len(one.probes))] for i, one in enumerate(answered)]
+                one = answered[place[0]]
+                unsteady.setdefault(str(one.row["id"]), one.probes[place[1]].name)
+    return [[values[i, j] for j in range(len(one.probes))] for i, one in enumerate(answered)], unsteady
 
 
 def _in_batches(
@@ -184,7 +225,7 @@ def _in_batches(
     places: Sequence[tuple[int, int]],
     rng: random.Random,
     size: int,
-    beat: Callable[[str], None],
+    beat: Beat,
 ) -> dict[tuple[int, int], list[float]]:
     order = rng.sample(places, len(places))
     values = {}
@@ -195,6 +236,7 @@ def _in_batches(
             [answered[i].row for i, _ in batch],
             [answered[i].probes[j].text for i, j in batch],
             [answered[i].grades[j] for i, j in batch],
+            beat,
         )
         values.update(zip(batch, scores, strict=True))
     return values
@@ -211,12 +253,16 @@ def _boilerplate(prompts: Sequence[str]) -> frozenset[str]:
     return frozenset(line for line, count in counts.items() if count >= enough)
 
 
-def _graded(task: Task, row: Row, known: Knowledge) -> tuple[list[Probe], list[Grade]]:
+def _graded(task: Task, row: Row, known: Knowledge, beat: Beat) -> tuple[list[Probe], list[Grade]]:
     what = "the prompt or a probe"
+    beat(f"asking for the probes of row {row['id']}")
     try:
         probes = completions(task, row, known)
         what = f"{task.name}.grade"
-        grades = [task.grade(probe.text, row) for probe in probes]
+        grades = []
+        for probe in probes:
+            beat(f"grading row {row['id']}")
+            grades.append(task.grade(probe.text, row))
     except Exception as error:  # the task's own code may raise anything
         raise raised(what, row, error) from error
     for grade in grades:
@@ -274,9 +320,8 @@ def _judge(found: Tally, policy: str, place: str, values: Sequence[float]) -> No
     found.unjudged += [(policy, place, value) for component, value in goals if component.high is None]
 
 
-def _inspect(found: Tally, task: Task, row: Row, prompt: str) -> None:
+def _inspect(found: Tally, task: Task, row: Row, prompt: str, gold: str | None) -> None:
     """What can be wrong with a row itself."""
-    gold = task.gold(row)
     if not gold and not found.known.golds:  # nothing but a verifier
         return
     gold = gold or ""

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
 from ratchet.audit.policies import CHARS_PER_TOKEN
+from ratchet.audit.watched import Beat, silent
 from ratchet.errors import UserError
 from ratchet.files import import_file
 from ratchet.rewards import RewardTerm, Sample, raised
@@ -37,8 +38,14 @@ class Scorer(Protocol):
 
     components: Sequence[Component]
 
-    def scores(self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade]) -> list[list[float]]:
-        """Unweighted rewards of a batch, shape (texts, components); NaN where a reward does not apply."""
+    def scores(
+        self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade], beat: Beat = silent
+    ) -> list[list[float]]:
+        """Unweighted rewards of a batch, shape (texts, components); NaN where a reward does not apply.
+
+        Args:
+            beat: is told what is being done, before each call of a reward.
+        """
 
 
 def checked(value: Any, component: Component, row: Row) -> float:
@@ -71,10 +78,13 @@ class RecipeRewards:
     def __post_init__(self) -> None:
         self.components = [Component(t.name, t.weight, t.reward.low, t.reward.high, t.reward.goal) for t in self.terms]
 
-    def scores(self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade]) -> list[list[float]]:
+    def scores(
+        self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade], beat: Beat = silent
+    ) -> list[list[float]]:
         """See ``Scorer``."""
         found = []
         for row, text, grade in zip(rows, texts, grades, strict=True):
+            beat(f"rewarding row {row['id']}")
             tokens = math.ceil(len(text) / CHARS_PER_TOKEN)
             sample = Sample(text, row, grade, tokens, self.limit)
             pairs = zip(self.terms, self.components, strict=True)
@@ -110,7 +120,9 @@ class ForeignReward:
         self._takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
         self._names = {p.name for p in parameters}
 
-    def scores(self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade]) -> list[list[float]]:
+    def scores(
+        self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade], beat: Beat = silent
+    ) -> list[list[float]]:
         """See ``Scorer``; a batch is one call, as in training, with completions to several rows in it."""
         try:
             values = self._called(rows, texts)

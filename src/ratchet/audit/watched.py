@@ -17,8 +17,14 @@ from ratchet.errors import UserError
 
 QUIET = 5.0  # seconds before, and between, words about how far the audit is
 
-Work = Callable[[Callable[[str], None]], Any]
+Beat = Callable[[str], None]
+"""Is told what is about to be done."""
+Work = Callable[[Beat], Any]
 """Does something, and says before each step what it is about to do."""
+
+
+def silent(doing: str) -> None:
+    """A ``Beat`` that nobody hears."""
 
 
 def watched(work: Work, timeout: float) -> Any:
@@ -50,10 +56,7 @@ def _followed(pipe: connection.Connection, timeout: float) -> Any:
     progress, doing = _Progress(), "starting"
     while True:
         if not pipe.poll(timeout):
-            raise UserError(
-                f"the audit was stopped: {doing} took longer than {timeout:g} s (audit.timeout); mend the grader or "
-                "the reward, or raise the time"
-            )
+            raise overdue(doing, timeout)
         try:
             kind, value = pipe.recv()
         except EOFError:
@@ -65,6 +68,14 @@ def _followed(pipe: connection.Connection, timeout: float) -> Any:
             raise UserError(value)
         else:
             return value
+
+
+def overdue(doing: str, timeout: float) -> UserError:
+    """What is said of a step that took too long."""
+    return UserError(
+        f"the audit was stopped: {doing} took longer than {timeout:g} s (audit.timeout); mend the grader or "
+        "the reward, or raise the time"
+    )
 
 
 class _Progress:

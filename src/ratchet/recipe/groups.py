@@ -91,7 +91,7 @@ class Audit:
     seconds: float = 300.0
     """After so many no further rows are begun, and the outcome says how many were audited: other processes wait."""
     timeout: float = 60.0
-    """A grader or a reward that takes longer than so many seconds for a few completions is stopped."""
+    """A grader or a reward that takes longer than so many seconds for one call is stopped."""
     margin: float = 0.15
     """A policy that knows nothing may earn the commonest answer's share of the rows and this share of gold's
     reward."""
