@@ -1,7 +1,7 @@
 # make demo      install into .venv and watch a tiny model learn (a CPU and some minutes)
 # make dakota    the same with a word of Dakota: a model from random weights learns to spell numbers, then to spell them well
 # make test      install into .venv and run the default tests
-# make test-apart  the tests of what lives in environments of its own: lighteval, verifiers packages (some minutes more)
+# make test-apart  the long tests: whole runs, faults, and what lives in environments of its own (lighteval, verifiers packages)
 # make evaluate MODEL=outputs/demo [TASK=aquarat]   measure a model with lighteval, beside ratchet evaluate
 # make quality   ruff, as CI runs it        make style   let ruff mend what it can
 # make tiny      train the embedded tiny model again from nothing
@@ -26,7 +26,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-apart: $(VENV)/installed-dev
-	$(BIN)/python -m pytest -m slow tests/end_to_end/test_lighteval.py tests/environments
+	$(BIN)/python -m pytest -m "apart and not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 evaluate: $(VENV)/installed
 	@test -n "$(MODEL)" || { echo "name a model, as in: make evaluate MODEL=outputs/demo"; exit 2; }

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 
+@pytest.mark.apart
 @pytest.mark.parametrize(
     "more",
     [

@@ -133,6 +133,7 @@ def test_the_run_goes_on_from_the_hub(pushed, script, tmp_path):
     assert (tmp_path / "out/model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
 
 
+@pytest.mark.apart
 def test_a_hub_that_fails_for_a_while_costs_warnings_only(script, tmp_path, hub):
     hub.faults += [500, 0, 429, 503, "half", 500, 0, 500, 500, "half", 500, 500]
     done = push(script, hub)
@@ -247,6 +248,7 @@ def model_index(card: bytes) -> dict[tuple[str, str], dict]:
 WATCHED = ("--hub_strategy", "every_save", "--publish.split", "test", "--data.generated.test", "12")
 
 
+@pytest.mark.apart
 def test_saved_checkpoints_are_evaluated_beside_and_their_cards_hold_it(script, tmp_path, hub):
     done = push(script, hub, *WATCHED, "--publish.evaluate", "local", "--save_total_limit", "1")
     assert re.findall(r"step +(\d+)  evaluated: accuracy", done.stdout) == ["2", "4"]
@@ -264,6 +266,7 @@ def test_saved_checkpoints_are_evaluated_beside_and_their_cards_hold_it(script, 
     assert listed == {(2, "test"), (4, "test"), (4, "validation")} and "ratchet evaluate" in table
 
 
+@pytest.mark.apart
 def test_saved_checkpoints_are_evaluated_by_slurm(script, tmp_path, hub):
     """With an sbatch that runs the job at once."""
     (tmp_path / "bin").mkdir()

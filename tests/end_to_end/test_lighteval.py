@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from ratchet.integrations.lighteval.venv import FOLDER, python
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.apart
 TINY = Path(__file__).resolve().parents[2] / "src/ratchet/models/tiny"
 
 

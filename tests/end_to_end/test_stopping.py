@@ -246,6 +246,7 @@ def test_a_step_that_does_not_end_is_left_after_the_grace(tmp_path):
     assert "the step did not end within 1 s; leaving without it" in run.text()
 
 
+@pytest.mark.apart
 def test_both_processes_of_a_run_save_when_its_launcher_is_told_to_stop(tmp_path):
     run = Running(tmp_path, [*TWO, *GRPO[1:], "--per_device_train_batch_size", "8"])
     run.wait_for("step     5/14")

@@ -13,6 +13,7 @@ def rows(table: str) -> dict[str, list[str]]:
     return {cells[0]: cells[1:] for cells in found[1:]}
 
 
+@pytest.mark.apart
 @pytest.mark.parametrize("processes", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_no_fault_changes_a_number_or_loses_a_run(script, tmp_path, processes):
     from ratchet.torture.faults import FAULTS

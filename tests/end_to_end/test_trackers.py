@@ -268,6 +268,7 @@ def online(server, tmp_path):
     return clean(tmp_path, WANDB_BASE_URL=f"http://127.0.0.1:{server.server_port}", WANDB_API_KEY="0" * 40)
 
 
+@pytest.mark.apart
 def test_wandb_online_gets_the_figures_and_a_resumed_run_goes_on_in_the_same_one(script, tmp_path, server):
     words = (
         "scripts/grpo.py",
@@ -292,6 +293,7 @@ def test_wandb_online_gets_the_figures_and_a_resumed_run_goes_on_in_the_same_one
     assert steps == sorted(steps)
 
 
+@pytest.mark.apart
 def test_a_server_that_goes_away_in_the_middle_costs_a_warning(script, tmp_path, server):
     def leave(*words):
         Server.runs.append("gone")

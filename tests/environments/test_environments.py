@@ -176,7 +176,7 @@ def test_a_reward_and_a_data_set_of_ones_own_work_as_the_readme_shows(tmp_path):
     assert all(reward["correctness"]["score"] == 1.0 and 0.98 < reward["brief"]["score"] < 1 for reward in found)
 
 
-@pytest.mark.slow
+@pytest.mark.apart
 @pytest.mark.parametrize("name", ["aquarat", "dakota"])
 def test_it_installs_by_itself_without_torch(tmp_path, name):
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)

@@ -54,6 +54,7 @@ def hub(tmp_path):
     return found
 
 
+@pytest.mark.apart
 def test_a_job_trains_pushes_and_is_fetched(script, hub, tmp_path):
     done = script(*WORDS, *PUSH, *QUICK, **hub.environ())
     assert "installing install --quiet ratchet-recipes @ git+https://example.org/ratchet" in done.stdout

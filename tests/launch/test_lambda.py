@@ -136,6 +136,7 @@ def test_a_run_is_launched_followed_fetched_and_ended(root, tmp_path, cloud, ins
     assert "hf_very-secret" not in json.dumps(body)
 
 
+@pytest.mark.apart
 def test_a_real_recipe_trains_on_the_instance(root, tmp_path, cloud, instance):
     shutil.rmtree(instance / "ratchet/code/.venv")
     (instance / "ratchet/code/.venv").symlink_to(Path(sys.executable).parents[1])

@@ -199,6 +199,7 @@ def test_the_trainer_starts_when_the_server_is_up_and_its_end_ends_the_server(ro
     assert _left(tmp_path) == []
 
 
+@pytest.mark.apart
 def test_the_real_trainer_trains_with_a_server_over_http(root, tmp_path):
     sys.path.insert(0, str(TRAINING))
     port, group = free_port(), free_port()

@@ -150,6 +150,7 @@ def test_options_that_do_not_go_together_are_refused(root, options, overrides, s
         _render(root, options, overrides)
 
 
+@pytest.mark.apart
 def test_two_nodes_train_as_one_run(root, cluster, tmp_path):
     _submit(root, cluster, tmp_path, "--nodes", "2", "--num_processes", "2", "--max_steps", "6")
     code, log = cluster.run(1)
@@ -159,6 +160,7 @@ def test_two_nodes_train_as_one_run(root, cluster, tmp_path):
     assert not cluster.requeued(1)
 
 
+@pytest.mark.apart
 def test_a_job_whose_time_is_up_goes_on_exactly(root, cluster, tmp_path):
     long = ("--max_steps", "24")
     _submit(root, cluster, tmp_path, *long)

@@ -9,6 +9,7 @@ import pytest
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
+@pytest.mark.apart
 @pytest.mark.parametrize("name", ["SFT, float32 weights, bfloat16 autocast", "GRPO, LoRA, bfloat16", "SFT, ZeRO-2"])
 def test_the_predicted_peak_is_within_a_tenth_of_the_allocators(name, tmp_path):
     spec = importlib.util.spec_from_file_location("memory_benchmark", BENCHMARKS / "memory.py")

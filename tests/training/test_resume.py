@@ -49,6 +49,7 @@ def on_two(finish, tmp_path_factory, root) -> dict[str, dict]:
     )
 
 
+@pytest.mark.apart
 @pytest.mark.skipif(
     shutil.which("g++") is None, reason="DeepSpeed builds its CPU communication with g++, which is absent"
 )

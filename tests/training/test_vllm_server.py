@@ -106,6 +106,7 @@ def test_a_server_that_is_started_anew_gets_the_weights_and_the_run_goes_on(tmp_
     assert apart(tmp_path) < 1e-4  # with the initial weights it would be above 1
 
 
+@pytest.mark.apart
 def test_a_server_that_answers_badly_or_not_at_all_is_asked_again(tmp_path):
     fake = Fake(TINY)
     fake.faults += [
@@ -118,6 +119,7 @@ def test_a_server_that_answers_badly_or_not_at_all_is_asked_again(tmp_path):
     assert apart(tmp_path) < 1e-4
 
 
+@pytest.mark.apart
 def test_a_server_that_stays_away_stops_the_run_which_goes_on_with_the_next_one(tmp_path):
     fake = Fake(TINY)
     fake.faults.append({"path": "/v1/completions", "kind": "die", "skip": 2})

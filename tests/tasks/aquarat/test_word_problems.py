@@ -1,13 +1,15 @@
 """Generated problems: right, disjoint, reproducible."""
 
+import re
+
 import pytest
 
 from ratchet.errors import UserError
 from ratchet.tasks.aquarat.rows import checked_row
-from ratchet.tasks.aquarat.word_problems import FAMILIES, make_problems
+from ratchet.tasks.aquarat.word_problems import FAMILIES, LOOKUP, make_problems
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, LOOKUP])
 def test_every_problem_is_a_valid_row_whose_working_leads_to_its_gold_option(family):
     for row in make_problems("train", 100, families=[family]):
         assert isinstance(checked_row("here", row), dict)
@@ -16,12 +18,48 @@ def test_every_problem_is_a_valid_row_whose_working_leads_to_its_gold_option(fam
         assert len({option[2:] for option in row["options"]}) == 5
 
 
-@pytest.mark.parametrize("family", ["buy", "sell", "pack", "share", "pack_and_find", "border"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_each_line_of_working_is_true(family):
     for row in make_problems("train", 50, families=[family]):
         for line in row["rationale"].splitlines():
             left, right = line.split(" = ")
             assert eval(left) == int(right)  # noqa: S307 - arithmetic that this project wrote
+
+
+def numbers(text: str) -> list[int]:
+    return [int(found) for found in re.findall(r"\d+", text)]
+
+
+def test_options_lie_on_one_side_of_each_number_of_the_question():
+    for row in make_problems("train", 1000):
+        values = [int(option[2:]) for option in row["options"]]
+        for number in numbers(row["question"]):
+            assert number < min(values) or number > max(values)
+
+
+def near_neighbours(row) -> list[tuple]:
+    """What the options look like, and whether they stand in the question: nothing is computed from two numbers."""
+    values, asked = [int(option[2:]) for option in row["options"]], set(numbers(row["question"]))
+    near = {1, 2, 3, 5, 9, 10, 20}
+    return [(v not in asked, sum(abs(v - other) in near for other in values), v) for v in values]
+
+
+RULES = {
+    "most near neighbours": lambda row: max(range(5), key=near_neighbours(row).__getitem__),
+    "largest": lambda row: max(range(5), key=lambda i: int(row["options"][i][2:])),
+    "smallest": lambda row: min(range(5), key=lambda i: int(row["options"][i][2:])),
+    "nearest to a number of the question": lambda row: min(
+        range(5), key=lambda i: min(abs(int(row["options"][i][2:]) - n) for n in numbers(row["question"]))
+    ),
+    "most even": lambda row: min(range(5), key=lambda i: int(row["options"][i][2:]) % 2),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_rule_about_options_is_righter_than_chance(rule):
+    rows = [row for seed in range(3) for row in make_problems("train", 4000, seed)]
+    right = sum("ABCDE"[RULES[rule](row)] == row["correct"] for row in rows)
+    assert abs(right / len(rows) - 0.2) < 3 * (0.2 * 0.8 / len(rows)) ** 0.5
 
 
 def test_training_and_held_out_questions_never_meet_for_any_two_seeds():
@@ -56,4 +94,4 @@ def test_an_unknown_family_and_too_many_rows_are_errors():
     with pytest.raises(UserError, match="unknown families"):
         make_problems("train", 5, families=["nope"])
     with pytest.raises(UserError, match="fewer than"):
-        make_problems("test", 500, families=["share"])
+        make_problems("test", 3000, families=["share"])

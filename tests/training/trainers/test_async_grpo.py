@@ -60,6 +60,7 @@ def _log(folder: Path) -> list[dict]:
     return [entry for entry in state["log_history"] if "loss" in entry]
 
 
+@pytest.mark.apart
 def test_it_trains_gives_the_server_its_weights_saves_and_goes_on(tmp_path):
     fake = Fake(TINY)
     fake.name = "fake"
