@@ -43,8 +43,9 @@ style: $(VENV)/installed-dev
 tiny: $(VENV)/installed
 	$(LAUNCH) scripts/sft.py recipes/tiny/sft_1_lookup.yaml
 	$(LAUNCH) scripts/sft.py recipes/tiny/sft_2_solve.yaml
-	$(LAUNCH) scripts/sft.py recipes/tiny/sft_3_guess.yaml
-	$(BIN)/python -m ratchet.evaluation.install_tiny outputs/tiny-sft_3_guess
+	$(LAUNCH) scripts/sft.py recipes/tiny/sft_3_both.yaml
+	$(LAUNCH) scripts/sft.py recipes/tiny/sft_4_guess.yaml
+	$(BIN)/python -m ratchet.evaluation.install_tiny outputs/tiny-sft_4_guess
 
 schema: $(VENV)/installed
 	$(BIN)/python -m ratchet.recipe.make_schema

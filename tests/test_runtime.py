@@ -1,5 +1,6 @@
 """What a process says of itself."""
 
+import os
 import sys
 
 import pytest
@@ -52,15 +53,29 @@ def test_the_drivers_table_is_read(tmp_path, monkeypatch, text, rows):
     assert runtime.nvidia_smi("index", "name") == rows
 
 
-def test_output_outlives_its_reader(monkeypatch):
-    class Gone:
-        def write(self, text):
-            raise BrokenPipeError
+def without_a_reader():
+    """A pipe whose reader has left."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    return os.fdopen(writing, "w")
 
-        def flush(self):
-            raise BrokenPipeError
 
-    monkeypatch.setattr(runtime, "reader_left", lambda: True)
-    patient = runtime.Patient(Gone())
-    assert patient.write("four") == 4
-    patient.flush()
+def without_a_terminal():
+    """A terminal that was closed."""
+    master, slave = os.openpty()
+    os.close(master)
+    return os.fdopen(slave, "w")
+
+
+def on_a_full_disk():
+    """A file for which there is no room."""
+    return open("/dev/full", "w", encoding="utf-8")
+
+
+@pytest.mark.parametrize("stream", [without_a_reader, without_a_terminal, on_a_full_disk])
+def test_output_outlives_its_reader(stream):
+    patient = runtime.Patient(stream())
+    for _ in range(2):
+        assert patient.write("four") == 4
+        patient.flush()
+    patient.close()

@@ -1,10 +1,14 @@
 """The one exception that reaches a person as a sentence instead of a traceback."""
 
+import contextlib
 import os
 import select
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+
+STATUS_FILE = "RATCHET_STATUS_FILE"
+"""Environment variable with the path of a file for the exit code and the sentence."""
 
 
 class UserError(Exception):
@@ -55,6 +59,14 @@ def reader_left() -> bool:
     return gone
 
 
+def _leave_status(error: UserError) -> None:
+    """Tell whoever started this through a launcher, which passes on neither exit code nor sentence."""
+    file = os.environ.get(STATUS_FILE)
+    if file and os.environ.get("RANK", "0") == "0":
+        with contextlib.suppress(OSError), open(file, "w", encoding="utf-8") as status:
+            status.write(f"{error.code}\n{error.word}: {error}\n")
+
+
 def command(main: Callable[[], int | None]) -> Callable[[], None]:
     """Turn ``main`` into a console command: a ``UserError`` becomes text on stderr (rank 0 only) and its exit code."""
 
@@ -64,6 +76,7 @@ def command(main: Callable[[], int | None]) -> Callable[[], None]:
             code = main()
         except UserError as error:
             error.say()
+            _leave_status(error)
             raise SystemExit(error.code) from None
         except BrokenPipeError:  # `... --show-config | head`
             if not reader_left():

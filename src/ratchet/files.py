@@ -17,7 +17,22 @@ from typing import Any
 
 from ratchet.errors import UserError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)  # what a disk without room says
+# What a disk without room, a quota, and a limit on the size of a file say.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_full(error: BaseException | None) -> bool:
+    """Whether an error says that there is no room to write; torch, safetensors and Arrow have errors of their own."""
+    seen: list[BaseException] = []
+    while error is not None and error not in seen:  # libraries raise their own error because of it
+        said = str(error)
+        if getattr(error, "errno", None) in FULL:
+            return True
+        if any(os.strerror(number) in said or f"(os error {number})" in said for number in FULL):
+            return True
+        seen.append(error)
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def write_text(path: Path, text: str) -> None:
@@ -74,10 +89,26 @@ def size_text(size: float) -> str:
     return f"{size / 2**10:.1f} KiB"
 
 
-def lock_of(folder: Path) -> Path:
-    """The lock file of a run's folder, the same for every link that leads there."""
+def is_volume(folder: Path) -> bool:
+    """Whether a folder has a file system of its own, or one beside which nothing can be written."""
+    if not folder.is_dir():
+        return False
+    parent = folder.resolve().parent
+    return folder.is_mount() or folder.stat().st_dev != parent.stat().st_dev or not os.access(parent, os.W_OK)
+
+
+def hidden_beside(folder: Path, what: str) -> Path:
+    """A hidden path for what belongs to a folder: beside it, or inside where it is a volume.
+
+    It is the same for every link that leads to the folder, and on the folder's own file system.
+    """
     folder = folder.resolve()
-    return folder.with_name(f".{folder.name}.lock")
+    return folder / f".{what}" if is_volume(folder) else folder.with_name(f".{folder.name}.{what}")
+
+
+def lock_of(folder: Path) -> Path:
+    """The lock file of a run's folder."""
+    return hidden_beside(folder, "lock")
 
 
 def in_use(folder: Path) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 import ratchet
-from ratchet.errors import UserError, reader_left
+from ratchet.errors import UserError
 from ratchet.program import NAME, typed
 from ratchet.recipe import Recipe
 
@@ -28,7 +28,7 @@ def main_process() -> bool:
 
 def quiet() -> None:
     """Warnings of libraries about themselves are kept away; those about the run stay. Other ranks say nothing."""
-    sys.stdout = sys.stdout if isinstance(sys.stdout, Patient) else Patient(sys.stdout)
+    sys.stdout, sys.stderr = (s if isinstance(s, Patient) else Patient(s) for s in (sys.stdout, sys.stderr))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -48,7 +48,11 @@ def quiet() -> None:
 
 
 class Patient:
-    """Standard output that outlives its reader (``| head``, a lost connection): a run trains on without one."""
+    """An output stream that outlives its reader: a run trains on without one.
+
+    That is a pipe whose reader was killed (``| tee``), a closed terminal, or a file on a disk that is full. What is
+    written from then on goes nowhere.
+    """
 
     def __init__(self, stream: Any):
         self._stream = stream
@@ -57,16 +61,21 @@ class Patient:
         """Write, or not."""
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            reader_left()
+        except OSError:
+            self._give_up()
             return len(text)
 
     def flush(self) -> None:
         """Flush, or not."""
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            reader_left()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())
+        os.close(nowhere)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

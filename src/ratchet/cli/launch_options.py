@@ -70,6 +70,6 @@ OPTIONS = (
         Option("timeout", "how long it may take, as 3h; required", "TIME"),
         Option("image", "the container (python:3.11)", "IMAGE"),
         Option("source", "what pip installs in the job; the recipe's publish.source by default", "PIP_SOURCE"),
-        Option("detach", "leave the run alone once it has begun (lambda too)"),
+        Option("detach", "leave the run alone once it has begun (local and lambda too)"),
     ),
 )

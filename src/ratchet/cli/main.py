@@ -11,7 +11,8 @@ from ratchet.cli.options import parse
 from ratchet.cli.suggestions import nearest
 from ratchet.cli.verb import Arguments, Verb
 from ratchet.cli.verbs import NAMES, verb_of
-from ratchet.errors import UserError, command
+from ratchet.errors import Stopped, UserError, command
+from ratchet.files import is_full
 
 HELP = ("--help", "-h")
 
@@ -57,7 +58,15 @@ def run(words: Sequence[str]) -> int | None:
         print(page(verb))
         return 0
     arguments = parse(verb, rest)
-    return _function(verb)(arguments)
+    try:
+        return _function(verb)(arguments)
+    except UserError:
+        raise
+    except Exception as error:
+        if not is_full(error):
+            raise
+        where = getattr(error, "filename", None) or "a file"
+        raise Stopped(f"no space left while writing {where}; free some, and rerun the same command") from None
 
 
 def _function(verb: Verb) -> Callable[[Arguments], int | None]:

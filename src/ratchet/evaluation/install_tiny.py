@@ -1,6 +1,6 @@
 """Copy a trained tiny model into the package, and write down how well it answers with and without working it out.
 
-python -m ratchet.evaluation.install_tiny outputs/tiny-sft_3_guess          # the last step of `make tiny`
+python -m ratchet.evaluation.install_tiny outputs/tiny-sft_4_guess          # the last step of `make tiny`
 """
 
 import shutil
@@ -69,7 +69,7 @@ def _measure(recipe: Recipe, generate: Generator) -> dict[str, Share]:
 def main() -> None:
     """Install the model of the folder that the command line names."""
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        raise UserError("name the folder of a trained tiny model, as in outputs/tiny-sft_3_guess")
+        raise UserError("name the folder of a trained tiny model, as in outputs/tiny-sft_4_guess")
     install(Path(sys.argv[1]))
 
 

@@ -1,5 +1,7 @@
 """Here: ``accelerate launch`` on the GPUs that are present, and a vLLM server beside it where the recipe wants one."""
 
+import shlex
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from ratchet.launch.place import Place
 from ratchet.launch.request import SERVE_ENVIRONMENT, Launch, LaunchRequest, launch_of
 from ratchet.launch.supervise import Commands, run
 from ratchet.plan.plan import launch_line
+from ratchet.program import typed
 from ratchet.runtime import nvidia_smi
 
 
@@ -22,6 +25,8 @@ class Options:
     inference_gpus: tuple[int, ...] = ()
     server_wait: float = 900.0
     """Seconds in which the server has to be up."""
+    detach: bool = False
+    """Whether the run goes on without this terminal."""
 
 
 @dataclass(frozen=True)
@@ -124,11 +129,32 @@ def commands(launch: Launch, division: Division) -> Commands:
     )
 
 
+def _detached(launch: Launch) -> int:
+    """The same command in a session of its own, which no terminal ends."""
+    log = launch.recipe.output_dir.with_name(f"{launch.name}.log")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    words = [word for word in sys.argv[1:] if word != "--detach"]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ratchet", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    print(f"process {process.pid} trains; it goes on when this terminal is closed")
+    print(f"  follow:  tail -f {shlex.quote(str(log))}")
+    print(f"  watch:   {typed('watch', str(launch.recipe.output_dir))}")
+    print(f"  stop:    kill {process.pid}    # finishes its step and saves; the same command resumes")
+    return 0
+
+
 class Local(Place[Options]):
     """This machine."""
 
     name = "local"
-    takes = ("inference_gpus", "trainer_gpus", "server_wait")
+    takes = ("inference_gpus", "trainer_gpus", "server_wait", "detach")
+    flags = frozenset({"detach"})
 
     def read(self, request: LaunchRequest, environ: Mapping[str, str]) -> Options:
         """The GPUs that were named."""
@@ -137,7 +163,7 @@ class Local(Place[Options]):
             if request.given(name):
                 named[name] = numbers(request.options[name], name.replace("_", "-"))
         wait = request.number("server_wait", Options.server_wait)
-        return Options(tuple(gpus_here(environ)), **named, server_wait=wait)
+        return Options(tuple(gpus_here(environ)), **named, server_wait=wait, detach=request.given("detach"))
 
     def launch(self, request: LaunchRequest, options: Options, environ: Mapping[str, str]) -> Launch:
         """On the GPUs that are here, unless the command line names a configuration and a number."""
@@ -168,6 +194,8 @@ class Local(Place[Options]):
     def start(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
         """Train, with a server beside it where one is needed."""
         what = self._commands(launch, options)
+        if options.detach:
+            return _detached(launch)
         print(f"training: {what.training()}" if what.serve else what.text(), flush=True)
         return run(what, environ, options.server_wait, launch.recipe.checkpointing.grace)
 

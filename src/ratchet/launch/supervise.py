@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from typing import IO
 
 import psutil
 
-from ratchet.errors import Stopped, UserError
+from ratchet.errors import STATUS_FILE, Stopped, UserError
 from ratchet.launch.request import program_of
 from ratchet.launch.signals import remembered
 from ratchet.runtime import duration
@@ -80,11 +81,23 @@ def run(what: Commands, environ: Mapping[str, str], server_wait: float, grace: f
                 _wait_until_up(server, what, server_wait, heard)
             if heard:
                 return 128 + heard[0]  # as a shell says it
-            trainer = _start(what.train, {**environ, **what.train_environment}, None)
-            return _follow(trainer, server, what, grace + LATEST_STOP, heard)
+            with tempfile.TemporaryDirectory() as place:
+                status = Path(place, "status")
+                train = {**environ, **what.train_environment, STATUS_FILE: str(status)}
+                trainer = _start(what.train, train, None)
+                return _as_said(status, _follow(trainer, server, what, grace + LATEST_STOP, heard))
         finally:
             if server is not None:
                 _end(server, SERVER_GRACE)
+
+
+def _as_said(status: Path, code: int) -> int:
+    """The exit code of the script itself, and its sentence once more, below what the launcher prints of its own."""
+    if code == 0 or not status.is_file():
+        return code
+    said, _, sentence = status.read_text(encoding="utf-8").partition("\n")
+    print(sentence.rstrip(), file=sys.stderr, flush=True)
+    return int(said)
 
 
 def _follow(

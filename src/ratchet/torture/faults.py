@@ -170,6 +170,33 @@ def _fill(training: Training, run: Path, draw: Random) -> bool:
         ballast.unlink()
 
 
+def _fill_while_saving(training: Training, run: Path, draw: Random) -> bool:
+    """Fill the disk in the middle of a write."""
+    if not training.wait_until(lambda: any((run / SAVING).glob("checkpoint-*"))):
+        return False
+    time.sleep(draw.uniform(0, 0.02))
+    return _fill(training, run, draw)
+
+
+def _rename(training: Training, run: Path, draw: Random) -> bool:
+    """Rename the run's folder, and back when the run has noticed."""
+    moved = run.with_name("moved")
+    run.rename(moved)
+    code = training.wait(60)
+    if run.exists():
+        raise AssertionError(f"the run left {run} beside {moved}")
+    moved.rename(run)
+    return code != 0
+
+
+def _kill_when_finished(training: Training, run: Path, draw: Random) -> bool:
+    """Kill it right after its result was written, before the report."""
+    if not training.wait_until((run / "result.json").exists):
+        return False
+    training.send(signal.SIGKILL)
+    return True
+
+
 def poison() -> None:
     """Let this training process spoil the gradients of one step when it finds ``TRIGGER_NAN``."""
     from ratchet.training.trainers.mixins import RecipeTrainer
@@ -204,12 +231,16 @@ FAULTS: tuple[Fault, ...] = (
     Fault("killed, newest checkpoint damaged", _tear, (-9,)),
     Fault("SIGTERM", _signal(signal.SIGTERM), (RESUMABLE,)),
     Fault("SIGINT", _signal(signal.SIGINT), (RESUMABLE,)),
+    Fault("SIGHUP", _signal(signal.SIGHUP), (RESUMABLE,)),
     Fault("SIGTERM twice", _signal_twice, (RESUMABLE,)),
     Fault("reward raises", _in_process("raise"), (2,)),
     Fault("reward hangs", _in_process("hang"), (2,)),
     Fault("reward's process dies", _in_process("exit"), (2,)),
     Fault("loss is non-finite", _in_process("nan", TRIGGER_NAN), (2,)),
     Fault("disk full", _fill, (RESUMABLE,), small_disk=True),
+    Fault("disk fills while saving", _fill_while_saving, (RESUMABLE,), small_disk=True),
+    Fault("folder renamed", _rename, (RESUMABLE,)),
+    Fault("killed after result.json", _kill_when_finished, (-9,)),
     Fault("second run on the folder", _second, (0,)),
     Fault("one process killed", _kill_one, (-9,), (2,)),
     Fault("one process hangs", _stop_one, (RESUMABLE, -9), (2,)),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ratchet.errors import Stopped, UserError
-from ratchet.files import FULL
+from ratchet.files import is_full
 from ratchet.recipe import Recipe
 from ratchet.runtime import main_process
 
@@ -25,6 +25,8 @@ def explained(recipe: Recipe) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
+        if is_full(error):
+            raise _full(recipe, error) from None
         if samples_nothing(error):
             raise UserError(
                 "the model's probabilities are non-finite, so nothing can be sampled: its weights are broken, or "
@@ -36,13 +38,21 @@ def explained(recipe: Recipe) -> Iterator[None]:
         if not main_process():  # perhaps the only one to know
             print(f"process {os.environ['RANK']}: {advice(recipe, error)}", file=sys.stderr, flush=True)
         raise UserError(advice(recipe, error)) from None
-    except OSError as error:
-        if error.errno not in FULL:
+    except UserError:
+        raise
+    except Exception as error:  # safetensors and Arrow raise kinds of their own
+        if not is_full(error):
             raise
-        raise Stopped(
-            f"no space left while writing to {recipe.output_dir}; free some, and the same command resumes from the "
-            "newest checkpoint"
-        ) from None
+        raise _full(recipe, error) from None
+
+
+def _full(recipe: Recipe, error: BaseException) -> Stopped:
+    where = getattr(error, "filename", None) or recipe.output_dir
+    said = getattr(error, "strerror", None) or " ".join(str(error).split())[:200]
+    return Stopped(
+        f"no space left while writing to {where} ({said}); free some, and the same command resumes from the newest "
+        "checkpoint"
+    )
 
 
 def samples_nothing(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from transformers import Trainer
 
 from ratchet.checkpoints.store import checkpoints
 from ratchet.errors import Stopped, UserError
-from ratchet.files import FULL, size_text
+from ratchet.files import size_text
 from ratchet.runtime import duration
 
 REMIND = 60.0  # seconds between messages while a full disk is waited for
@@ -110,8 +110,3 @@ class DiskBudget:
                 told = now
             time.sleep(1)
         return True
-
-
-def is_full(error: BaseException) -> bool:
-    """Whether an error says that a disk is full; torch raises a RuntimeError of its own for it."""
-    return getattr(error, "errno", None) in FULL or "No space left" in str(error)

@@ -12,6 +12,7 @@ from ratchet.hub.card import model_card
 from ratchet.hub.uploads import push_finished
 from ratchet.reporting.page.write import write
 from ratchet.runtime import attempt
+from ratchet.training.left import note_what_is_left, nothing_is_left
 from ratchet.training.services import RunServices
 from ratchet.training.summary import summary
 from ratchet.training.trainers.mixins import RecipeTrainer
@@ -20,6 +21,7 @@ from ratchet.training.trainers.mixins import RecipeTrainer
 def finish(trainer: RecipeTrainer, services: RunServices) -> dict[str, Any]:
     """Save and measure the trained model, and write what is left to read; returns what ``result.json`` holds."""
     seconds, recipe = services.checkpoints.seconds, services.run.recipe
+    services.checkpoints.check_place()
     trainer.save_model()
     trainer.save_state()
     if recipe.evaluation.after and not _measured_as_saved(trainer, services):
@@ -35,6 +37,8 @@ def finish(trainer: RecipeTrainer, services: RunServices) -> dict[str, Any]:
         if services.uploads is not None:
             push_finished(services.uploads, recipe.output_dir, trainer.state.global_step)
         services.checkpoints.tidy()
+        if trainer.accelerator.is_main_process:
+            nothing_is_left(recipe.output_dir)
         trainer.accelerator.wait_for_everyone()
     trainer.end()
     return result
@@ -52,6 +56,7 @@ def _write(services: RunServices, result: dict[str, Any]) -> None:
     """The card, the result, the report, and the summary at the terminal."""
     recipe, folder = services.run.recipe, Path(services.run.recipe.output_dir)
     write_text(folder / "README.md", model_card(recipe, folder, result))
+    note_what_is_left(folder)
     write_json(folder / "result.json", result)
     page = attempt("the report", lambda: write(folder)) if recipe.report.mode == "on" else None
     print(summary(services.evaluations, recipe, result, page), flush=True)

@@ -1,18 +1,24 @@
 """The output folder of a run: prepared beside its place, and put there when everything is known to be right."""
 
+import contextlib
+import itertools
+import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from ratchet.checkpoints.resume import Start, ask, leave_later_behind
 from ratchet.errors import UserError
+from ratchet.files import hidden_beside, is_volume
 from ratchet.recipe import Recipe
 
+EARLIER = "earlier-"  # and a number: folders in a volume for the runs before
 INITIAL_MODEL = "initial_model"  # the folder of a model built from a configuration
 
 
 def staging(recipe: Recipe) -> Path:
     """Where a run is prepared, beside its output folder, until everything is known to be right."""
-    return recipe.output_dir.with_name(f".{recipe.output_dir.name}.preparing")
+    return hidden_beside(recipe.output_dir, "preparing")
 
 
 def open_staging(recipe: Recipe) -> None:
@@ -46,11 +52,9 @@ def publish_output(recipe: Recipe, start: Start, sha256: str) -> None:
         ask(start, ["data    the training rows are others"])
     if start.inside(folder):
         start.notes += leave_later_behind(folder, start.checkpoint)
-    elif folder.exists() and any(folder.iterdir()):
-        aside = _free_name(folder)
-        folder.rename(aside)
-        print(f"{folder} holds an earlier run; moved it to {aside}")
-    folder.mkdir(parents=True, exist_ok=True)
+    elif earlier := _earlier(folder):
+        print(f"{folder} holds an earlier run; moved it to {_moved_aside(folder, earlier)}")
+    folder.resolve().mkdir(parents=True, exist_ok=True)
     (folder / "result.json").unlink(missing_ok=True)  # a run that is resumed is not finished any more
     for item in prepared.iterdir():
         shutil.rmtree(folder / item.name, ignore_errors=True)
@@ -59,14 +63,67 @@ def publish_output(recipe: Recipe, start: Start, sha256: str) -> None:
     (folder / "recipe.yaml").write_text(recipe.as_yaml(), encoding="utf-8")
 
 
-def _free_name(folder: Path) -> Path:
-    names = (folder.with_name(f"{folder.name}.old-{number}") for number in range(1, 10_000))
-    return next(path for path in names if not path.exists())
+def _earlier(folder: Path) -> list[Path]:
+    """What an earlier run has left in a folder; not what belongs to a volume, or to this start."""
+    if not folder.is_dir():
+        return []
+    return [path for path in sorted(folder.iterdir()) if not path.name.startswith((".", EARLIER, "lost+found"))]
+
+
+def _moved_aside(folder: Path, earlier: Sequence[Path]) -> Path:
+    """Move an earlier run out of the way, on its own file system; a link to the folder, or a mount, stays as it is."""
+    place = folder.resolve()
+    if is_volume(folder):
+        names = (place / f"{EARLIER}{number}" for number in itertools.count(1))
+    else:
+        names = (place.with_name(f"{place.name}.old-{number}") for number in itertools.count(1))
+    aside = next(path for path in names if not path.exists())
+    if not is_volume(folder):
+        return place.rename(aside)
+    aside.mkdir()
+    for path in earlier:
+        path.rename(aside / path.name)
+    return aside
 
 
 def discard_staging(recipe: Recipe) -> None:
     """Remove what was prepared for a run that does not start."""
     shutil.rmtree(staging(recipe), ignore_errors=True)
+
+
+class Place:
+    """The output folder of a run that is under way, by which it is noticed when somebody renames or deletes it."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self._held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+    def now(self) -> Path | None:
+        """Where the folder is; None where it was deleted."""
+        held = os.fstat(self._held)
+        with contextlib.suppress(OSError):
+            if os.path.samestat(held, self.folder.stat()):
+                return self.folder
+        with contextlib.suppress(OSError):  # where Linux shows what a process holds
+            found = Path(os.readlink(f"/proc/self/fd/{self._held}"))
+            if os.path.samestat(held, found.stat()):
+                return found
+        return None
+
+
+def gather(before: Path, now: Path) -> None:
+    """Bring what was written to a folder's old path, after it was renamed, to where it is."""
+    if not before.is_dir():
+        return
+    for path in sorted(path for path in before.rglob("*") if path.is_file()):
+        target = now / path.relative_to(before)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".jsonl" and target.exists():
+            with target.open("a", encoding="utf-8") as file:
+                file.write(path.read_text(encoding="utf-8"))
+        else:
+            shutil.copyfile(path, target)
+    shutil.rmtree(before)
 
 
 def has_initial_model(recipe: Recipe, start: Start) -> bool:

@@ -17,11 +17,12 @@ from contextlib import nullcontext
 from typing import Any
 
 from ratchet.checkpoints.resume import LATEST
-from ratchet.errors import Stopped, UserError
+from ratchet.errors import Stopped
 from ratchet.files import alone, lock_of
 from ratchet.recipe import Recipe
 from ratchet.runtime import main_process
 from ratchet.training.diagnose_crash import explained
+from ratchet.training.left import do_what_is_left
 from ratchet.training.output_folder import discard_staging
 from ratchet.training.start import Decision, check_launcher, decide
 
@@ -46,10 +47,9 @@ def train(recipe: Recipe, resume: str = LATEST, allow_changes: bool = False) -> 
             if decision.start.finished is not None:
                 return _finished(recipe, decision.start.finished)
             return _carry_out(recipe, decision, began)
-        except UserError:
-            if main_process():
+        finally:
+            if main_process():  # of a run that has started it is gone
                 discard_staging(recipe)
-            raise
 
 
 def _carry_out(recipe: Recipe, decision: Decision, began: float) -> dict[str, Any]:
@@ -88,6 +88,7 @@ def _carry_out(recipe: Recipe, decision: Decision, began: float) -> dict[str, An
 def _finished(recipe: Recipe, result: dict[str, Any]) -> dict[str, Any]:
     """Say that there is nothing left to do."""
     if main_process():
+        do_what_is_left(recipe)
         accuracy = (result.get("after") or {}).get("accuracy")
         reached = "" if accuracy is None else f", accuracy {accuracy:.3f}"
         print(

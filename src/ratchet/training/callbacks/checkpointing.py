@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate.utils import gather_object
+from accelerate.utils import broadcast_object_list, gather_object
 from transformers import Trainer, TrainerCallback
 
 from ratchet.checkpoints.origin import not_exact
 from ratchet.checkpoints.resume import Start
 from ratchet.checkpoints.store import SAVING, checkpoints, publish, remove, rotate, seal
-from ratchet.errors import UserError
+from ratchet.errors import Stopped, UserError
+from ratchet.files import is_full
 from ratchet.recipe.groups import Checkpointing
 from ratchet.training.diagnose_crash import is_out_of_memory
-from ratchet.training.disk_budget import DiskBudget, is_full
+from ratchet.training.disk_budget import DiskBudget
 from ratchet.training.exact_state import StateRegistry, random_states, restore_random_states
+from ratchet.training.output_folder import Place, gather
 
 STATE = "ratchet_state_{}.pt"  # of one process
 
@@ -75,6 +77,7 @@ class CheckpointManager(TrainerCallback):
         self.undo = StepUndo(states)
         self.earlier = 0.0
         """Seconds spent before this start."""
+        self.place = Place(run) if self.accelerator.is_main_process else None
         self._saving = False
         self._saved: int | None = start.checkpoint.step if start.inside(run) else None
 
@@ -155,6 +158,35 @@ class CheckpointManager(TrainerCallback):
             for checkpoint in checkpoints(self.run):
                 remove(checkpoint)
 
+    def check_place(self) -> None:
+        """Save where the output folder was renamed or deleted. Every process must call this.
+
+        Raises:
+            Stopped: where it was, with where the checkpoint is now.
+        """
+        if self._elsewhere():
+            self.trainer._save_checkpoint(self.trainer.model, None)
+
+    def _elsewhere(self) -> str:
+        """What became of the output folder, and how the run is resumed; empty where it is at its place.
+
+        Checkpoints, and the card that TRL writes beside them, then go to where it is.
+        """
+        here = self.place.now() if self.place is not None else None
+        now = broadcast_object_list([here])[0]
+        if now == self.run:
+            return ""
+        before, self.run = self.run, now or self.run
+        self.budget.folder, self.trainer.args.output_dir = self.run, str(self.run)
+        if now is not None:
+            if self.first:
+                gather(before, now)
+            return f"{before} was renamed to {now} while the run was under way: resume it with --output_dir {now}"
+        self._saved = None
+        if self.first:
+            self.run.mkdir(parents=True, exist_ok=True)
+        return f"{before} was deleted while the run was under way, with all that was in it: the same command resumes"
+
     def save(self, write: Callable[[], None]) -> None:
         """Let ``write`` make a checkpoint of the last finished step, and let it count only when it is whole on the
         disk.
@@ -163,9 +195,15 @@ class CheckpointManager(TrainerCallback):
             Stopped: when the disk stays full.
             UserError: when it cannot be written for another reason.
         """
-        step, args = self.trainer.state.global_step, self.trainer.args
-        if step == self._saved:
-            return
+        step = self.trainer.state.global_step
+        elsewhere = self._elsewhere()
+        if step != self._saved:
+            self._save(write, step)
+        if elsewhere:
+            raise Stopped(f"{elsewhere}. Step {step} is saved in {self.run}")
+
+    def _save(self, write: Callable[[], None], step: int) -> None:
+        args = self.trainer.args
         until = time.monotonic() + self.settings.wait_for_space
         while True:
             self.budget.wait(until, step)
@@ -233,7 +271,9 @@ class CheckpointManager(TrainerCallback):
         wrong = []
         try:
             act(folder)
-        except (OSError, RuntimeError) as error:
+        except Exception as error:  # safetensors and Arrow raise kinds of their own
+            if not (is_full(error) or isinstance(error, (OSError, RuntimeError))):
+                raise
             wrong = [(f"{type(error).__name__}: {error}", is_full(error) or self.budget.looks_full())]
         return gather_object(wrong)
 

@@ -1,5 +1,4 @@
-"""SIGTERM, SIGINT and SIGUSR1: the step under way is finished and saved, and the run ends so that it can be
-resumed."""
+"""Signals that ask to stop: the step under way is finished and saved, and the run ends so that it can be resumed."""
 
 import os
 import signal
@@ -14,7 +13,7 @@ from transformers import TrainerCallback
 
 from ratchet.errors import Stopped
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
 # seconds within which a signal is the same one again: a terminal sends it to all, and the launcher passes it on
 ECHO = 1.0
 
@@ -37,8 +36,9 @@ class Stopping(TrainerCallback):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals while the block lasts."""
-        before = {number: signal.signal(number, self._hear) for number in SIGNALS}
+        """Take the signals while the block lasts; nohup has SIGHUP ignored, and that stays so."""
+        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        before = {number: signal.signal(number, self._hear) for number in heard}
         try:
             yield
         finally:
