@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 
-STATUS_FILE = "RATCHET_STATUS_FILE"
+STATUS_FILE = "STATUS_OF_RATCHET"  # no key of a recipe, as RATCHET_... are
 """Environment variable with the path of a file for the exit code and the sentence."""
 
 

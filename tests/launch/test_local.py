@@ -131,6 +131,23 @@ def _left(folder: Path) -> list[psutil.Process]:
     ]
 
 
+def test_the_scripts_own_code_and_sentence_come_last(script):
+    words = ("recipes/debug/grpo.yaml", "--on", "local", *QUICK, "--max_completion_length", "100000")
+    done = script("ratchet", "launch", *words, code=2)
+    assert done.stderr.rstrip().splitlines()[-1].startswith("error: max_completion_length: 100000 leaves no room")
+
+
+def test_a_detached_run_goes_on_without_its_terminal(script, tmp_path):
+    words = ("recipes/debug/grpo.yaml", "--on", "local", *QUICK, "--max_steps", "1")
+    said = script("ratchet", "launch", *words, "--detach").stdout
+    log, pid = tmp_path / "run.log", int(said.split()[1])
+    assert "tail -f run.log" in said and f"kill {pid} " in said
+    until = time.monotonic() + 120
+    while not (tmp_path / "run/result.json").exists() and time.monotonic() < until:
+        time.sleep(0.2)
+    assert (tmp_path / "run/result.json").is_file() and "step     1/1" in log.read_text()
+
+
 @pytest.mark.parametrize("config", [pytest.param("cpu", marks=pytest.mark.slow), "cpu2"])
 def test_a_signal_lets_the_trainer_save_and_leaves_nothing(root, tmp_path, config):
     words = [
@@ -157,7 +174,7 @@ def test_a_signal_lets_the_trainer_save_and_leaves_nothing(root, tmp_path, confi
     code = process.wait(100)
     text = (tmp_path / "console").read_text()
     assert "is finished and saved" in text
-    assert code != 0
+    assert code == 75 and text.rstrip().splitlines()[-1].startswith("stopped: ")
     assert list((tmp_path / "run").glob("checkpoint-*"))
     assert _left(tmp_path) == []
 

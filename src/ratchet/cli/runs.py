@@ -1,5 +1,8 @@
 """The verbs that look at runs, or handle what they left: watch, report, checkpoints, results, push."""
 
+import shutil
+from pathlib import Path
+
 from ratchet.cli.verb import Arguments
 from ratchet.errors import UserError
 
@@ -73,3 +76,18 @@ def push(arguments: Arguments) -> None:
     dry_run = arguments["dry_run"]
     for line in publish(arguments["run"], arguments["repo"], private, arguments["completions"], dry_run):
         print(line, flush=True)
+
+
+def merge(arguments: Arguments) -> None:
+    """Write a model with its adapter merged into it."""
+    from ratchet.models import locate
+    from ratchet.models.adapters import write_merged
+    from ratchet.runtime import quiet
+
+    quiet()
+    path, folder = locate(arguments["model"]), arguments["output"]
+    difference = write_merged(path, folder)
+    for name in ("recipe.yaml", "README.md", "result.json"):
+        if (Path(path) / name).is_file():
+            shutil.copyfile(Path(path) / name, folder / name)
+    print(f"written to {folder}; merged and beside its model, log-probabilities differ by {difference:.2g} at most")

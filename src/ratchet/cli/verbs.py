@@ -271,6 +271,16 @@ VERBS = (
         (Option("json", "write them as JSON too", "FILE", Path),),
     ),
     Verb(
+        "merge",
+        MODEL,
+        "write a model with its adapter merged into it, for whatever takes whole models alone",
+        "ratchet.cli.runs:merge",
+        "merge outputs/lora --output outputs/lora-merged",
+        (Positional("model", "RUN_DIR", "an adapter's folder", "a run's folder, or a checkpoint"),),
+        (Option("output", "where the whole model goes", "FOLDER", Path, required=True, says="names a new folder:"),),
+        details="Both are asked for the same tokens afterwards, and the largest difference is printed.",
+    ),
+    Verb(
         "push",
         HUB,
         "publish a run on the Hub: its checkpoints as revisions, the trained model on main",

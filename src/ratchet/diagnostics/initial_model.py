@@ -1,7 +1,8 @@
 """The model as it was when training began: ``diagnostics/kl`` measures how far the policy has moved from it.
 
-With LoRA it is the model with the adapter switched off. With full training it is TRL's reference model where there is
-one that never changes, else a frozen copy that waits in main memory between uses.
+With LoRA it is the model with the adapter switched off, or with a copy of the adapter that training goes on with. With
+full training it is TRL's reference model where there is one that never changes, else a frozen copy that waits in main
+memory between uses.
 """
 
 import copy
@@ -12,8 +13,10 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import is_deepspeed_available
+from trl.trainer.utils import use_adapter
 
 from ratchet.diagnostics.observed_trainer import ObservedRolloutTrainer
+from ratchet.models.adapters import REFERENCE
 
 
 class Unavailable(Exception):
@@ -62,7 +65,8 @@ class InitialModel:
         with torch.no_grad():
             if self.adapter:
                 wrapped = self.accelerator.unwrap_model(self.trainer.model)
-                with wrapped.disable_adapter():
+                kept = REFERENCE if REFERENCE in wrapped.peft_config else None  # an adapter that is trained further
+                with use_adapter(wrapped, kept):
                     yield self.trainer.model
             elif self.reference is not None:
                 yield self.reference

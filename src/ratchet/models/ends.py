@@ -1,9 +1,9 @@
 """The tokens that end an answer: one list for the check of templates, generation, evaluation and servers."""
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ratchet.models.adapters import base_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -16,9 +16,8 @@ def declared_ends(path: str, revision: str = "main") -> list[int]:
     """
     from transformers import AutoConfig, GenerationConfig
 
-    adapter = Path(path, "adapter_config.json")
-    if adapter.is_file() and not Path(path, "config.json").is_file():
-        path, revision = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"], "main"
+    base = base_of(path)
+    path, revision = base, revision if base == path else "main"
     try:
         return _listed(GenerationConfig.from_pretrained(path, revision=revision).eos_token_id)
     except (OSError, ValueError):

@@ -1,12 +1,12 @@
 """Find, load and check models and tokenizers; every fault is a sentence, before anything is trained."""
 
-import json
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ratchet.errors import UserError
+from ratchet.models.adapters import adapter_settings, merged
 from ratchet.models.folder import check_folder, refuse_unfitting
 from ratchet.models.sampling import neutral
 
@@ -131,13 +131,8 @@ def load_for_evaluation(path: str, dtype: str, device: str, revision: str = "mai
     from transformers import AutoModelForCausalLM
 
     try:
-        adapter = Path(path) / "adapter_config.json"
-        if adapter.is_file() and not (Path(path) / "config.json").is_file():
-            from peft import PeftModel
-
-            base = json.loads(adapter.read_text(encoding="utf-8"))["base_model_name_or_path"]
-            model = AutoModelForCausalLM.from_pretrained(locate(base), dtype=dtype, trust_remote_code=False)
-            model = PeftModel.from_pretrained(model, path).merge_and_unload()
+        if adapter_settings(path) is not None:
+            model = merged(path, dtype)
         else:
             check_folder(path)
             model, info = AutoModelForCausalLM.from_pretrained(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ratchet.errors import UserError
+from ratchet.models.adapters import base_of, mode_of
 from ratchet.recipe import Recipe, load_recipe
 
 TINY = Path(__file__).parents[1] / "models" / "tiny"
@@ -152,6 +153,15 @@ def shape_of(recipe: Recipe) -> Shape:
     name = recipe.values["model_name_or_path"]
     if name == "ratchet-tiny":
         return from_config(_json(TINY / "config.json"), name, name)
+    folder = Path(name).expanduser()
+    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+        mode_of(recipe.values, str(folder))  # refuses what training would
+        return shape_of_name(base_of(str(folder)), recipe)
+    return shape_of_name(name, recipe)
+
+
+def shape_of_name(name: str, recipe: Recipe) -> Shape:
+    """The shape of a model by its folder or its name."""
     folder = Path(name).expanduser()
     if (folder / "config.json").is_file():
         return from_config(_json(folder / "config.json"), name, str(folder / "config.json"))

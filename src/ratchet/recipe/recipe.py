@@ -24,6 +24,8 @@ PROMPT_FIELDS = {
     "eos_token": Field(frozenset({"str", "none"})),
     "merge_system": Field(frozenset({"bool"}), default=False),
 }
+# How training goes on where ``model_name_or_path`` is an adapter's folder.
+MODEL_FIELDS = {"adapter": Field(frozenset({"str", "none"}), ("continue", "merge"))}
 # TRL declares these with null although null means nothing there.
 NEVER_NULL = ("learning_rate", "num_generations", "max_completion_length")
 
@@ -37,7 +39,7 @@ def trl_fields(section: str) -> dict[str, Field]:
         for name, entry in schema()[part].items():
             if name not in limits.NOT_IN_RECIPES and name not in limits.DEPRECATED_FIELDS:
                 found[name] = _field(name, entry, choices.get(name) or entry["choices"])
-    for name, field_ in PROMPT_FIELDS.items():
+    for name, field_ in {**PROMPT_FIELDS, **MODEL_FIELDS}.items():
         found.setdefault(name, field_)
     for name in NEVER_NULL:
         if name in found:

@@ -1,11 +1,13 @@
 """From a checked recipe to TRL's configuration objects."""
 
+from pathlib import Path
 from typing import Any
 
 from transformers import TrainingArguments
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from ratchet.errors import UserError
+from ratchet.models.adapters import REFERENCE, trainable
 from ratchet.recipe import Recipe
 from ratchet.recipe.method import imported
 from ratchet.training.prepare import Run
@@ -37,17 +39,42 @@ def make_arguments(recipe: Recipe) -> tuple[TrainingArguments, ModelConfig]:
 
 def model_settings(run: Run) -> dict[str, Any]:
     """``model_init_kwargs``: what TRL loads the model with. The recipe's own wins."""
-    model, recipe = run.model_arguments, run.recipe
+    model = run.model_arguments
     found = {"revision": model.model_revision, "attn_implementation": model.attn_implementation, "dtype": model.dtype}
-    if recipe.from_scratch or recipe.values.get("model_name_or_path") != run.model_path:
+    if Path(run.model_path).is_dir():
         found.pop("revision")  # a folder has none
     return {**found, **(run.arguments.model_init_kwargs or {})}
 
 
+def starting_model(run: Run) -> Any:
+    """What TRL is given as its model: a name or a folder, which it loads itself, or a model with an adapter on it."""
+    if run.adapter is None:
+        return run.model_path
+    settings = dict(run.arguments.model_init_kwargs)
+    run.arguments.model_init_kwargs = None  # TRL's, for what it loads
+    quantization = get_quantization_config(run.model_arguments)
+    if quantization is not None:
+        settings["quantization_config"] = quantization
+    model = trainable(run.adapter, **settings)
+    if run.recipe.method.samples and not run.recipe.get("beta"):  # else TRL makes it
+        _keep_as_reference(model)
+    return model
+
+
+def _keep_as_reference(model: Any) -> None:
+    """A frozen copy of the adapter under the name that TRL gives it: the model as it is when training begins."""
+    model.add_adapter(REFERENCE, model.peft_config["default"])
+    for name, weight in list(model.named_parameters()):
+        if ".default." in name:
+            model.get_parameter(name.replace(".default.", f".{REFERENCE}.")).data.copy_(weight.data)
+
+
 def trainer_extras(run: Run) -> dict[str, Any]:
-    """LoRA and quantisation as the recipe says."""
+    """LoRA and quantisation as the recipe says; nothing where the model has its adapter already."""
     model = run.model_arguments
-    extras = {}
+    extras: dict[str, Any] = {}
+    if run.adapter is not None:
+        return extras
     if model.use_peft:
         extras["peft_config"] = get_peft_config(model)
     quantization = get_quantization_config(model)

@@ -10,10 +10,11 @@ from pathlib import Path
 from ratchet.checkpoints.resume import Start, ask, leave_later_behind
 from ratchet.errors import UserError
 from ratchet.files import hidden_beside, is_volume
+from ratchet.models import locate
+from ratchet.models.adapters import INITIAL_MODEL, mode_of
 from ratchet.recipe import Recipe
 
 EARLIER = "earlier-"  # and a number: folders in a volume for the runs before
-INITIAL_MODEL = "initial_model"  # the folder of a model built from a configuration
 
 
 def staging(recipe: Recipe) -> Path:
@@ -126,6 +127,17 @@ def gather(before: Path, now: Path) -> None:
     shutil.rmtree(before)
 
 
+def makes_its_model(recipe: Recipe) -> bool:
+    """Whether a run makes the model that it trains: from a configuration, or by merging an adapter.
+
+    Raises:
+        UserError: where the recipe contradicts the adapter.
+    """
+    if recipe.from_scratch is not None:
+        return True
+    return mode_of(recipe.values, locate(recipe.values["model_name_or_path"])) == "merge"
+
+
 def has_initial_model(recipe: Recipe, start: Start) -> bool:
-    """Whether the model from a configuration is there already, because the run that made it is resumed."""
+    """Whether the model that the run makes is there already, because the run that made it is resumed."""
     return start.inside(recipe.output_dir) and (recipe.output_dir / INITIAL_MODEL).is_dir()

@@ -7,6 +7,7 @@ from trl import ModelConfig
 
 from ratchet.checkpoints.resume import Start
 from ratchet.models import ChatFormat, chat_format, locate
+from ratchet.models.adapters import INITIAL_MODEL, adapter_settings, base_of, save_merged
 from ratchet.models.folder import check_folder, check_weights
 from ratchet.models.from_scratch import save_from_scratch
 from ratchet.models.load import position_limit
@@ -14,7 +15,7 @@ from ratchet.recipe import Recipe
 from ratchet.runtime import main_process
 from ratchet.tasks import load_split
 from ratchet.training.dataset import Prepared, Written, read_rows, write_rows
-from ratchet.training.output_folder import INITIAL_MODEL, has_initial_model, publish_output, staging
+from ratchet.training.output_folder import has_initial_model, makes_its_model, publish_output, staging
 
 
 @dataclass
@@ -31,6 +32,8 @@ class Run:
     data: Prepared
     start: Start
     """What the run resumes from."""
+    adapter: str | None = None
+    """The folder of the adapter that training goes on with."""
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -44,33 +47,39 @@ def prepare(recipe: Recipe, arguments: TrainingArguments, model_arguments: Model
     Raises:
         UserError: for a model, a chat template or rows that cannot be trained on.
     """
-    path = _model_path(recipe, start)
+    makes = makes_its_model(recipe)
+    path = _model_path(recipe, start, makes)
+    adapter = path if adapter_settings(path) is not None else None
     revision = recipe.get("model_revision")
     trusted = bool(recipe.values.get("trust_remote_code"))
-    if main_process() and not recipe.from_scratch:
-        check_folder(path)
-        check_weights(path)
+    if main_process() and not makes:
+        check_folder(base_of(path))
+        check_weights(base_of(path))
     chat = chat_format(recipe.values, path, revision, trusted)
-    limit = recipe.method.token_limit(recipe.get, position_limit(path, revision))
+    limit = recipe.method.token_limit(recipe.get, position_limit(base_of(path), revision))
     written = write_rows(recipe, chat, limit, staging(recipe) / "data") if main_process() else Written()
     if main_process():
         publish_output(recipe, start, written.sha256)
     data = read_rows(recipe, chat, limit, written)
-    if recipe.from_scratch:
+    if makes:
         path = str(recipe.output_dir / INITIAL_MODEL)
     arguments.eval_on_start = recipe.evaluation.before and start.checkpoint is None
-    return Run(recipe, arguments, model_arguments, path, chat, data, start)
+    return Run(recipe, arguments, model_arguments, base_of(path), chat, data, start, adapter)
 
 
-def _model_path(recipe: Recipe, start: Start) -> str:
-    if not recipe.from_scratch:
+def _model_path(recipe: Recipe, start: Start, makes: bool) -> str:
+    if not makes:
         return locate(recipe.values["model_name_or_path"])
     here = recipe.output_dir if has_initial_model(recipe, start) else staging(recipe)
     return str(here / INITIAL_MODEL)
 
 
 def build_initial_model(recipe: Recipe) -> None:
-    """Make a model with random weights, and a tokenizer trained on the task's rows, in the staging folder."""
+    """Make a model with random weights and a tokenizer trained on the task's rows, or a merged one, in the staging
+    folder."""
+    if recipe.from_scratch is None:
+        save_merged(locate(recipe.values["model_name_or_path"]), staging(recipe) / INITIAL_MODEL)
+        return
     task = recipe.task
     rows = load_split(task).rows
     texts = ("\n".join([*(m["content"] for m in task.messages(row)), task.target(row)]) for row in rows)

@@ -9,7 +9,7 @@ from ratchet.errors import UserError
 from ratchet.hub.fetch import last_checkpoint
 from ratchet.recipe import Recipe
 from ratchet.runtime import check_device, main_process, quiet
-from ratchet.training.output_folder import has_initial_model, open_staging
+from ratchet.training.output_folder import has_initial_model, makes_its_model, open_staging
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -55,7 +55,7 @@ def decide(recipe: Recipe, resume: str, allow_changes: bool) -> Decision:
     check_device(recipe)
     if main_process() and start.finished is None:
         open_staging(recipe)
-        if recipe.from_scratch and not has_initial_model(recipe, start):
+        if makes_its_model(recipe) and not has_initial_model(recipe, start):
             from ratchet.training.prepare import build_initial_model
 
             build_initial_model(recipe)

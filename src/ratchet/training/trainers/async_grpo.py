@@ -23,7 +23,7 @@ from ratchet.errors import UserError
 from ratchet.recipe import Recipe, load_recipe, schema
 from ratchet.rewards import Sample
 from ratchet.rewards.trl_adapter import Grader
-from ratchet.training.arguments import model_settings, trainer_extras
+from ratchet.training.arguments import model_settings, starting_model, trainer_extras
 from ratchet.training.prepare import Run
 from ratchet.training.services import Services
 from ratchet.training.trainers.mixins import RecipeTrainer
@@ -169,7 +169,7 @@ def build(run: Run, services: Services) -> RecipeAsyncTrainer:
     arguments.model_init_kwargs = settings
     path = recipe.output_dir / "recipe.yaml"
     return RecipeAsyncTrainer(
-        model=run.model_path,
+        model=starting_model(run),
         args=arguments,
         reward_funcs=[Reward(path, i, term.name) for i, term in enumerate(recipe.rewards)],
         train_dataset=run.data.train,

@@ -8,7 +8,7 @@ from trl import GRPOTrainer
 
 from ratchet.recipe import Recipe
 from ratchet.rewards.trl_adapter import reward_functions
-from ratchet.training.arguments import model_settings, trainer_extras
+from ratchet.training.arguments import model_settings, starting_model, trainer_extras
 from ratchet.training.callbacks.curriculum import STAGE, staged_sampler
 from ratchet.training.prepare import Run
 from ratchet.training.samplers import epoch_sampler
@@ -82,7 +82,7 @@ def build(run: Run, services: Services) -> RecipeGRPOTrainer:
         given = arguments.generation_kwargs or {}
         arguments.generation_kwargs = {**given, "stop_token_ids": [run.tokenizer.eos_token_id]}
     trainer = RecipeGRPOTrainer(
-        model=run.model_path,
+        model=starting_model(run),
         args=arguments,
         reward_funcs=reward_functions(services.grader),
         train_dataset=run.data.train,

@@ -9,7 +9,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.models import ChatFormat
 from ratchet.recipe import Recipe
-from ratchet.training.arguments import model_settings, trainer_extras
+from ratchet.training.arguments import model_settings, starting_model, trainer_extras
 from ratchet.training.dataset import shaped
 from ratchet.training.prepare import Run
 from ratchet.training.services import Services
@@ -37,7 +37,7 @@ def build(run: Run, services: Services) -> RecipeSFTTrainer:
     arguments.model_init_kwargs = model_settings(run)
     arguments.chat_template_path = None  # already on the tokenizer
     trainer = RecipeSFTTrainer(
-        model=run.model_path,
+        model=starting_model(run),
         args=arguments,
         train_dataset=run.data.train,
         eval_dataset=_held_out(run.recipe, run.chat),

@@ -1,0 +1,128 @@
+"""Adapters through their whole life: trained, trained further, merged, planned, measured, moved."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ratchet.models import load_for_evaluation
+
+SMALL = (
+    *("--model_name_or_path", "ratchet-tiny", "--from_scratch", "null", "--max_steps", "2", "--report", "off"),
+    *("--evaluation.after", "false", "--diagnostics", "off"),
+)
+LORA = ("--use_peft", "true", "--lora_target_modules", "[q_proj, v_proj]", "--lora_r", "4")
+
+
+@pytest.fixture(scope="module")
+def lora(tmp_path_factory) -> Path:
+    """An adapter that SFT has trained."""
+    from conftest import _runner
+
+    place = tmp_path_factory.mktemp("lora")
+    _runner(place)("scripts/sft.py", "recipes/debug/sft.yaml", *SMALL, *LORA, "--output_dir", "lora")
+    return place / "lora"
+
+
+def grpo(script, lora, *more, output="out", **settings):
+    words = ("scripts/grpo.py", "recipes/debug/grpo.yaml", *SMALL, "--model_name_or_path", str(lora))
+    return script(*words, "--output_dir", output, *more, **settings)
+
+
+def adapter(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def far(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> float:
+    """How far apart weights are, relative to their size."""
+    apart = sum(float((first[name] - second[name]).norm() ** 2) for name in first)
+    return (apart / sum(float(weight.norm() ** 2) for weight in first.values())) ** 0.5
+
+
+def test_grpo_goes_on_with_the_adapter_that_sft_trained(script, tmp_path, lora):
+    grpo(script, lora, "--use_peft", "true", "--learning_rate", "1e-4")
+    before, after = adapter(lora), adapter(tmp_path / "out")
+    assert 0 < far(before, after) < 0.05
+    assert json.loads((tmp_path / "out/adapter_config.json").read_text())["r"] == 4
+
+
+def test_the_reference_is_the_model_as_it_is_at_the_start(script, tmp_path, lora):
+    grpo(script, lora, "--use_peft", "true", "--beta", "0.1", "--logging_steps", "1", "--diagnostics.every", "1")
+    lines = [json.loads(line) for line in (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()]
+    assert lines[0]["kl"] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_the_initial_model_of_the_diagnostics_is_the_one_at_the_start(script, tmp_path, lora):
+    words = ("--use_peft", "true", "--logging_steps", "1", "--diagnostics.mode", "on", "--diagnostics.every", "1")
+    grpo(script, lora, *words)
+    lines = [json.loads(line) for line in (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()]
+    assert lines[0]["rl/kl_sequence_mean"] == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_stopped_run_goes_on_exactly(script, tmp_path, lora):
+    words = ("--use_peft", "true", "--save_strategy", "steps", "--save_steps", "2", "--max_steps", "4")
+    grpo(script, lora, *words, output="whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "half")
+    shutil.rmtree(tmp_path / "half/checkpoint-4")
+    (tmp_path / "half/result.json").unlink()
+    said = grpo(script, lora, *words, output="half").stdout
+    assert "after step 2, from half/checkpoint-2" in said
+    assert far(adapter(tmp_path / "whole"), adapter(tmp_path / "half")) == 0.0
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_for_evaluation(str(folder), "float32", "cpu").state_dict()
+
+
+def test_without_peft_the_adapter_is_merged_and_all_weights_are_trained(script, tmp_path, lora):
+    grpo(script, lora, "--learning_rate", "1e-5")
+    assert far(weights(lora), weights(tmp_path / "out/initial_model")) < 1e-6
+    assert 0 < far(weights(lora), weights(tmp_path / "out")) < 0.01
+    assert not (tmp_path / "out/adapter_config.json").exists()
+
+
+def test_a_new_adapter_begins_on_the_merged_model_and_moves_with_its_run(script, tmp_path, lora):
+    grpo(script, lora, *LORA[:4], "--lora_r", "2", "--adapter", "merge")
+    found = weights(tmp_path / "out")
+    (tmp_path / "out").rename(tmp_path / "moved")
+    assert far(found, weights(tmp_path / "moved")) == 0.0
+    said = script("ratchet", "evaluate", "moved/recipe.yaml", "--model", "moved", "--evaluation.max_rows", "4").stdout
+    assert "(n = 4)" in said
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        (("--use_peft", "true", "--lora_r", "8"), "take out lora_r: 8 (the adapter has 4)"),
+        (("--adapter", "continue"), "which needs use_peft: true"),
+        (("--adapter", "merge", "--model_name_or_path", "ratchet-tiny"), "is a whole model"),
+    ],
+    ids=["another rank", "no peft", "no adapter"],
+)
+def test_a_recipe_that_contradicts_the_adapter_is_refused(script, lora, more, says):
+    assert says in grpo(script, lora, *more, code=2).stderr
+
+
+def test_an_adapter_whose_model_is_gone_is_said(script, tmp_path, lora):
+    broken = tmp_path / "broken"
+    shutil.copytree(lora, broken)
+    config = json.loads((broken / "adapter_config.json").read_text())
+    (broken / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": "/nowhere/base"}))
+    said = grpo(script, broken, "--use_peft", "true", code=2).stderr
+    assert "is an adapter to the model in /nowhere/base, which is not there" in said
+
+
+def test_plan_knows_the_model_that_an_adapter_belongs_to(script, lora):
+    words = ("recipes/debug/grpo.yaml", "--from_scratch", "null", "--model_name_or_path", str(lora))
+    assert "trained (LoRA)" in script("ratchet", "plan", *words, "--use_peft", "true").stdout
+
+
+def test_a_merged_model_answers_as_the_adapter_does(script, tmp_path, lora):
+    said = script("ratchet", "merge", str(lora), "--output", "merged").stdout
+    assert float(said.split(" differ by ")[1].split()[0]) < 1e-4
+    assert far(weights(lora), weights(tmp_path / "merged")) < 1e-6
+    assert "not empty" in script("ratchet", "merge", str(lora), "--output", "merged", code=2).stderr
+    assert "there is nothing to merge" in script("ratchet", "merge", "ratchet-tiny", "--output", "x", code=2).stderr
