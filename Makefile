@@ -41,10 +41,10 @@ style: $(VENV)/installed-dev
 	$(BIN)/ruff format .
 
 tiny: $(VENV)/installed
-	$(LAUNCH) scripts/sft.py recipes/tiny/sft_1_lookup.yaml
-	$(LAUNCH) scripts/sft.py recipes/tiny/sft_2_solve.yaml
-	$(LAUNCH) scripts/sft.py recipes/tiny/sft_3_both.yaml
-	$(LAUNCH) scripts/sft.py recipes/tiny/sft_4_guess.yaml
+	$(LAUNCH) scripts/sft.py recipes/tiny/sft_1_lookup.yaml --resume never
+	$(LAUNCH) scripts/sft.py recipes/tiny/sft_2_solve.yaml --resume never
+	$(LAUNCH) scripts/sft.py recipes/tiny/sft_3_both.yaml --resume never
+	$(LAUNCH) scripts/sft.py recipes/tiny/sft_4_guess.yaml --resume never
 	$(BIN)/python -m ratchet.evaluation.install_tiny outputs/tiny-sft_4_guess
 
 schema: $(VENV)/installed

@@ -45,6 +45,7 @@ ARROWS = {
             "program",
             "recipe",
             "runtime",
+            "models",
             "inference",
             "evaluation",
             "hub",

@@ -1,10 +1,16 @@
 """Reads rows from files of JSON lines and from the Hub, each with its place, and caps how many of them are taken."""
 
+import ast
+import codecs
+import csv
+import gzip
+import io
 import json
 import logging
 import random
 import re
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +22,86 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield ("file:line", parsed line, or the ``ValueError`` of a line that is not JSON) from a file of JSON lines."""
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield f"{path}:{number}", _parse(line)
+    """Yield ("file:line", parsed line, or the ``ValueError`` of a line that is not JSON) from a file of rows.
+
+    JSON lines, or one JSON array; compressed where the name ends with .gz; CSV and Parquet by their names, whose
+    places are "file:row N".
+
+    Raises:
+        UserError: for a file that cannot be read as what its name says.
+    """
+    kind = next((ending for ending in TABLES if path.name.removesuffix(".gz").endswith(ending)), None)
+    try:
+        if kind is not None:
+            for number, row in enumerate(TABLES[kind](path), start=1):
+                yield f"{path}:row {number}", row
+            return
+        with _opened(path) as lines:
+            first = lines.peek(4096)[:4096]
+            _refuse_utf16(path, first)
+            if _is_array(first):
+                yield from _array(path, lines.read())
+                return
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield f"{path}:{number}", _parse(line)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise UserError(f"{path} cannot be read ({str(error).splitlines()[0] or type(error).__name__})") from None
+
+
+def _opened(path: Path) -> Any:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+
+
+def _refuse_utf16(path: Path, first: bytes) -> None:
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in first[:64]:
+        raise UserError(f"{path} is UTF-16 or binary, and no UTF-8 text; save it as UTF-8")
+
+
+def _is_array(first: bytes) -> bool:
+    """Whether a file begins an array of objects, and no line that is a list itself."""
+    start = first.removeprefix(codecs.BOM_UTF8).lstrip()
+    return start.startswith(b"[") and start[1:].lstrip()[:1] in (b"{", b"]")
+
+
+def _array(path: Path, text: bytes) -> Iterator[tuple[str, Any]]:
+    found = _parse(text)
+    if isinstance(found, ValueError):
+        raise UserError(f"{path} begins as a JSON array and is none ({found})")
+    for number, row in enumerate(found, start=1):
+        yield f"{path}:row {number}", row
+
+
+def _csv(path: Path) -> Iterator[dict[str, Any]]:
+    with _opened(path) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as lines:
+        for row in csv.DictReader(lines):
+            yield {name: _listed(value) for name, value in row.items() if name is not None}
+
+
+def _listed(value: Any) -> Any:
+    """A cell; one that is a list in JSON or as Python prints it is that list."""
+    if not isinstance(value, str) or not (value.startswith("[") and value.endswith("]")):
+        return value
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return value
+
+
+def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as table:
+        for batch in table.iter_batches():
+            yield from batch.to_pylist()
+
+
+TABLES: dict[str, Callable[[Path], Iterator[dict[str, Any]]]] = {".csv": _csv, ".parquet": _parquet}
+"""How files are read that are no JSON, by the ends of their names."""
+ENDINGS = (".json", ".jsonl", *(f"{ending}.gz" for ending in (".json", ".jsonl", ".csv")), *TABLES)
+"""The ends of the names of files of rows."""
 
 
 def _parse(line: bytes) -> Any:

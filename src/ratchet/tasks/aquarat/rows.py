@@ -12,21 +12,24 @@ from typing import Any
 from ratchet.errors import UserError
 from ratchet.tasks.answers.option_values import strip_label
 from ratchet.tasks.base import Row
-from ratchet.tasks.loading import bad_rows_error, read_lines
+from ratchet.tasks.loading import ENDINGS, bad_rows_error, read_lines
 
 HUB_DATASET = "deepmind/aqua_rat"
 LETTERS = "ABCDE"
 PUBLISHED = {"train": 97_467, "validation": 254, "test": 254}  # rows of the data set on the Hub
 # Upstream's names first, then the usual ones.
 FILES = {
-    "train": ("train.json", "train.jsonl"),
-    "validation": ("dev.json", "validation.jsonl", "validation.json", "dev.jsonl"),
-    "test": ("test.json", "test.jsonl"),
+    "train": ("train.json", "train.jsonl", *(f"train{ending}" for ending in ENDINGS[2:])),
+    "validation": (
+        *("dev.json", "validation.jsonl", "validation.json", "dev.jsonl"),
+        *(f"{name}{ending}" for name in ("validation", "dev") for ending in ENDINGS[2:]),
+    ),
+    "test": ("test.json", "test.jsonl", *(f"test{ending}" for ending in ENDINGS[2:])),
 }
 
 
 def read_folder(folder: Path, split: str) -> Iterator[tuple[str, Any]]:
-    """The rows of the split's file of JSON lines, each with its place."""
+    """The rows of the split's file, each with its place."""
     return read_lines(file_of(folder, split))
 
 
@@ -42,7 +45,8 @@ def file_of(folder: Path, split: str) -> Path:
     if path is None:
         there = ", ".join(sorted(p.name for p in folder.iterdir())) or "nothing"
         raise UserError(
-            f"data.source: {folder} has no {' or '.join(FILES[split])} for the {split} split (it holds {there})"
+            f"data.source: {folder} has no {' or '.join(FILES[split][:2])} (or .gz, .csv, .parquet) for the {split} "
+            f"split (it holds {there})"
         )
     return path
 
@@ -98,8 +102,11 @@ def _fault(row: dict[Any, Any]) -> str | None:
 def _fault_of_options(options: Any) -> str | None:
     if not isinstance(options, (list, tuple)):
         return f"options must be five texts, there are {options!r}"
-    if len(options) != len(LETTERS) or not all(isinstance(option, str) for option in options):
+    if len(options) != len(LETTERS):
         return f"options must be five texts, there are {len(options)}"
+    for letter, option in zip(LETTERS, options, strict=True):
+        if not isinstance(option, str):
+            return f'options must be five texts, and option {letter} is {option!r}; write it in quotes, as "{option}"'
     for letter, option in zip(LETTERS, options, strict=True):
         label = re.match(r"\s*\(?([A-Za-z])\s*\)", option)
         if label and label[1].upper() != letter:
