@@ -180,6 +180,8 @@ def import_file(path: Path, key: str) -> ModuleType:
         sys.path.append(beside)
     try:
         spec.loader.exec_module(module)
+    except UserError as error:
+        raise UserError(f"{key}: {path}: {error}") from error
     except Exception as error:  # the user's file may raise anything
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else 1)

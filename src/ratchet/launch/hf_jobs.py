@@ -162,8 +162,10 @@ class HubJobs(Place[Options]):
 
     def read(self, request: LaunchRequest, environ: Mapping[str, str]) -> Options:
         """Hardware and time, which cost money and so have no default."""
-        request.require("flavor", "the hardware, as in a100-large (hf jobs hardware lists it)")
-        request.require("timeout", "how long it may take, as in 3h")
+        request.require(
+            flavor="the hardware, as in a100-large (hf jobs hardware lists it)",
+            timeout="how long it may take, as in 3h",
+        )
         return Options(
             flavor=request.options["flavor"],
             timeout=request.options["timeout"],

@@ -155,10 +155,15 @@ class LaunchRequest:
             raise UserError(f"--{name.replace('_', '-')} takes a number from {least:g} on, not {self.options[name]}")
         return value
 
-    def require(self, name: str, meaning: str) -> None:
-        """Raise a UserError where an option is missing that has no default on purpose."""
-        if name not in self.options:
-            raise UserError(f"--{name.replace('_', '-')} is required: {meaning}")
+    def require(self, **meanings: str) -> None:
+        """Raise a UserError with all the options that are missing, which have no default on purpose."""
+        missing = [
+            f"--{name.replace('_', '-')} is required: {meaning}"
+            for name, meaning in meanings.items()
+            if name not in self.options
+        ]
+        if missing:
+            raise UserError("\n".join(missing))
 
     @property
     def dry_run(self) -> bool:

@@ -132,6 +132,8 @@ def check(node: Node, field: Field) -> Any:
 
 def _scalar(node: Node, field: Field) -> Any:
     value, text = node.value, node.text
+    if isinstance(value, int) and not isinstance(value, bool) and not node.quoted:
+        _refuse_other_bases(text, value)
     if (
         field.choices
         and text in field.choices
@@ -151,6 +153,15 @@ def _scalar(node: Node, field: Field) -> Any:
     if isinstance(value, str) and "list" in field.kinds:
         return [text]  # one name stands for a list of one, as on TRL's command line
     raise Mismatch(f"must be {field.describe()}")
+
+
+def _refuse_other_bases(text: str, value: int) -> None:
+    """YAML 1.1 reads 017 as 15 and 1:30 as 90, which nobody means."""
+    digits = text.lstrip("+-")
+    if ":" in digits or (len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()):
+        raise Mismatch(
+            f"is read as {value} by YAML; write {value}, or what was meant without leading zeros and colons"
+        )
 
 
 def _accept(value: Any, fits: bool, field: Field) -> Any:

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ class Findings:
             value = check(node, field)
         except Mismatch as mismatch:
             shown = node.text if node.text or node.value == "" else json.dumps(node.plain(), default=str)
-            self.say(node, f"{name} {mismatch}; it is {shown or 'empty'!s}")
+            self.say(node, f"{name} {mismatch}; it is {shown or 'empty'!s}{_meant(node, field)}")
             self.faulty.add(name)
             return field.default
         wrong = limits.out_of_range(key, value)
@@ -67,6 +68,18 @@ class Findings:
             for key, child in node.value.items()
             if self.knows(key, child, known, path)
         }
+
+
+def _meant(node: Node, field: Field) -> str:
+    """What was probably meant by a value that is refused."""
+    if isinstance(node.value, bool) and not node.quoted and "bool" not in field.kinds:
+        of_choices = next((c for c in field.choices or () if str(c).lower() == node.text.lower()), None)
+        if of_choices is not None:
+            return f" (write {of_choices})"
+        return f', which YAML reads as {str(node.value).lower()}; for the word put it in quotes: "{node.text}"'
+    if isinstance(node.value, str) and re.fullmatch(r"0o[0-7]+", node.text):
+        return f" (write {int(node.text, 8)})"
+    return ""
 
 
 def _hint(key: str, known: Mapping[str, Field], path: str) -> str:

@@ -84,7 +84,11 @@ def rewards_in(cls: type[Task] | None, method: Method, tree: Node, path: Path, f
     if node is None or not isinstance(node.value, dict):
         findings.say(node or path, "rewards is missing; write rewards: {correctness: {weight: 1.0}}")
         return []
-    known, terms = rewards_of(cls), []
+    try:
+        known, terms = rewards_of(cls), []
+    except UserError as error:
+        findings.say(tree.value["task"], str(error))
+        return []
     for name, entry in node.value.items():
         if entry.value is None:
             continue  # an inherited reward taken away

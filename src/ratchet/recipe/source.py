@@ -4,6 +4,7 @@ Everything becomes one tree of ``Node``; each knows the place it was written at,
 it.
 """
 
+import codecs
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -94,8 +95,20 @@ def _text(path: Path) -> str:
         raise UserError(
             f"there is no recipe {path}" + (f"; {path.parent} has {', '.join(near)}" if near else "")
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is no UTF-8 text ({_encoding(path)}); save it as UTF-8") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from None
+
+
+def _encoding(path: Path) -> str:
+    """What a text that is no UTF-8 seems to be."""
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        return "UTF-16, as some editors and PowerShell write it"
+    place = next(i for i, byte in enumerate(content) if byte > 127)
+    line = content.count(b"\n", 0, place) + 1
+    return f"perhaps Latin-1: line {line} has the byte {content[place]:#x}"
 
 
 def parse(text: str, where: str, line_numbers: bool = True) -> Node:

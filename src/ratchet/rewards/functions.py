@@ -6,10 +6,12 @@
 (1.0, 1.0, 0.0, 0.0)
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ratchet.errors import UserError
 from ratchet.tasks.base import Grade, Row
 
 
@@ -50,9 +52,26 @@ def reward(
     """
 
     def wrap(function: Callable[..., Any]) -> Reward:
+        _check_signature(function)
         return Reward(function.__name__, function, low, high, goal, low if wrong is None else wrong)
 
     return wrap
+
+
+def _check_signature(function: Callable[..., Any]) -> None:
+    """Refuse what is written the way TRL's reward functions are.
+
+    Raises:
+        UserError: with the way it is written here.
+    """
+    how = f"def {function.__name__}(sample): ... returns one number for one completion (sample.completion, sample.row)"
+    if inspect.iscoroutinefunction(function):
+        raise UserError(f"the reward {function.__name__} is async, which would end in no number; write {how}")
+    names = list(inspect.signature(function).parameters)
+    if not names or names[0] in ("prompts", "completions", "kwargs"):
+        raise UserError(
+            f"the reward {function.__name__} has the signature of TRL's functions, for a batch; write {how}"
+        )
 
 
 @reward(0.0, 1.0, goal=True)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.rewards import functions
 from ratchet.rewards.functions import Reward, Sample
 
+ROUNDING = 1e-6  # a sum of floats may leave its range by so much
 REWARDS: dict[str, Reward] = {r.name: r for r in vars(functions).values() if isinstance(r, Reward)}
 
 
@@ -29,9 +31,33 @@ class RewardTerm:
         return self.reward.function(sample, **self.parameters)
 
 
+def fault_of(term: RewardTerm, value: Any) -> str:
+    """What is wrong with a value that a reward has returned; empty where nothing is."""
+    if not hasattr(value, "__float__"):  # numpy's and torch's scalars have it, texts and None have not
+        return f"it must return a number, it returns {type(value).__name__} {value!r:.80}"
+    number = float(value)
+    if not isfinite(number):
+        return f"it must return a finite number, it returns {value!r:.80}"
+    low, high = term.reward.low, term.reward.high
+    if not low - ROUNDING <= number <= high + ROUNDING:  # what a wrong answer can gain at most rests on it
+        return f"it returns {number:g}, outside its stated range {low:g} to {high:g}"
+    return ""
+
+
 def rewards_of(task: type) -> dict[str, Reward]:
-    """The rewards that a recipe may name: Ratchet's own, and those that the task's class brings in ``rewards``."""
+    """The rewards that a recipe may name: Ratchet's own, and those that the task's class brings in ``rewards``.
+
+    Raises:
+        UserError: where one of these is no reward.
+    """
     own = getattr(task, "rewards", ())
+    for one in own:
+        if not isinstance(one, Reward):
+            name = getattr(one, "__name__", repr(one))
+            raise UserError(
+                f"rewards of {task.__name__}: {name} is no reward; put @reward(low=0.0, high=1.0) above the function "
+                "(from ratchet.rewards import reward)"
+            )
     return {**REWARDS, **{r.name: r for r in own}}
 
 

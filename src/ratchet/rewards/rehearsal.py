@@ -6,7 +6,7 @@ from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.rewards.functions import Sample
-from ratchet.rewards.registry import RewardTerm
+from ratchet.rewards.registry import RewardTerm, fault_of
 from ratchet.tasks.base import Grade, Row, Task
 
 REHEARSED = 3  # rows that are graded
@@ -36,7 +36,9 @@ def _rehearse(task: Task, terms: Sequence[RewardTerm], row: Row) -> None:
             grade = _check_kind(task, row, called, task.grade(text, row), Grade)
             for term in terms:
                 called = f"rewards.{term.name}"
-                float(term(Sample(text, row, grade, len(text), len(text) + 1)))
+                value = term(Sample(text, row, grade, len(text), len(text) + 1))
+                if fault := fault_of(term, value):
+                    raise UserError(f"{called} of row {row.get('id', '?')}: {fault}")
     except UserError:
         raise
     except Exception as error:  # the user's own code may raise anything

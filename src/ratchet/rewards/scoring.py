@@ -3,11 +3,10 @@
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Protocol
 
 from ratchet.rewards.functions import Sample
-from ratchet.rewards.registry import RewardTerm
+from ratchet.rewards.registry import RewardTerm, fault_of
 from ratchet.tasks.base import Grade, Row, Task
 
 UNGRADED = Grade(False, None)
@@ -65,11 +64,9 @@ def score(task: Task, terms: Sequence[RewardTerm], request: ScoringRequest) -> S
         for term in terms if request.rewarded else ():
             called = f"rewards.{term.name}"
             value = term(sample)
-            if not hasattr(value, "__float__"):  # numpy's and torch's scalars have it, texts and None have not
-                return failed(terms, called, f"it must return a number, it returns {_shown(value)}")
+            if fault := fault_of(term, value):
+                return failed(terms, called, fault)
             rewards.append(float(value))
-            if not isfinite(rewards[-1]):
-                return failed(terms, called, f"it must return a finite number, it returns {rewards[-1]}")
     except Exception as error:  # the user's own code may raise anything
         return failed(terms, called, f"{type(error).__name__}: {error}", traceback.format_exc())
     return Score(grade, tuple(rewards))

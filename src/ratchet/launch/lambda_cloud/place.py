@@ -37,10 +37,10 @@ class LambdaCloud(Place[Options]):
 
     def read(self, request: LaunchRequest, environ: Mapping[str, str]) -> Options:
         """The two limits, which have no default on purpose, and everything else."""
-        for name in ("max_price", "max_hours"):
-            request.require(
-                name, "what an hour may cost (USD), and after how many hours the instance is ended at the latest"
-            )
+        request.require(
+            max_price="what an hour may cost (USD)",
+            max_hours="after how many hours the instance is ended at the latest",
+        )
         minutes = ("wait_for_capacity", "boot_minutes", "lost_minutes", "sync_minutes")
         names = ("instance_type", "region", "ssh_key", "identity", "file_system")
         return Options(
