@@ -105,6 +105,18 @@ def test_the_page_opens_anywhere_without_an_error_or_a_request(browser, run, roo
     tab.context.close()
 
 
+def test_every_figure_is_drawn_for_print(browser, run):
+    context = browser.new_context(**SCREENS["light"])
+    tab = context.new_page()
+    tab.goto(write(run).resolve().as_uri())
+    tab.wait_for_function("!!document.querySelector('.fig .main-svg')", timeout=30_000)
+    drawn = "[...document.querySelectorAll('.fig')].filter(d => d.querySelector('.main-svg, .snap')).length"
+    assert tab.evaluate(drawn) < len(figures(load(run)))
+    tab.pdf(path=run.parent / "report.pdf")
+    assert tab.evaluate(drawn) == len(figures(load(run)))
+    context.close()
+
+
 def test_the_page_shows_the_improvement_and_completions_can_be_browsed(browser, run):
     tab, _ = visit(browser, write(run), "light")
     before, after = (entry["accuracy"] for entry in (load(run).result["before"], load(run).result["after"]))

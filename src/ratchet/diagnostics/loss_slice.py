@@ -6,6 +6,7 @@ norms) are not moved; the loss is L(w + a d1 + b d2).
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,7 @@ def loss_slice(
     weights = {name: weight for name, weight in model.named_parameters() if name in first}
     before = {name: weight.detach().clone() for name, weight in weights.items()}
     losses = []
-    for b in tqdm(axis, desc="loss slice", leave=False):
+    for b in tqdm(axis, desc="loss slice", leave=False, disable=not sys.stderr.isatty()):
         losses.append([])
         for a in axis:
             for name, weight in weights.items():

@@ -5,6 +5,7 @@ i modulo their number and samples with a seed of its own. So one process and two
 """
 
 import math
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -52,7 +53,9 @@ def complete(
     model.eval()
     # An evaluation in the middle of training must not move the random states that training draws from.
     with torch.random.fork_rng(devices=_devices(model)):
-        for turn in tqdm(range(rounds), desc=title or "generating", disable=silent, leave=False):
+        for turn in tqdm(
+            range(rounds), desc=title or "generating", disable=silent or not sys.stderr.isatty(), leave=False
+        ):
             # Where weights are split over processes all must generate together: one without a batch repeats the last.
             i = turn * state.num_processes + state.process_index
             batch = batches[min(i, len(batches) - 1)]

@@ -152,7 +152,9 @@ def _ask_all(
         answers = as_completed(waiting)
         silent = len(waiting) < 2
         try:
-            for answer in tqdm(answers, f"asking {server.model}", len(waiting), leave=False, disable=silent):
+            for answer in tqdm(
+                answers, f"asking {server.model}", len(waiting), leave=False, disable=silent or not sys.stderr.isatty()
+            ):
                 cache.add(waiting[answer], answer.result())
         except BaseException as error:
             pool.shutdown(cancel_futures=True)

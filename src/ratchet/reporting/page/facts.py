@@ -253,10 +253,6 @@ def _machine(hardware: dict[str, Any]) -> str:
 # What to type next.
 
 
-# A pushed folder must hold the model alone: no checkpoints, no rows of others, nothing that names a machine.
-_UNPUBLISHED = ("checkpoint-*", "_*", "data/*", "diagnostics/*", "*.bin")
-
-
 def _commands(run: RunData) -> list[tuple[str, str]]:
     method = recorded_method(run.recipe)
     if method is None:
@@ -265,11 +261,10 @@ def _commands(run: RunData) -> list[tuple[str, str]]:
     commands = [_train(run, method.script, folder)]
     model = _model(run)
     if model is not None:
-        unpublished = " ".join(f'--exclude "{pattern}"' for pattern in _UNPUBLISHED)
         commands += [
             ("evaluate it", f"{start} evaluate {folder}/recipe.yaml --model {model} --evaluation.samples 8"),
             ("ask it something", f"{start} chat {model}"),
-            ("publish it", f"hf upload YOUR-NAME/{run.name} {model} . --private {unpublished}"),
+            ("publish it", f"{start} push {folder} --repo YOUR-NAME/{run.name}"),
         ]
     return [*commands, ("draw this page again", f"{start} report {folder}")]
 

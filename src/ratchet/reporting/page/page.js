@@ -106,6 +106,10 @@
     work();
   }, { rootMargin: '300px' });
   document.querySelectorAll('.fig').forEach(div => observer.observe(div));
+  // Paper shows what was never scrolled to as well.
+  addEventListener('beforeprint', () => document.querySelectorAll('.fig').forEach(div => {
+    if (!div._drawn && !div.querySelector('.snap')) draw(div).catch(e => { div.textContent = 'This figure could not be drawn: ' + e.message; });
+  }));
   document.querySelectorAll('.turn').forEach(b => b.addEventListener('click', () => {
     const on = b.parentElement.querySelector('.fig').classList.toggle('on'); b.textContent = on ? 'lock' : 'turn';
   }));
