@@ -1,8 +1,11 @@
 """Talk to a trained model, or watch rows of its task go through: prompt, completion, what the grader reads, worth."""
 
+import select
+import sys
 import time
 from collections.abc import Sequence
 from itertools import count
+from pathlib import Path
 
 from ratchet.errors import UserError
 from ratchet.inference.completion import Completion, Sampling
@@ -10,9 +13,14 @@ from ratchet.inference.policy import Policy
 from ratchet.rewards import RewardTerm
 from ratchet.tasks.base import Message, Row
 
+PASTED = 0.05
+"""Seconds within which another line is there only where several were pasted."""
+
 
 def talk(policy: Policy, sampling: Sampling, conversation: bool = False) -> None:
-    """Answer lines from standard input until an empty one; a line may hold several, joined by a written \\n.
+    """Answer what is typed until an empty line; what is pasted is one question, however many lines it has.
+
+    In a pipe each line is a question; a written \\n in it is a line break.
 
     Args:
         conversation: whether the model is shown what was said before; else each line is a question of its own.
@@ -20,7 +28,11 @@ def talk(policy: Policy, sampling: Sampling, conversation: bool = False) -> None
     system = getattr(policy.task, "system_prompt", None)
     start: list[Message] = [{"role": "system", "content": system}] if system else []
     messages = list(start)
-    print("Ask; an empty line ends." + (" /new forgets what was said." if conversation else ""))
+    print(
+        "Ask; an empty line ends, several pasted lines are one question." + (" /new forgets." if conversation else "")
+    )
+    if example := _example(policy):
+        print(f"A question of its task:\n{example}")
     for number in count():
         line = _line("> ")
         if not line:
@@ -104,10 +116,24 @@ def _index(rows: Sequence[Row], wanted: str) -> int:
     return found
 
 
-def _line(prompt: str) -> str | None:
-    """A line without its ends; None where there are no more."""
+def _example(policy: Policy) -> str:
+    """A row's question, to be copied; nothing where no rows are at hand, without a network."""
+    source = getattr(policy.task, "source", None)
+    if isinstance(source, str) and source != "generated" and not Path(source).expanduser().exists():
+        return ""
     try:
-        return input(prompt).strip()
+        return policy.task.messages(policy.rows("validation")[0])[-1]["content"]
+    except (UserError, LookupError):
+        return ""
+
+
+def _line(prompt: str) -> str | None:
+    """A line without its ends, or all the lines that were pasted at once; None where there are no more."""
+    try:
+        lines = [input(prompt)]
+        while sys.stdin.isatty() and select.select([sys.stdin], [], [], PASTED)[0]:
+            lines.append(input())
+        return "\n".join(lines).strip()
     except EOFError:
         print()
         return None
