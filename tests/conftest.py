@@ -1,6 +1,7 @@
 """What several tests share: the real data where it is there, and the program and scripts as a person starts them."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,9 @@ from warm import Warm, warm  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKER = os.environ.get("PYTEST_XDIST_WORKER")
+# A shell starts what it runs in the background with SIGINT ignored, and so would be all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 if WORKER:  # each keeps to a core of its own
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 DATA = Path(os.environ.get("RATCHET_DATA_DIR") or ROOT.parent / "shared" / "data")

@@ -66,17 +66,13 @@ def read_back(folder: Path) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def everywhere(tmp_path_factory, aqua_folder, root):
-    """One short GRPO run on AQuA rows that reports to all three trackers."""
+def everywhere(tmp_path_factory, root):
+    """One short GRPO run that reports to all three trackers."""
     folder = tmp_path_factory.mktemp("trackers")
     words = [
         sys.executable,
         str(root / "scripts/grpo.py"),
         str(root / "recipes/demo.yaml"),
-        "--data.source",
-        str(aqua_folder),
-        "--data.train_split",
-        "validation",
     ]
     words += [
         *SHORT,

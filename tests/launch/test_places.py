@@ -26,8 +26,8 @@ def test_flags_are_options():
 
 
 def test_an_option_of_two_places_is_answered_with_both():
-    with pytest.raises(UserError, match="--detach is for --on lambda and hf-jobs, not for local"):
-        run(LaunchRequest("r.yaml", (), {"on": "local", "detach": "true"}))
+    with pytest.raises(UserError, match="--detach is for --on local, lambda and hf-jobs, not for slurm"):
+        run(LaunchRequest("r.yaml", (), {"on": "slurm", "detach": "true"}))
 
 
 def test_a_dry_run_masks_secrets(root, monkeypatch, capsys):

@@ -61,6 +61,7 @@ def test_without_a_generation_config_the_configuration_names_the_end(tmp_path):
 
 def test_an_adapter_ends_as_the_model_that_it_belongs_to(tmp_path):
     (tmp_path / "base").mkdir()
+    (tmp_path / "base/config.json").write_text('{"model_type": "llama"}')
     (tmp_path / "base/generation_config.json").write_text('{"eos_token_id": 5}')
     (tmp_path / "adapter_config.json").write_text(f'{{"base_model_name_or_path": "{tmp_path}/base"}}')
     assert declared_ends(str(tmp_path)) == [5]

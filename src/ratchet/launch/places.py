@@ -1,7 +1,7 @@
 """The places that ``ratchet`` launches to, by name, and one launch from its command line to its exit status."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,5 +53,14 @@ def _place(request: LaunchRequest) -> Place[Any]:
     for option in request.options:
         if option not in COMMON and option not in place.takes:
             homes = [other.name for other in PLACES.values() if option in other.takes]
-            raise UserError(f"--{option.replace('_', '-')} is for --on {' and '.join(homes)}, not for {name}")
+            raise UserError(f"--{option.replace('_', '-')} is for --on {_listed(homes)}, not for {name}")
     return place
+
+
+def _listed(names: Sequence[str]) -> str:
+    """
+    >>> _listed(["lambda"]), _listed(["local", "lambda", "hf-jobs"])
+    ('lambda', 'local, lambda and hf-jobs')
+    """
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

@@ -37,7 +37,8 @@ class Stopping(TrainerCallback):
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Take the signals while the block lasts; nohup has SIGHUP ignored, and that stays so."""
-        heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+        under_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        heard = [number for number in SIGNALS if not (number == signal.SIGHUP and under_nohup)]
         before = {number: signal.signal(number, self._hear) for number in heard}
         try:
             yield
