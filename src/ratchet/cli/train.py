@@ -1,6 +1,9 @@
 """The verbs that train; ``scripts/sft.py`` and ``scripts/grpo.py`` call them for accelerate."""
 
+import signal
+
 from ratchet.cli.verb import Arguments
+from ratchet.launch.signals import STOPPING
 from ratchet.recipe import load_recipe, show
 
 
@@ -23,3 +26,5 @@ def _train(arguments: Arguments, script: str) -> None:
     from ratchet.training.run import train
 
     train(recipe, arguments["resume"], arguments["resume_anyway"])
+    for number in STOPPING:  # a finished run stays one, though its process takes a while to leave
+        signal.signal(number, signal.SIG_IGN)

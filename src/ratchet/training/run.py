@@ -71,7 +71,9 @@ def _carry_out(recipe: Recipe, decision: Decision, began: float) -> dict[str, An
     try:
         with services.stopping.listening(), services.watchdog.watching(trainer.model):
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint.path))
-            return finish(trainer, services)
+            result = finish(trainer, services)
+            services.close()  # takes a moment, in which a signal must not make a failure of a finished run
+            return result
     except (Fault, Stopped) as error:  # known to all processes
         if isinstance(error, Fault):
             services.checkpoints.roll_back()
