@@ -112,6 +112,16 @@ def test_a_systems_turn_that_is_dropped_can_be_merged():
         check_prompts(dropping, [sample(None, SYSTEM)])
 
 
+def test_a_template_for_one_question_alone_is_taken_for_sampling():
+    single = chat("qwen2_5")
+    single.tokenizer.chat_template = (
+        "{% if messages|length > 2 %}{{ raise_exception('one question alone') }}{% endif %}"
+        "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|im_end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    check_template(single, [sample()])
+
+
 def test_an_end_that_generation_does_not_know_can_be_named():
     unknown = chat("qwen2_5")
     unknown.ends = [0]

@@ -8,6 +8,7 @@ template fails, what would fit is tried on the same rows, and named.
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from itertools import combinations
@@ -104,8 +105,10 @@ def _can_end(chat: ChatFormat, messages: Sequence[Message]) -> None:
     """A token that ends an answer follows one that is over, at the end or before the next turn."""
     answer = "An answer."
     later = [*messages, {"role": "assistant", "content": answer}, {"role": "user", "content": "Another question?"}]
-    after = "".join(text.rpartition(answer)[2] for text in (chat.answered(messages, answer), chat.prompt(later)))
-    _has_end(chat, after, "an answer is followed")
+    texts = [chat.answered(messages, answer)]
+    with suppress(Unfit):  # a template for one question alone
+        texts.append(chat.prompt(later))
+    _has_end(chat, "".join(text.rpartition(answer)[2] for text in texts), "an answer is followed")
 
 
 def _has_end(chat: ChatFormat, text: str, what: str) -> None:
