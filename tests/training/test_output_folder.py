@@ -110,6 +110,15 @@ def test_what_was_written_to_the_old_path_is_brought_along(tmp_path):
     assert (now / "diagnostics/alarms.jsonl").read_text() == "a\n"
 
 
+def test_what_somebody_else_put_at_the_old_path_stays(tmp_path):
+    before, now = tmp_path / "out", tmp_path / "moved"
+    for folder in (before, now):
+        (folder / "diagnostics").mkdir(parents=True)
+        (folder / "recipe.yaml").write_text(folder.name)
+    gather(before, now)
+    assert (before / "recipe.yaml").read_text() == "out" and (now / "recipe.yaml").read_text() == "moved"
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -13,6 +13,7 @@ from ratchet.files import hidden_beside, is_volume
 from ratchet.models import locate
 from ratchet.models.adapters import INITIAL_MODEL, mode_of
 from ratchet.recipe import Recipe
+from ratchet.record.records import FOLDER as RECORDS
 
 EARLIER = "earlier-"  # and a number: folders in a volume for the runs before
 
@@ -113,18 +114,17 @@ class Place:
 
 
 def gather(before: Path, now: Path) -> None:
-    """Bring what was written to a folder's old path, after it was renamed, to where it is."""
-    if not before.is_dir():
-        return
-    for path in sorted(path for path in before.rglob("*") if path.is_file()):
-        target = now / path.relative_to(before)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".jsonl" and target.exists():
-            with target.open("a", encoding="utf-8") as file:
-                file.write(path.read_text(encoding="utf-8"))
-        else:
-            shutil.copyfile(path, target)
-    shutil.rmtree(before)
+    """Bring the records that were written to a folder's old path, after it was renamed, to where it is.
+
+    Nothing else is touched there: somebody else may have made it anew.
+    """
+    for path in sorted((before / RECORDS).glob("*.jsonl")):
+        with (now / RECORDS / path.name).open("a", encoding="utf-8") as file:
+            file.write(path.read_text(encoding="utf-8"))
+        path.unlink()
+    with contextlib.suppress(OSError):  # not empty
+        (before / RECORDS).rmdir()
+        before.rmdir()
 
 
 def makes_its_model(recipe: Recipe) -> bool:
