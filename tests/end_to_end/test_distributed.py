@@ -37,7 +37,7 @@ def check_saved(folder: Path, adapter: bool, script) -> None:
     [
         ("zero2", "grpo", ()),
         ("zero3", "grpo", ("--beta", "0.04")),
-        ("zero3", "sft", LORA),
+        pytest.param("zero3", "sft", LORA, marks=pytest.mark.apart),
         pytest.param("zero1", "sft", (), marks=pytest.mark.slow),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(value).replace("--", "") or "full",
@@ -56,7 +56,7 @@ def test_deepspeed_trains_and_saves_a_model_that_loads(script, tmp_path, launch,
     check_saved(tmp_path / "out", adapter="--use_peft" in more, script=script)
 
 
-@pytest.mark.parametrize("more", [("--beta", "0.04"), LORA], ids=["kl", "lora"])
+@pytest.mark.parametrize("more", [pytest.param(("--beta", "0.04"), marks=pytest.mark.apart), LORA], ids=["kl", "lora"])
 def test_ddp_trains_and_saves_a_model_that_loads(script, tmp_path, more):
     done = script("scripts/grpo.py", "recipes/debug/grpo.yaml", *QUICK, *more, launch="cpu2")
     assert "on 2 processes" in done.stdout

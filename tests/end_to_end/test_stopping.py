@@ -115,7 +115,7 @@ def gone_on(stopped: Path, tmp_path: Path, *more: str, harm=lambda out: None) ->
 
 def test_another_recipe_is_asked_about(stopped, tmp_path):
     code, said = gone_on(stopped, tmp_path, "--learning_rate", "1e-3")
-    assert code == 2 and "recipe  learning_rate: 5e-05, now 0.001" in said and "--resume-anyway" in said
+    assert code == 2 and "recipe  learning_rate: 1e-05, now 0.001" in said and "--resume-anyway" in said
     assert steps(tmp_path) == steps(stopped) and not list(tmp_path.glob("out.old*"))
 
 

@@ -30,8 +30,10 @@ def test_a_number_has_its_defaults_type():
 
 def test_a_required_option_says_what_it_means():
     with pytest.raises(UserError, match="--max-price is required: USD"):
-        _request().require("max_price", "USD")
-    _request(max_price="1").require("max_price", "USD")
+        _request().require(max_price="USD")
+    with pytest.raises(UserError, match="(?s)--flavor is required.*--timeout is required"):
+        _request().require(flavor="the hardware", timeout="how long")
+    _request(max_price="1").require(max_price="USD")
 
 
 def test_resuming_is_passed_on_to_the_script(root):
