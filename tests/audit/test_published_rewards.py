@@ -20,6 +20,7 @@ def test_nanochat_aquarat_pays_gold_too_little_and_a_constant_what_was_published
     assert report.tally.lines["always A"].correct == 69 and report.tally.rows == 254  # the published result: 0.2717
 
 
+@pytest.mark.apart
 def test_dakota_additive_pays_copying_more_than_the_trained_model_earned(dakota_folder):
     report = legacy("docs/legacy/dakota.yaml", "dakota_additive", ("data.source", str(dakota_folder)), every=5)
     names = {

@@ -332,6 +332,7 @@ def test_a_job_on_the_hub_needs_something_to_install(script):
     assert "hf-jobs needs push_to_hub: true, and publish.source" in done.stderr
 
 
+@pytest.mark.apart
 def test_an_evaluation_is_published_by_hand(pushed, script, tmp_path):
     run, hub, _ = pushed
     shutil.copytree(run, tmp_path / "out")

@@ -325,6 +325,7 @@ def test_several_runs_are_compared_on_one_page(run, tmp_path):
     assert len(comparison([load(run), load(other)])["eval/accuracy"]["data"]) == 2
 
 
+@pytest.mark.apart
 def test_the_script_draws_compares_and_measures_a_slice(script, demo, tmp_path):
     shutil.copytree(demo.folder, tmp_path / "outputs/demo")
     done = script("ratchet", "report", "outputs/demo", "--loss-slice", "--output", "elsewhere/page.html")
