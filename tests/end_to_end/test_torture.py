@@ -33,6 +33,6 @@ def test_no_fault_changes_a_number_or_loses_a_run(script, tmp_path, processes):
 
 def mounts(place) -> bool:
     """Whether a small file system can be mounted here."""
-    (place / "try").mkdir()
+    (place / "try").mkdir(exist_ok=True)
     made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place / "try")], capture_output=True)
     return made.returncode == 0 and subprocess.run(["umount", "-l", str(place / "try")]).returncode == 0
