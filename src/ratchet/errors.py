@@ -6,6 +6,7 @@ import select
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
+from typing import Any
 
 STATUS_FILE = "STATUS_OF_RATCHET"  # no key of a recipe, as RATCHET_... are
 """Environment variable with the path of a file for the exit code and the sentence."""
@@ -55,8 +56,15 @@ def reader_left() -> bool:
     except (OSError, ValueError):
         gone = True
     if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        to_nowhere(sys.stdout)
     return gone
+
+
+def to_nowhere(stream: Any) -> None:
+    """Let what is written to a stream from now on vanish."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
 
 
 def _leave_status(error: UserError) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 
 import ratchet
-from ratchet.errors import UserError
+from ratchet.errors import UserError, to_nowhere
 from ratchet.program import NAME, typed
 from ratchet.recipe import Recipe
 
@@ -62,7 +62,7 @@ class Patient:
         try:
             return self._stream.write(text)
         except OSError:
-            self._give_up()
+            to_nowhere(self._stream)
             return len(text)
 
     def flush(self) -> None:
@@ -70,12 +70,7 @@ class Patient:
         try:
             self._stream.flush()
         except OSError:
-            self._give_up()
-
-    def _give_up(self) -> None:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self._stream.fileno())
-        os.close(nowhere)
+            to_nowhere(self._stream)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -174,15 +174,15 @@ def _chunks(
     # Of rows that take long few make a chunk: one that is begun is done to its end, whatever the time.
     size = max(1, min(CHUNK, int(seconds / 10 / each))) if math.isfinite(seconds) else CHUNK
     spans = [range(start, min(start + size, count)) for start in range(FIRST, count, size)]
-    rest = shared_out(audited, spans, each * count, began + seconds, timeout, _counting(beat, done, count))
-    for chunk in rest:
+    rows = len(done[0].answered)
+
+    def counting(doing: str) -> None:  # called for every completion
+        beat(f"{doing} ({rows} of {count} rows audited)")
+
+    for chunk in shared_out(audited, spans, each * count, began + seconds, timeout, counting):
         done.append(chunk)
+        rows += len(chunk.answered)
     return sorted(done, key=lambda chunk: chunk.start)
-
-
-def _counting(beat: Beat, done: Sequence[Chunk], count: int) -> Beat:
-    """Says beside what is being done how far it is."""
-    return lambda doing: beat(f"{doing} ({sum(len(chunk.answered) for chunk in done)} of {count} rows audited)")
 
 
 def _empty(scorer: Scorer, known: Knowledge, asked: int) -> Tally:

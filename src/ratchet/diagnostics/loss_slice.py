@@ -85,9 +85,8 @@ def targets(recipe: Recipe, chat: ChatFormat, rows: list[dict[str, Any]], device
 
 def _sequence(recipe: Recipe, chat: ChatFormat, row: dict[str, Any]) -> tuple[list[int], int]:
     """Token ids of a prompt with its target, and where the target starts."""
-    messages = recipe.task.messages(row)
-    first, both = chat.ids(chat.prompt(messages)), chat.ids(chat.answered(messages, recipe.task.target(row)))
-    return both, min(len(first), len(both) - 1)
+    ids, start = chat.sequence(recipe.task.messages(row), recipe.task.target(row))
+    return ids, min(start, len(ids) - 1)
 
 
 def direction(model: torch.nn.Module, generator: torch.Generator) -> dict[str, torch.Tensor]:

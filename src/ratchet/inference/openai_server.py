@@ -126,9 +126,10 @@ def server_generator(server: Server, cache: AnswerCache, dialect: Dialect | None
         start = time.perf_counter()
         requests: dict[str, dict[str, Any]] = {}
         keys: list[list[str]] = []
+        beside = dialect.fields(sampling)
         for messages in conversations:
             said = dialect.messages(messages)
-            asked = [_request(server, said, sampling, i, dialect.fields(sampling)) for i in range(sampling.samples)]
+            asked = [_request(server, said, sampling, i, beside) for i in range(sampling.samples)]
             keys.append([_key(server, request) for request in asked])
             requests.update(zip(keys[-1], asked, strict=True))
         missing = {key: request for key, request in requests.items() if key not in cache.answers}
@@ -184,8 +185,11 @@ def _request(
         number: of the sample, each of which has a seed of its own; greedy ones need none.
         beside: fields that are not OpenAI's.
     """
-    request: dict[str, Any] = {"model": server.model, "messages": list(messages)}
-    request["max_tokens"] = sampling.max_new_tokens
+    request: dict[str, Any] = {
+        "model": server.model,
+        "messages": list(messages),
+        "max_tokens": sampling.max_new_tokens,
+    }
     if beside:
         request["extra_body"] = dict(beside)
     if not sampling.temperature:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ratchet.errors import UserError
+from ratchet.models.folder import locate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -58,7 +59,7 @@ def base_of(path: str) -> str:
             f"{path} is an adapter to the model in {base}, which is not there; put it there, or name its place as "
             f"base_model_name_or_path in {Path(path, CONFIG)}"
         )
-    return base
+    return locate(base)
 
 
 def mode_of(values: Mapping[str, Any], path: str) -> Mode | None:

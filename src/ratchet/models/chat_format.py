@@ -55,6 +55,10 @@ class ChatFormat:
         """The tokens of a rendered text, which holds its special tokens already."""
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
 
+    def sequence(self, messages: Sequence[Mapping[str, Any]], answer: str) -> tuple[list[int], int]:
+        """The tokens of a conversation with its answer, and where the answer begins."""
+        return self.ids(self.answered(messages, answer)), len(self.ids(self.prompt(messages)))
+
     def _rendered(self, messages: list[Message], **settings: Any) -> str:
         try:
             return self.tokenizer.apply_chat_template(messages, **{**self.arguments, **settings, "tokenize": False})

@@ -1,4 +1,4 @@
-"""What is wrong with a model's folder, found from its configuration and the headers of its files, without its weights.
+"""Where a model's folder is, and what is wrong with it: from its configuration and headers, without its weights.
 
 A safetensors file begins with the length of its header (8 bytes, little-endian) and a JSON header that holds, for each
 tensor, its type, shape and the place of its bytes.
@@ -11,9 +11,33 @@ from typing import Any
 
 from ratchet.errors import UserError
 
+TINY = "ratchet-tiny"
 LFS = b"version https://git-lfs"
 WRAPPED = ("_orig_mod.", "module.", "_forward_module.", "_fsdp_wrapped_module.")
 """What torch.compile, DDP and others put before the names of the weights that they wrap."""
+
+
+def locate(name: str) -> str:
+    """The folder of the embedded model, a checked local folder, or the name of a model on the Hub.
+
+    Raises:
+        UserError: for a folder that is not there or holds no model.
+    """
+    if name == TINY:
+        folder = Path(__file__).with_name("tiny")
+        if not (folder / "model.safetensors").is_file():
+            raise UserError(f"{TINY} is not in this installation; train it with `make tiny`")
+        return str(folder)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not any((path / file).is_file() for file in ("config.json", "adapter_config.json")):
+            held = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
+            raise UserError(f"model_name_or_path: {name} has no config.json, so it is no model (it holds {held})")
+        return str(path)
+    looks_local = path.parent != Path(".") and path.parent.is_dir()  # "outputs/dmeo" beside a folder outputs
+    if looks_local or path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        raise UserError(f"model_name_or_path: there is no folder {name}")
+    return name
 
 
 def check_folder(path: str) -> None:

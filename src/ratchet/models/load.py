@@ -7,38 +7,14 @@ from typing import TYPE_CHECKING
 
 from ratchet.errors import UserError
 from ratchet.models.adapters import adapter_settings, merged
-from ratchet.models.folder import check_folder, refuse_unfitting
+from ratchet.models.folder import check_folder, locate, refuse_unfitting
 from ratchet.models.sampling import neutral
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-TINY = "ratchet-tiny"
 TRL = "trl:"
 """Before the name of a template that comes with TRL, in ``chat_template_path``."""
-
-
-def locate(name: str) -> str:
-    """The folder of the embedded model, a checked local folder, or the name of a model on the Hub.
-
-    Raises:
-        UserError: for a folder that is not there or holds no model.
-    """
-    if name == TINY:
-        folder = Path(__file__).with_name("tiny")
-        if not (folder / "model.safetensors").is_file():
-            raise UserError(f"{TINY} is not in this installation; train it with `make tiny`")
-        return str(folder)
-    path = Path(name).expanduser()
-    if path.is_dir():
-        if not any((path / file).is_file() for file in ("config.json", "adapter_config.json")):
-            held = ", ".join(sorted(p.name for p in path.iterdir())[:8]) or "nothing"
-            raise UserError(f"model_name_or_path: {name} has no config.json, so it is no model (it holds {held})")
-        return str(path)
-    looks_local = path.parent != Path(".") and path.parent.is_dir()  # "outputs/dmeo" beside a folder outputs
-    if looks_local or path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
-        raise UserError(f"model_name_or_path: there is no folder {name}")
-    return name
 
 
 def load_tokenizer(

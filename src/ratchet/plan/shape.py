@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ratchet.errors import UserError
-from ratchet.models.adapters import base_of, mode_of
+from ratchet.models.adapters import adapter_settings, base_of, mode_of
 from ratchet.recipe import Recipe, load_recipe
 
 TINY = Path(__file__).parents[1] / "models" / "tiny"
@@ -154,7 +154,7 @@ def shape_of(recipe: Recipe) -> Shape:
     if name == "ratchet-tiny":
         return from_config(_json(TINY / "config.json"), name, name)
     folder = Path(name).expanduser()
-    if (folder / "adapter_config.json").is_file() and not (folder / "config.json").is_file():
+    if adapter_settings(str(folder)) is not None:
         mode_of(recipe.values, str(folder))  # refuses what training would
         return shape_of_name(base_of(str(folder)), recipe)
     return shape_of_name(name, recipe)

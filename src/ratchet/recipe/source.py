@@ -4,7 +4,6 @@ Everything becomes one tree of ``Node``; each knows the place it was written at,
 it.
 """
 
-import codecs
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import yaml
 
 from ratchet.errors import UserError, UserErrors
+from ratchet.tasks.loading import is_utf16
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _FLOAT = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+")
@@ -104,7 +104,7 @@ def _text(path: Path) -> str:
 def _encoding(path: Path) -> str:
     """What a text that is no UTF-8 seems to be."""
     content = path.read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+    if is_utf16(content):
         return "UTF-16, as some editors and PowerShell write it"
     place = next(i for i, byte in enumerate(content) if byte > 127)
     line = content.count(b"\n", 0, place) + 1

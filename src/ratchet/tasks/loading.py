@@ -38,7 +38,8 @@ def read_lines(path: Path) -> Iterator[tuple[str, Any]]:
             return
         with _opened(path) as lines:
             first = lines.peek(4096)[:4096]
-            _refuse_utf16(path, first)
+            if is_utf16(first):
+                raise UserError(f"{path} is UTF-16 or binary, and no UTF-8 text; save it as UTF-8")
             if _is_array(first):
                 yield from _array(path, lines.read())
                 return
@@ -55,9 +56,9 @@ def _opened(path: Path) -> Any:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
 
 
-def _refuse_utf16(path: Path, first: bytes) -> None:
-    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in first[:64]:
-        raise UserError(f"{path} is UTF-16 or binary, and no UTF-8 text; save it as UTF-8")
+def is_utf16(first: bytes) -> bool:
+    """Whether a file that begins so is UTF-16, or no text at all."""
+    return first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in first[:64]
 
 
 def _is_array(first: bytes) -> bool:
@@ -100,8 +101,8 @@ def _parquet(path: Path) -> Iterator[dict[str, Any]]:
 
 TABLES: dict[str, Callable[[Path], Iterator[dict[str, Any]]]] = {".csv": _csv, ".parquet": _parquet}
 """How files are read that are no JSON, by the ends of their names."""
-ENDINGS = (".json", ".jsonl", *(f"{ending}.gz" for ending in (".json", ".jsonl", ".csv")), *TABLES)
-"""The ends of the names of files of rows."""
+FURTHER_ENDINGS = (*(f"{ending}.gz" for ending in (".json", ".jsonl", ".csv")), *TABLES)
+"""The ends of the names of files of rows, beside .json and .jsonl."""
 
 
 def _parse(line: bytes) -> Any:

@@ -76,8 +76,13 @@ def _kill(training: Training, run: Path, draw: Random) -> bool:
     return True
 
 
+def _is_saving(training: Training, run: Path) -> bool:
+    """Wait for a checkpoint that is being written; False where there is none before the end."""
+    return training.wait_until(lambda: any((run / SAVING).glob("checkpoint-*")))
+
+
 def _kill_while_saving(training: Training, run: Path, draw: Random) -> bool:
-    if not training.wait_until(lambda: any((run / SAVING).glob("checkpoint-*"))):
+    if not _is_saving(training, run):
         return False
     time.sleep(draw.uniform(0, 0.08))  # so that it falls anywhere into the save
     return _kill(training, run, draw)
@@ -95,7 +100,7 @@ def _stop_one(training: Training, run: Path, draw: Random) -> bool:
 
 
 def _stop_one_while_saving(training: Training, run: Path, draw: Random) -> bool:
-    if not training.wait_until(lambda: any((run / SAVING).glob("checkpoint-*"))):
+    if not _is_saving(training, run):
         return False
     return _stop_one(training, run, draw)
 
@@ -172,7 +177,7 @@ def _fill(training: Training, run: Path, draw: Random) -> bool:
 
 def _fill_while_saving(training: Training, run: Path, draw: Random) -> bool:
     """Fill the disk in the middle of a write."""
-    if not training.wait_until(lambda: any((run / SAVING).glob("checkpoint-*"))):
+    if not _is_saving(training, run):
         return False
     time.sleep(draw.uniform(0, 0.02))
     return _fill(training, run, draw)

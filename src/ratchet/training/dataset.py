@@ -156,7 +156,9 @@ def _first_change(row: Row, found: Row) -> str:
 def _short_enough(rows: Sequence[Row], chat: ChatFormat, limit: int | None) -> list[Row]:
     if limit is None:
         return list(rows)
-    return [row for row in rows if len(chat.ids(_rendered(row, chat))) <= limit]
+    texts = [_rendered(row, chat) for row in rows]
+    encoded = chat.tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    return [row for row, ids in zip(rows, encoded, strict=True) if len(ids) <= limit]
 
 
 def _rendered(row: Row, chat: ChatFormat) -> str:

@@ -24,9 +24,13 @@ def explained(recipe: Recipe) -> Iterator[None]:
     """
     try:
         yield
-    except (RuntimeError, MemoryError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # safetensors and Arrow have kinds of their own for a full disk
         if is_full(error):
             raise _full(recipe, error) from None
+        if not isinstance(error, (RuntimeError, MemoryError)):
+            raise
         if samples_nothing(error):
             raise UserError(
                 "the model's probabilities are non-finite, so nothing can be sampled: its weights are broken, or "
@@ -38,12 +42,6 @@ def explained(recipe: Recipe) -> Iterator[None]:
         if not main_process():  # perhaps the only one to know
             print(f"process {os.environ['RANK']}: {advice(recipe, error)}", file=sys.stderr, flush=True)
         raise UserError(advice(recipe, error)) from None
-    except UserError:
-        raise
-    except Exception as error:  # safetensors and Arrow raise kinds of their own
-        if not is_full(error):
-            raise
-        raise _full(recipe, error) from None
 
 
 def _full(recipe: Recipe, error: BaseException) -> Stopped:

@@ -75,12 +75,10 @@ def _earlier(folder: Path) -> list[Path]:
 def _moved_aside(folder: Path, earlier: Sequence[Path]) -> Path:
     """Move an earlier run out of the way, on its own file system; a link to the folder, or a mount, stays as it is."""
     place = folder.resolve()
-    if is_volume(folder):
-        names = (place / f"{EARLIER}{number}" for number in itertools.count(1))
-    else:
-        names = (place.with_name(f"{place.name}.old-{number}") for number in itertools.count(1))
-    aside = next(path for path in names if not path.exists())
-    if not is_volume(folder):
+    begins = place / EARLIER if is_volume(folder) else place.with_name(f"{place.name}.old-")
+    numbered = (begins.with_name(f"{begins.name}{number}") for number in itertools.count(1))
+    aside = next(path for path in numbered if not path.exists())
+    if aside.parent != place:
         return place.rename(aside)
     aside.mkdir()
     for path in earlier:

@@ -49,22 +49,22 @@ def prepare(recipe: Recipe, arguments: TrainingArguments, model_arguments: Model
     """
     makes = makes_its_model(recipe)
     path = _model_path(recipe, start, makes)
-    adapter = path if adapter_settings(path) is not None else None
+    base, adapter = base_of(path), path if adapter_settings(path) is not None else None
     revision = recipe.get("model_revision")
     trusted = bool(recipe.values.get("trust_remote_code"))
     if main_process() and not makes:
-        check_folder(base_of(path))
-        check_weights(base_of(path))
+        check_folder(base)
+        check_weights(base)
     chat = chat_format(recipe.values, path, revision, trusted)
-    limit = recipe.method.token_limit(recipe.get, position_limit(base_of(path), revision))
+    limit = recipe.method.token_limit(recipe.get, position_limit(base, revision))
     written = write_rows(recipe, chat, limit, staging(recipe) / "data") if main_process() else Written()
     if main_process():
         publish_output(recipe, start, written.sha256)
     data = read_rows(recipe, chat, limit, written)
     if makes:
-        path = str(recipe.output_dir / INITIAL_MODEL)
+        base = str(recipe.output_dir / INITIAL_MODEL)
     arguments.eval_on_start = recipe.evaluation.before and start.checkpoint is None
-    return Run(recipe, arguments, model_arguments, base_of(path), chat, data, start, adapter)
+    return Run(recipe, arguments, model_arguments, base, chat, data, start, adapter)
 
 
 def _model_path(recipe: Recipe, start: Start, makes: bool) -> str:

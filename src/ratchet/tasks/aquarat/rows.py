@@ -12,19 +12,19 @@ from typing import Any
 from ratchet.errors import UserError
 from ratchet.tasks.answers.option_values import strip_label
 from ratchet.tasks.base import Row
-from ratchet.tasks.loading import ENDINGS, bad_rows_error, read_lines
+from ratchet.tasks.loading import FURTHER_ENDINGS, bad_rows_error, read_lines
 
 HUB_DATASET = "deepmind/aqua_rat"
 LETTERS = "ABCDE"
 PUBLISHED = {"train": 97_467, "validation": 254, "test": 254}  # rows of the data set on the Hub
 # Upstream's names first, then the usual ones.
 FILES = {
-    "train": ("train.json", "train.jsonl", *(f"train{ending}" for ending in ENDINGS[2:])),
+    "train": ("train.json", "train.jsonl", *(f"train{ending}" for ending in FURTHER_ENDINGS)),
     "validation": (
         *("dev.json", "validation.jsonl", "validation.json", "dev.jsonl"),
-        *(f"{name}{ending}" for name in ("validation", "dev") for ending in ENDINGS[2:]),
+        *(f"{name}{ending}" for name in ("validation", "dev") for ending in FURTHER_ENDINGS),
     ),
-    "test": ("test.json", "test.jsonl", *(f"test{ending}" for ending in ENDINGS[2:])),
+    "test": ("test.json", "test.jsonl", *(f"test{ending}" for ending in FURTHER_ENDINGS)),
 }
 
 

@@ -77,39 +77,35 @@ def _apart(numbers: Numbers, values: Sequence[int]) -> bool:
     return all(number < low or number > high for number in numbers)
 
 
-def _pairs(first: range, second: range) -> list[Numbers]:
-    return list(product(first, second))
-
-
 FAMILIES = {
     "buy": Family(
         "{name} has {a} {thing} and buys {b} more. How many {thing} does {name} have now?",
-        _pairs(range(2, 31), range(2, 31)),
+        tuple(product(range(2, 31), repeat=2)),
         lambda a, b: [f"{a} + {b} = {a + b}"],
     ),
     "sell": Family(
         "{name} has {a} {thing} and sells {b} of them. How many {thing} are left?",
-        [(a, b) for a, b in _pairs(range(10, 51), range(2, 49)) if b <= a - 2],
+        [(a, b) for a, b in product(range(10, 51), range(2, 49)) if b <= a - 2],
         lambda a, b: [f"{a} - {b} = {a - b}"],
     ),
     "pack": Family(
         "{name} buys {a} boxes of {b} {thing} each. How many {thing} is that in all?",
-        _pairs(range(2, 10), range(2, 10)),
+        tuple(product(range(2, 10), repeat=2)),
         lambda a, b: [f"{a} * {b} = {a * b}"],
     ),
     "share": Family(
         "{name} shares {a} {thing} equally among {b} friends. How many {thing} does each friend get?",
-        [(b * answer, b) for b, answer in _pairs(range(2, 10), range(2, 21)) if b * answer < 100],
+        [(b * answer, b) for b, answer in product(range(2, 10), range(2, 21)) if b * answer < 100],
         lambda a, b: [f"{a} / {b} = {a // b}"],
     ),
     "pack_and_find": Family(
         "{name} buys {a} boxes of {b} {thing} and finds {c} more. How many {thing} does {name} have now?",
-        list(product(range(2, 10), range(2, 10), range(2, 13))),
+        tuple(product(range(2, 10), range(2, 10), range(2, 13))),
         lambda a, b, c: [f"{a} * {b} = {a * b}", f"{a * b} + {c} = {a * b + c}"],
     ),
     "border": Family(
         "{name} has a garden {a} m long and {b} m wide. How many metres is it around the garden?",
-        _pairs(range(2, 21), range(2, 21)),
+        tuple(product(range(2, 21), repeat=2)),
         lambda a, b: [f"{a} + {b} = {a + b}", f"2 * {a + b} = {2 * (a + b)}"],
     ),
 }

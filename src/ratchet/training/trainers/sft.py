@@ -75,6 +75,6 @@ def _check_learned(trainer: RecipeSFTTrainer, run: Run) -> None:
 
 
 def _target_ids(run: Run, index: int) -> list[int]:
-    row, chat = run.data.train[index], run.chat
-    whole = chat.answered(row["prompt"], row["completion"][0]["content"])
-    return chat.ids(whole)[len(chat.ids(chat.prompt(row["prompt"]))) :]
+    row = run.data.train[index]
+    ids, start = run.chat.sequence(row["prompt"], row["completion"][0]["content"])
+    return ids[start:]
