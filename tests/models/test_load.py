@@ -22,9 +22,6 @@ def test_a_folder_without_a_model_is_told_by_what_it_holds(tmp_path):
         locate(str(tmp_path))
 
 
-def test_a_name_of_the_hub_stays_as_it_is():
-    assert locate("Qwen/Qwen3-0.6B") == "Qwen/Qwen3-0.6B" and locate("gpt2") == "gpt2"
-
 
 @pytest.mark.parametrize("name", ["./model", "/nowhere/model", "~/nowhere", "a/b/c", "outputs/dmeo"])
 def test_what_looks_like_a_path_must_be_there(name, tmp_path, monkeypatch):

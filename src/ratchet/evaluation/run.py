@@ -14,7 +14,7 @@ from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, writ
 from ratchet.files import keep_earlier, read_json, write_json
 from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator, server_kind
 from ratchet.inference.server_dialect import Dialect
-from ratchet.models import chat_format, load_for_evaluation, locate
+from ratchet.models import chat_format, load_for_evaluation, locate, locate_of
 from ratchet.models.template_check import Sample, check_prompts
 from ratchet.recipe import Recipe
 from ratchet.recipe.precision import compute_dtype
@@ -119,10 +119,9 @@ def _dialect(recipe: Recipe, server: Server) -> Dialect:
     kind, template = server_kind(server), recipe.values.get("chat_template_kwargs") or {}
     for name in (server.model, recipe.values.get("model_name_or_path"), str(recipe.output_dir)):
         try:
-            path = locate(name or "")
-            if not Path(path).is_dir():
-                continue
-            return Dialect(kind, template, chat_format(recipe.values, path))
+            if name:
+                path = locate_of(recipe.values, name, weights=False)
+                return Dialect(kind, template, chat_format(recipe.values, path))
         except UserError:
             continue
     print(
@@ -136,7 +135,7 @@ def _dialect(recipe: Recipe, server: Server) -> Dialect:
 def _measure_here(recipe: Recipe, output: Path | None) -> tuple[Result, Path]:
     ready(recipe)
     name = recipe.values.get("model_name_or_path") or str(recipe.output_dir)
-    result, folder = measure(recipe, name), Path(locate(name))
+    result, folder = measure(recipe, name), Path(locate_of(recipe.values, name))
     # The embedded model's name is not its folder: nothing is written into the installed package.
     is_here = folder.is_dir() and name == str(folder)
     beside = folder / file_name(recipe) if is_here else _elsewhere(recipe, name)
@@ -180,7 +179,7 @@ def measure(recipe: Recipe, name: str) -> Result:
 
     from ratchet.inference.local import generator
 
-    path = locate(name)
+    path = locate_of(recipe.values, name)
     chat, rows = chat_format(recipe.values, path), rows_to_evaluate(recipe.task, recipe.evaluation)
     check_prompts(chat, [Sample(row["id"], recipe.task.messages(row)) for row in rows])
     model = load_for_evaluation(path, compute_dtype(recipe), str(PartialState().device))

@@ -62,8 +62,7 @@ class Policy:
         """
         import torch
 
-        path = locate(name)
-        recipe = recipe_of(name, task, overrides)
+        recipe, path = recipe_of(name, task, overrides), locate(name)
         chat = chat_format(recipe.values, path)
         found = device or (str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu")
         return cls(recipe, load_for_evaluation(path, compute_dtype(recipe), found), chat)

@@ -23,7 +23,7 @@ Mode = Literal["continue", "merge"]
 
 
 def adapter_settings(path: str) -> dict[str, Any] | None:
-    """The configuration of the adapter in a folder; None for a folder with a whole model, and a name on the Hub.
+    """The configuration of the adapter in a folder; None for a folder with a whole model.
 
     Raises:
         UserError: for one that cannot be read.
@@ -40,14 +40,22 @@ def adapter_settings(path: str) -> dict[str, Any] | None:
 
 
 def base_of(path: str) -> str:
-    """Where the whole model is: the path itself, or for an adapter's folder the model that it belongs to.
+    """The folder of the whole model: the path itself, or for an adapter's folder the model that it belongs to.
 
     Raises:
         UserError: where that model is not there any more.
     """
     settings = adapter_settings(path)
-    if settings is None:
-        return path
+    return path if settings is None else locate(base_name(path), settings.get("revision"))
+
+
+def base_name(path: str) -> str:
+    """The model that an adapter's folder belongs to, by its folder or its name on the Hub.
+
+    Raises:
+        UserError: where that is a folder which is not there any more.
+    """
+    settings = adapter_settings(path) or {}
     base = str(settings["base_model_name_or_path"])
     # A run that was moved takes the model along that it made itself.
     beside = (Path(path, INITIAL_MODEL), Path(path).parent / INITIAL_MODEL)
@@ -59,7 +67,7 @@ def base_of(path: str) -> str:
             f"{path} is an adapter to the model in {base}, which is not there; put it there, or name its place as "
             f"base_model_name_or_path in {Path(path, CONFIG)}"
         )
-    return locate(base)
+    return base
 
 
 def mode_of(values: Mapping[str, Any], path: str) -> Mode | None:

@@ -78,23 +78,21 @@ def merged(messages: Sequence[Message]) -> list[Message]:
     return [{**user, "content": f"{system['content']}{MERGED}{user['content']}"}, *others]
 
 
-def chat_format(
-    values: Mapping[str, Any], path: str, revision: str = "main", trust_remote_code: bool = False
-) -> ChatFormat:
+def chat_format(values: Mapping[str, Any], path: str, trust_remote_code: bool = False) -> ChatFormat:
     """The chat format of a recipe with the tokenizer of a model.
 
     Args:
         values: the recipe's keys, of which those about prompts are read.
-        path: the model's folder, or its name on the Hub.
+        path: the model's folder.
 
     Raises:
         UserError: where the tokenizer cannot be loaded, or lacks what the recipe names.
     """
-    tokenizer = load_tokenizer(path, revision, trust_remote_code, values.get("chat_template_path"))
+    tokenizer = load_tokenizer(path, trust_remote_code, values.get("chat_template_path"))
     end = values.get("eos_token")
     if end:
         if end not in tokenizer.get_vocab():
             raise UserError(f"eos_token: {end} is not in the vocabulary of {path}")
         tokenizer.eos_token = end
     arguments, merge_system = values.get("chat_template_kwargs") or {}, bool(values.get("merge_system"))
-    return ChatFormat(tokenizer, arguments, merge_system, declared_ends(path, revision))
+    return ChatFormat(tokenizer, arguments, merge_system, declared_ends(path))

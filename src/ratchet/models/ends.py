@@ -9,21 +9,20 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-def declared_ends(path: str, revision: str = "main") -> list[int]:
+def declared_ends(path: str) -> list[int]:
     """``eos_token_id`` of a model's generation_config.json, or of its config.json; none where neither can be read.
 
     An adapter's are those of the model that it belongs to.
     """
     from transformers import AutoConfig, GenerationConfig
 
-    base = base_of(path)
-    path, revision = base, revision if base == path else "main"
+    path = base_of(path)
     try:
-        return _listed(GenerationConfig.from_pretrained(path, revision=revision).eos_token_id)
+        return _listed(GenerationConfig.from_pretrained(path).eos_token_id)
     except (OSError, ValueError):
         pass
     try:
-        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
     except (OSError, ValueError, KeyError):
         return []
     return _listed(config.get_text_config().eos_token_id)

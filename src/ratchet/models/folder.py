@@ -5,11 +5,12 @@ tensor, its type, shape and the place of its bytes.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
+from ratchet.models.hub import fetched
 
 TINY = "ratchet-tiny"
 LFS = b"version https://git-lfs"
@@ -17,11 +18,16 @@ WRAPPED = ("_orig_mod.", "module.", "_forward_module.", "_fsdp_wrapped_module.")
 """What torch.compile, DDP and others put before the names of the weights that they wrap."""
 
 
-def locate(name: str) -> str:
-    """The folder of the embedded model, a checked local folder, or the name of a model on the Hub.
+def locate(name: str, revision: str | None = None, weights: bool = True) -> str:
+    """The folder of a model: the embedded one, a local folder, or one of the Hub, which is fetched into its cache.
+
+    Args:
+        name: of a model on the Hub, also as "owner/model@revision".
+        revision: of a model on the Hub; None: main.
+        weights: whether they are wanted, and not the configuration and tokenizer alone.
 
     Raises:
-        UserError: for a folder that is not there or holds no model.
+        UserError: for a folder that is not there or holds no model, and a model that cannot be had.
     """
     if name == TINY:
         folder = Path(__file__).with_name("tiny")
@@ -37,16 +43,41 @@ def locate(name: str) -> str:
     looks_local = path.parent != Path(".") and path.parent.is_dir()  # "outputs/dmeo" beside a folder outputs
     if looks_local or path.exists() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         raise UserError(f"model_name_or_path: there is no folder {name}")
-    return name
+    return fetched(*_on_hub(name, revision), weights)
+
+
+def on_hub(name: str, revision: str | None = None) -> tuple[str, str | None] | None:
+    """Repository and revision that a name stands for; None for the embedded model and a folder.
+
+    >>> on_hub("Qwen/Qwen3-0.6B@abc"), on_hub("ratchet-tiny"), on_hub(".")
+    (('Qwen/Qwen3-0.6B', 'abc'), None, None)
+    """
+    return None if name == TINY or Path(name).expanduser().is_dir() else _on_hub(name, revision)
+
+
+def _on_hub(name: str, revision: str | None) -> tuple[str, str | None]:
+    repository, _, own = name.partition("@")
+    return repository, own or revision
+
+
+def locate_of(values: Mapping[str, Any], name: str | None = None, weights: bool = True) -> str:
+    """The folder of a recipe's model, at the revision that the recipe names; or of another, whose revision is its own.
+
+    Raises:
+        UserError: as ``locate``.
+    """
+    own = values.get("model_name_or_path")
+    revision = values.get("model_revision") if name in (None, own) else None
+    return locate(name or str(own), revision, weights)
 
 
 def check_folder(path: str) -> None:
-    """Refuse a model's folder with faults; a name on the Hub is left to its loading.
+    """Refuse a model's folder with faults.
 
     Raises:
         UserError: with all of them.
     """
-    found = faults(Path(path)) if Path(path).is_dir() else []
+    found = faults(Path(path))
     if found:
         raise UserError("\n".join(f"model_name_or_path: {path}: {text}" for text in found))
 
@@ -151,7 +182,7 @@ def check_weights(path: str) -> None:
     Raises:
         UserError: with some of the names.
     """
-    if not Path(path).is_dir() or not (Path(path) / "config.json").is_file():
+    if not (Path(path) / "config.json").is_file():
         return
     import logging
 

@@ -18,7 +18,7 @@ TRL = "trl:"
 
 
 def load_tokenizer(
-    path: str, revision: str = "main", trust_remote_code: bool = False, chat_template: str | None = None
+    path: str, trust_remote_code: bool = False, chat_template: str | None = None
 ) -> "PreTrainedTokenizerBase":
     """Load a tokenizer; ``chat_template`` is a .jinja file, one of TRL's ("trl:qwen3_training"), or a model's name.
 
@@ -28,7 +28,7 @@ def load_tokenizer(
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, revision=revision, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trust_remote_code)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(_not_loaded("tokenizer", path, error)) from None
     if chat_template:
@@ -55,7 +55,7 @@ def template_file(source: str) -> Path | None:
 def _template(source: str) -> str:
     file = template_file(source)
     if file is None:
-        return load_tokenizer(locate(source)).chat_template
+        return load_tokenizer(locate(source, weights=False)).chat_template
     try:
         return file.read_text(encoding="utf-8")
     except OSError as error:
@@ -77,26 +77,21 @@ def _trl_template(name: str) -> Path:
 
 
 def _not_loaded(what: str, path: str, error: Exception) -> str:
-    if Path(path).is_dir():
-        return f"the {what} in {path} cannot be loaded: {str(error).splitlines()[0]}"
-    return (
-        f"model_name_or_path: {path} is no folder here, and could not be had from the Hub ({type(error).__name__}). "
-        "Check the name, your network, and HF_TOKEN if the model is gated"
-    )
+    return f"the {what} in {path} cannot be loaded: {(str(error) or type(error).__name__).splitlines()[0]}"
 
 
-def position_limit(path: str, revision: str = "main") -> int | None:
+def position_limit(path: str) -> int | None:
     """``max_position_embeddings`` of a model, read from its configuration."""
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(path, revision=revision, trust_remote_code=False).get_text_config()
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False).get_text_config()
     except (OSError, ValueError, KeyError) as error:
         raise UserError(_not_loaded("model", path, error)) from None
     return getattr(config, "max_position_embeddings", None)
 
 
-def load_for_evaluation(path: str, dtype: str, device: str, revision: str = "main") -> "PreTrainedModel":
+def load_for_evaluation(path: str, dtype: str, device: str) -> "PreTrainedModel":
     """Load a model to generate with; a LoRA adapter is merged into the base model that it names.
 
     Raises:
@@ -112,7 +107,7 @@ def load_for_evaluation(path: str, dtype: str, device: str, revision: str = "mai
         else:
             check_folder(path)
             model, info = AutoModelForCausalLM.from_pretrained(
-                path, dtype=dtype, revision=revision, trust_remote_code=False, output_loading_info=True
+                path, dtype=dtype, trust_remote_code=False, output_loading_info=True
             )
             refuse_unfitting(path, info)
     except (OSError, ValueError, KeyError, RuntimeError, AssertionError, IndexError, SafetensorError) as error:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ratchet.errors import UserError
-from ratchet.models.adapters import adapter_settings, base_of, mode_of
+from ratchet.models.adapters import adapter_settings, base_name, mode_of
+from ratchet.models.folder import on_hub
 from ratchet.recipe import Recipe, load_recipe
 
 TINY = Path(__file__).parents[1] / "models" / "tiny"
@@ -156,7 +157,7 @@ def shape_of(recipe: Recipe) -> Shape:
     folder = Path(name).expanduser()
     if adapter_settings(str(folder)) is not None:
         mode_of(recipe.values, str(folder))  # refuses what training would
-        return shape_of_name(base_of(str(folder)), recipe)
+        return shape_of_name(base_name(str(folder)), recipe)
     return shape_of_name(name, recipe)
 
 
@@ -171,7 +172,20 @@ def shape_of_name(name: str, recipe: Recipe) -> Shape:
     made = _made_by(recipe, name)
     if made is not None:
         return made
-    return from_config(_from_hub(name, recipe.values.get("model_revision") or "main"), name, f"{name}'s config.json")
+    repository, revision = on_hub(name, recipe.values.get("model_revision")) or (name, None)
+    found, reason = _from_hub(repository, "config.json", revision or "main")
+    if found is not None:
+        return from_config(found, name, f"{name}'s config.json")
+    adapter, _ = _from_hub(repository, "adapter_config.json", revision or "main")
+    if adapter is not None and adapter.get("base_model_name_or_path") not in (None, name):
+        return shape_of_name(str(adapter["base_model_name_or_path"]), recipe)
+    raise UserError(
+        f"model_name_or_path: {name} is no folder here with a config.json, "
+        "none of the models that plan knows by heart, "
+        f"and could not be had from the Hub ({reason}). "
+        "--shape_of plans with the sizes of a folder with a config.json, "
+        f"or of one of {', '.join(sorted(KNOWN))}"
+    )
 
 
 def _made_by(recipe: Recipe, name: str) -> Shape | None:
@@ -188,35 +202,29 @@ def _made_by(recipe: Recipe, name: str) -> Shape | None:
     return None
 
 
-def _from_hub(name: str, revision: str) -> Mapping[str, Any]:
-    """A model's config.json, which is some kilobytes; its weights are not downloaded."""
+def _from_hub(name: str, file: str, revision: str) -> tuple[Mapping[str, Any] | None, str]:
+    """A model's configuration, which is some kilobytes, or why there is none; its weights are not downloaded."""
     from huggingface_hub import constants, get_session, hf_hub_url, try_to_load_from_cache
     from huggingface_hub.utils import build_hf_headers
 
     reason = "the Hub is switched off"
     try:
-        cached = try_to_load_from_cache(name, "config.json", revision=revision)
+        cached = try_to_load_from_cache(name, file, revision=revision)
         if isinstance(cached, str):
-            return _json(Path(cached))
+            return _json(Path(cached)), ""
         if not constants.HF_HUB_OFFLINE:
             found = get_session().get(
-                hf_hub_url(name, "config.json", revision=revision),
+                hf_hub_url(name, file, revision=revision),
                 headers=build_hf_headers(),
                 timeout=5,
                 follow_redirects=True,
             )
             reason = f"status {found.status_code}"
             if found.status_code == 200:
-                return found.json()
+                return found.json(), ""
     except Exception as error:  # the Hub's client raises dozens of kinds; all mean that it cannot be had
         reason = type(error).__name__
-    raise UserError(
-        f"model_name_or_path: {name} is no folder here with a config.json, "
-        "none of the models that plan knows by heart, "
-        f"and could not be had from the Hub ({reason}). "
-        "--shape_of plans with the sizes of a folder with a config.json, "
-        f"or of one of {', '.join(sorted(KNOWN))}"
-    )
+    return None, reason
 
 
 def known(name: str) -> Shape:

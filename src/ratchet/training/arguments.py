@@ -1,6 +1,5 @@
 """From a checked recipe to TRL's configuration objects."""
 
-from pathlib import Path
 from typing import Any
 
 from transformers import TrainingArguments
@@ -40,14 +39,12 @@ def make_arguments(recipe: Recipe) -> tuple[TrainingArguments, ModelConfig]:
 def model_settings(run: Run) -> dict[str, Any]:
     """``model_init_kwargs``: what TRL loads the model with. The recipe's own wins."""
     model = run.model_arguments
-    found = {"revision": model.model_revision, "attn_implementation": model.attn_implementation, "dtype": model.dtype}
-    if Path(run.model_path).is_dir():
-        found.pop("revision")  # a folder has none
+    found = {"attn_implementation": model.attn_implementation, "dtype": model.dtype}
     return {**found, **(run.arguments.model_init_kwargs or {})}
 
 
 def starting_model(run: Run) -> Any:
-    """What TRL is given as its model: a name or a folder, which it loads itself, or a model with an adapter on it."""
+    """What TRL is given as its model: a folder, which it loads itself, or a model with an adapter on it."""
     if run.adapter is None:
         return run.model_path
     settings = dict(run.arguments.model_init_kwargs)

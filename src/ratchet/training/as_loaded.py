@@ -24,12 +24,18 @@ class AsLoaded:
     """The configuration of a trainer's model as its folder has it.
 
     Args:
-        path: the folder, or the name on the Hub.
+        path: the folder.
+        published: repository and revision of the same model on the Hub, which an adapter is said to belong to: the
+            folder is one of this machine.
     """
 
-    def __init__(self, trainer: Any, path: str):
+    def __init__(self, trainer: Any, path: str, published: tuple[str, str | None] | None = None):
         model = trainer.accelerator.unwrap_model(trainer.model)
-        self.model = model.get_base_model() if is_peft_model(model) else model
+        self.model = model
+        if is_peft_model(model):
+            self.model = model.get_base_model()
+            for settings in model.peft_config.values() if published else ():
+                settings.base_model_name_or_path, settings.revision = published
         self.config = self.model.config.get_text_config()
         own = AutoConfig.from_pretrained(path, trust_remote_code=False).get_text_config()
         self.switched = {name: getattr(own, name) for name in SWITCHED if hasattr(own, name)}

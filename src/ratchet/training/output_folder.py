@@ -10,7 +10,7 @@ from pathlib import Path
 from ratchet.checkpoints.resume import Start, ask, leave_later_behind
 from ratchet.errors import UserError
 from ratchet.files import hidden_beside, is_volume
-from ratchet.models import locate
+from ratchet.models import locate_of
 from ratchet.models.adapters import INITIAL_MODEL, mode_of
 from ratchet.recipe import Recipe
 from ratchet.record.records import FOLDER as RECORDS
@@ -133,7 +133,7 @@ def makes_its_model(recipe: Recipe) -> bool:
     """
     if recipe.from_scratch is not None:
         return True
-    return mode_of(recipe.values, locate(recipe.values["model_name_or_path"])) == "merge"
+    return mode_of(recipe.values, locate_of(recipe.values)) == "merge"
 
 
 def has_initial_model(recipe: Recipe, start: Start) -> bool:

@@ -6,9 +6,9 @@ from transformers import PreTrainedTokenizerBase, TrainingArguments
 from trl import ModelConfig
 
 from ratchet.checkpoints.resume import Start
-from ratchet.models import ChatFormat, chat_format, locate
+from ratchet.models import ChatFormat, chat_format, locate_of
 from ratchet.models.adapters import INITIAL_MODEL, adapter_settings, base_of, save_merged
-from ratchet.models.folder import check_folder, check_weights
+from ratchet.models.folder import check_folder, check_weights, on_hub
 from ratchet.models.from_scratch import save_from_scratch
 from ratchet.models.load import position_limit
 from ratchet.recipe import Recipe
@@ -34,6 +34,8 @@ class Run:
     """What the run resumes from."""
     adapter: str | None = None
     """The folder of the adapter that training goes on with."""
+    published: tuple[str, str | None] | None = None
+    """Repository and revision of the model on the Hub that ``model_path`` was fetched from."""
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerBase:
@@ -50,13 +52,12 @@ def prepare(recipe: Recipe, arguments: TrainingArguments, model_arguments: Model
     makes = makes_its_model(recipe)
     path = _model_path(recipe, start, makes)
     base, adapter = base_of(path), path if adapter_settings(path) is not None else None
-    revision = recipe.get("model_revision")
     trusted = bool(recipe.values.get("trust_remote_code"))
     if main_process() and not makes:
         check_folder(base)
         check_weights(base)
-    chat = chat_format(recipe.values, path, revision, trusted)
-    limit = recipe.method.token_limit(recipe.get, position_limit(base, revision))
+    chat = chat_format(recipe.values, path, trusted)
+    limit = recipe.method.token_limit(recipe.get, position_limit(base))
     written = write_rows(recipe, chat, limit, staging(recipe) / "data") if main_process() else Written()
     if main_process():
         publish_output(recipe, start, written.sha256)
@@ -64,12 +65,14 @@ def prepare(recipe: Recipe, arguments: TrainingArguments, model_arguments: Model
     if makes:
         base = str(recipe.output_dir / INITIAL_MODEL)
     arguments.eval_on_start = recipe.evaluation.before and start.checkpoint is None
-    return Run(recipe, arguments, model_arguments, base, chat, data, start, adapter)
+    own = recipe.values.get("model_name_or_path")
+    published = on_hub(own, recipe.values.get("model_revision")) if not (makes or adapter) else None
+    return Run(recipe, arguments, model_arguments, base, chat, data, start, adapter, published)
 
 
 def _model_path(recipe: Recipe, start: Start, makes: bool) -> str:
     if not makes:
-        return locate(recipe.values["model_name_or_path"])
+        return locate_of(recipe.values)
     here = recipe.output_dir if has_initial_model(recipe, start) else staging(recipe)
     return str(here / INITIAL_MODEL)
 
@@ -78,7 +81,7 @@ def build_initial_model(recipe: Recipe) -> None:
     """Make a model with random weights and a tokenizer trained on the task's rows, or a merged one, in the staging
     folder."""
     if recipe.from_scratch is None:
-        save_merged(locate(recipe.values["model_name_or_path"]), staging(recipe) / INITIAL_MODEL)
+        save_merged(locate_of(recipe.values), staging(recipe) / INITIAL_MODEL)
         return
     task = recipe.task
     rows = load_split(task).rows

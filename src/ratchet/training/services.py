@@ -135,7 +135,7 @@ class RunServices(Services):
         if accelerator.is_main_process:
             self._publish_beside()
         self.measure = self._measure()
-        self.as_loaded = AsLoaded(trainer, self.run.model_path)
+        self.as_loaded = AsLoaded(trainer, self.run.model_path, self.run.published)
         self.movement = Movement(trainer)
         self._watch(trainer)
         self._register(trainer)

@@ -21,7 +21,7 @@ from ratchet.evaluation.run import ELSEWHERE, measure, named, ready
 from ratchet.evaluation.statistics import Share, clusters, share
 from ratchet.files import keep_earlier, read_json, write_json, write_text
 from ratchet.integrations.lighteval.venv import python
-from ratchet.models import load_for_evaluation, load_tokenizer, locate
+from ratchet.models import load_for_evaluation, load_tokenizer, locate_of
 from ratchet.models.load import template_file
 from ratchet.models.sampling import IDS
 from ratchet.recipe import Recipe
@@ -167,12 +167,12 @@ def _hub_answers() -> bool:
 
 def _lay(folder: Path, recipe: Recipe, model: str, rows: Sequence[Row]) -> None:
     """What lighteval works on: the model, the recipe, the rows, and Ratchet alone of what is installed here."""
-    path = Path(locate(model))
-    if path.is_dir() and (path / "config.json").is_file():
+    path = Path(locate_of(recipe.values, model))
+    if (path / "config.json").is_file():
         _link(path, folder / "model")
-    else:  # an adapter, or a model on the Hub
-        load_for_evaluation(locate(model), compute_dtype(recipe), "cpu").save_pretrained(folder / "model")
-        load_tokenizer(locate(model)).save_pretrained(folder / "model")
+    else:  # an adapter
+        load_for_evaluation(str(path), compute_dtype(recipe), "cpu").save_pretrained(folder / "model")
+        load_tokenizer(str(path)).save_pretrained(folder / "model")
     (folder / "packages").mkdir()
     (folder / "packages/ratchet").symlink_to(Path(ratchet.__file__).parent.absolute())
     write_text(folder / "recipe.yaml", recipe.as_yaml())

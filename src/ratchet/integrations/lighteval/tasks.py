@@ -31,7 +31,7 @@ from lighteval.models.model_output import ModelResponse
 from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
-from ratchet.models import chat_format, locate
+from ratchet.models import chat_format, locate_of
 from ratchet.recipe import load_recipe
 from ratchet.rewards.scoring import ScoringRequest, score
 from ratchet.tasks.base import Row
@@ -44,7 +44,7 @@ _asked = json.loads(os.environ["LIGHTEVAL_RECIPE"])
 # Of the module, since lighteval copies and prints what a task's configuration holds.
 RECIPE = load_recipe(_asked["recipe"], [tuple(pair) for pair in _asked["overrides"]], to_train=False)
 TASK = RECIPE.task
-MODEL = locate(RECIPE.values["model_name_or_path"])
+MODEL = locate_of(RECIPE.values, weights=False)
 CHAT = chat_format(RECIPE.values, MODEL)
 TOKENIZER = CHAT.tokenizer
 # A row is kept as text: Arrow would make the columns of all rows alike.
