@@ -39,6 +39,7 @@ from typing import NamedTuple
 from ratchet.tasks.answers.choice_claims import Claim, Rank, claims
 from ratchet.tasks.answers.choice_marks import closing_value, ends_in_list, last_option, lower_case, marked, values
 from ratchet.tasks.answers.choice_passage import Passage
+from ratchet.tasks.answers.conclusion import concluded
 from ratchet.tasks.answers.markup import after_thinking, new_questions, plain
 from ratchet.tasks.answers.option_values import trailing_value
 from ratchet.tasks.answers.phrases import compiled
@@ -50,6 +51,7 @@ WHOLE = 6_000  # characters read at most
 BETWEEN = 400  # characters before an answer in which words may withdraw the one before it
 AFTERWARDS = 500  # characters after the last answer in which words may withdraw it
 RELATIVE = 4  # ... and before which "which is wrong" speaks of the answer itself
+MOST_CHANGES = 3  # of mind: a text that swings from letter to letter commits to none
 CLOSING = 60  # characters that a last line may have which is nothing but the requested form
 
 _CONFLICT = "*"  # what stands after two different answers: no letter, until a correction names one
@@ -195,7 +197,9 @@ def _judge(passage: Passage) -> Judgement:
         lower = lower_case(passage)
         if lower:
             return Judgement(True, lower.letters, lower)
-        letter = closing_value(passage) or (None if ends_in_list(passage) else _last_value(passage))
+        letter = closing_value(passage)
+        if letter is None and not ends_in_list(passage):
+            letter = _last_value(passage) or concluded(passage.flat, passage.options)
         return Judgement(letter is not None, letter)
     if len(standing.letters) > 1 or standing.letters == _CONFLICT or _is_withdrawn(passage, standing):
         return Judgement(True)
@@ -214,8 +218,9 @@ def _last_value(passage: Passage) -> str | None:
 
 def weigh(passage: Passage, found: Sequence[Claim]) -> Standing:
     """Let each claim in turn confirm, correct or contradict what stands."""
-    standing = Standing()
+    standing, changes = Standing(), 0
     for claim in found:
+        before = standing.letters
         if claim.denied:
             if claim.letters == standing.letters:
                 standing = standing._replace(letters=None)
@@ -224,7 +229,8 @@ def weigh(passage: Passage, found: Sequence[Claim]) -> Standing:
                 standing = standing._replace(letters=_CONFLICT, end=max(standing.end, claim.end))
         else:
             standing = _after(passage, standing, claim)
-    return standing
+            changes += bool(before) and standing.letters != before
+    return standing._replace(letters=_CONFLICT) if changes >= MOST_CHANGES and standing.letters else standing
 
 
 def _after(passage: Passage, standing: Standing, claim: Claim) -> Standing:

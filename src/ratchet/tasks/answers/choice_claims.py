@@ -18,6 +18,7 @@ DENIED_LABEL = 20  # characters before a label's end in which it may be denied
 POINTING = 250  # characters after an option within which "this is correct" judges it
 
 _LABEL = re.compile(r"\s{0,3}[).:\]—–]|\s{1,3}-\s")
+_NAMES_LETTERS = re.compile(r"\b[a-j]\b")
 _SENTENCE_OF_ITS_OWN = re.compile(r"[).\] ]*(?:[A-Z\n]|\Z)")
 
 
@@ -130,7 +131,7 @@ def _labelled(passage: Passage, found: Context, label: int, spoken_of: bool) -> 
         return _made(found, Rank.STATED, denied=True)
     if spoken_of or _is_unreal(found, label):
         return None
-    closes = says.CLOSES.match(found.right) or says.RIGHT.match(found.right)
+    closes = says.CLOSES.match(found.right) or says.RIGHT.match(found.right) or says.EXPLAINED.match(found.right)
     if closes or passage.has_own_text(*found.mention):
         return _made(found, Rank.STATED)
     return None
@@ -219,19 +220,26 @@ def _foreign(passage: Passage, found: Context) -> Claim | None:
     labels = foreign.ASCII_LABELS if found.whole.isascii() else foreign.ANY_LABEL
     left, right = found.left[-FOREIGN_BEFORE:], found.right[:FOREIGN_AFTER]
     label = max((left.rfind(word) + len(word) for word in labels if word in left), default=None)
-    if label is None or (found.before and found.before.at >= at - len(left) + label):
+    if label is None:
         return None
-    near = left[max(0, label - DENIED_LABEL) :]
+    between = found.before is not None and found.before.at >= at - len(left) + label
+    if between and not foreign.BUT.search(passage.low[found.before.at : at]):
+        return None
+    begun = max((m.end() for m in foreign.CLAUSE.finditer(left, 0, label)), default=0)
+    near = left[max(begun, label - DENIED_LABEL) :]
     if foreign.DENIES_LATER.search(right) or (foreign.DENIES.search(near) and not foreign.BUT.search(left)):
         return _made(found, Rank.STATED, denied=True)
-    if passage.asks(found.span) or foreign.UNREAL.search(passage.low[max(found.span.start, at - 80) : at]):
+    if passage.asks(found.span) or foreign.UNREAL.search(left[begun:]):
+        return None
+    if foreign.CONDITION.search(passage.low[max(found.span.start, at - 80) : at]):
         return None
     names = left[:label].endswith(foreign.OPTIONS)
     announced = ":" in left[label:]
     other = foreign.HEDGES.match(right)
     if other and other["other"].upper() != letter:
         both = letter + other["other"].upper()
-        return None if names and not announced else Claim(at, at + 1 + other.end(), both, Rank.STATED)
+        several = foreign.HEDGES.match(right, other.end()) is not None  # "Les réponses A, B et D ne conviennent pas"
+        return None if (names or several) and not announced else Claim(at, at + 1 + other.end(), both, Rank.STATED)
     near_label = len(left) - label <= FOREIGN_GAP
     own = passage.has_own_text(at, letter)
     closes = announced or own or foreign.CLOSES.match(right) or (not names and foreign.EXPLAINS.match(right))
@@ -246,6 +254,9 @@ def _foreign(passage: Passage, found: Context) -> Claim | None:
 def _hedged(passage: Passage, claim: Claim) -> Claim:
     """The claim with the letters that stand beside its own: "A or C", "A (or possibly C)"."""
     low, end, letters = passage.low, claim.end, claim.letters
+    own = passage.texts[ord(letters) - 65] if len(letters) == 1 else ""
+    if _NAMES_LETTERS.search(own) and low[end:].lstrip(" ,:)(").startswith(own):
+        return claim  # "E, B and C" where that is what E says
     other = doubts.BESIDE.match(low, end)
     while other and _stands_beside(passage, end, other.start("other")):
         end, letter = other.end("other"), passage.flat[other.start("other")]

@@ -1,7 +1,7 @@
 r"""What claims an answer outside of sentences: boxes, tags, ticks, and the value of an option after a label."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ratchet.tasks.answers.choice_claims import Claim, Rank
 from ratchet.tasks.answers.choice_passage import Passage
@@ -15,6 +15,7 @@ BOX_REACH = 120  # characters within which a box's braces must be balanced
 TAG_REACH = 300  # characters within which a tag is closed
 VALUE = 90  # characters after a label among which a value is looked for
 FOREIGN_REACH = 200  # last characters in which a label of another language is looked for
+WORDY = 12  # characters of an option that is a phrase, and is looked for inside a sentence
 SHORT_LINE = 40  # characters that the line below a label may have, to be its value
 
 BOXES = ("\\boxed", "\\fbox", "\\framebox")
@@ -159,7 +160,7 @@ def _line_after(passage: Passage, at: int) -> str:
     """The rest of a label's line, or the line below, where that is short."""
     line = passage.text[at : at + VALUE].partition("\n")[0]
     if line.strip(" *_$"):
-        return line
+        return line.replace("**", "  ")
     below = passage.text[at : at + VALUE].lstrip(" *_\n#$:").partition("\n")[0]
     return below if len(below) <= SHORT_LINE else ""
 
@@ -227,10 +228,25 @@ def last_option(passage: Passage, text: str) -> str | None:
     ending = [i for i, own in long.items() if _ends_with(tail, own)]
     ending = [i for i in ending if not any(i != j and long[i] in long[j] for j in ending)]  # the longest of them
     sentence = _SENTENCES.split(tail.rstrip(" .*!\n"))[-1]
+    if not ending:
+        return _said_in(sentence, passage.texts)
     if len(ending) != 1 or doubts.DENIED.search(sentence[: -len(long[ending[0]])]):
         return None
-    others = [own for own in passage.texts if own not in long[ending[0]] and len(own) > 1]
+    none_of_them = long[ending[0]].startswith("none of")  # "it is not 2 or 3, so it is none of these"
+    others = [] if none_of_them else [own for own in passage.texts if own not in long[ending[0]] and len(own) > 1]
     return None if any(own in sentence for own in others) else chr(65 + ending[0])
+
+
+def _said_in(sentence: str, texts: Sequence[str]) -> str | None:
+    """The one option of several words that a last sentence says: "... cannot be determined from what is given."."""
+    said = [
+        i for i, own in enumerate(texts) if len(own) >= WORDY and " " in own and own[0].isalpha() and own in sentence
+    ]
+    if len(said) != 1 or "?" in sentence:
+        return None
+    before, _, after = sentence.partition(texts[said[0]])
+    quiet = not (doubts.DENIED.search(before) or doubts.CONDITION.search(sentence) or doubts.WRONG.match(after))
+    return chr(65 + said[0]) if quiet and len(after) < SHORT_LINE and not any(c.isdigit() for c in after) else None
 
 
 def _ends_with(tail: str, own: str) -> bool:

@@ -30,7 +30,7 @@ def after_thinking(text: str) -> tuple[int, str]:
 _STRUCK = compiled(r"~~[^~\n]{1,200}~~")
 _INVISIBLE = compiled("[\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0f\ufe0e]")
 _SQUARED = compiled("[\U0001f150-\U0001f159\U0001f170-\U0001f179]")
-_QUOTES = {"’": "'", "‘": "'", "“": '"', "”": '"'}
+_TYPOGRAPHIC = {"’": "'", "‘": "'", "“": '"', "”": '"', "−": "-", "⁄": "/"}
 
 
 def plain(text: str) -> str:
@@ -43,8 +43,8 @@ def plain(text: str) -> str:
     if text.isascii():
         return text
     text = _INVISIBLE.sub("", text)
-    for typographic, ascii_quote in _QUOTES.items():
-        text = text.replace(typographic, ascii_quote)
+    for typographic, plain_one in _TYPOGRAPHIC.items():
+        text = text.replace(typographic, plain_one)
     # NFKC leaves filled circles and filled squares alone; each of these blocks runs from A to Z, 0x20 apart
     text = _SQUARED.sub(lambda match: chr(65 + (ord(match.group()) - 0x1F150) % 0x20), text)
     return text if unicodedata.is_normalized("NFKC", text) else unicodedata.normalize("NFKC", text)

@@ -61,10 +61,11 @@ _CURRENCY = compiled(
     )
 )
 _NUMBER = compiled(
-    r"[-+]?(?:\d{1,3}(?:,\d{2,3})+|\d+)?(?:\.\d+)?",  # "1,00,000.5": Indian grouping too
+    r"[-+]?(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d+)?(?:[.,]\d+)?",  # "1,00,000.5": Indian grouping too; "37,50"
     r"(?:\s+\d+\s*/\s*\d+|\s*/\s*\d+(?:\.\d+)?)?",  # "1 1/2", "3/4"
     r"(?:\s*:\s*\d+){0,9}",  # "2 : 3"
 )
+_GROUPED = compiled(r"[-+]?\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)")
 # Words that lead a value in.
 _LEAD = compiled(
     r"^",
@@ -104,7 +105,7 @@ _LEAD = compiled(
 )
 # What may follow a number that is a plain quantity: nothing, a known sign, or words without further figures.
 _PLAIN_UNIT = compiled(
-    r"\s*(?:[%°'\"]|(?:per|sq|cu|cubic|square)?[\s.]*[a-z][a-z.²³/ -]*(?:\^?[23])?)?[\s.)]*",
+    r"\s*(?:[%°'\"]|(?:per|sq|cu|cubic|square)?[\s.]*[^\W\d_][^\d,;:=+*<>?()!|]*(?:\^?[23])?)?[\s.)。]*",
 )
 _NOT_A_UNIT = compiled(
     any_of(
@@ -115,20 +116,35 @@ _NOT_A_UNIT = compiled(
 # Unit -> the ways in which it is written.
 _SPELLINGS: dict[str, tuple[str, ...]] = {
     "%": ("percent", "per cent"),
-    "km": ("kilometers", "kilometres", "kms"),
+    "km": ("kilometers", "kilometres", "kms", "kilometer", "kilometre", "kilometri", "quilometros"),
     "m": ("meters", "metres", "meter", "metre"),
-    "cm": ("cms",),
+    "cm": ("cms", "centimeters", "centimetres", "centimeter", "centimetre"),
     "mile": ("miles",),
     "ft": ("feet",),
     "inch": ("inches",),
-    "square": ("sq",),
-    "h": ("hours", "hour", "hrs", "hr"),
-    "min": ("minutes", "minute", "mins"),
-    "s": ("seconds", "second", "secs", "sec"),
-    "day": ("days",),
-    "week": ("weeks",),
-    "month": ("months",),
-    "year": ("years", "yrs"),
+    "h": (
+        "hours",
+        "hour",
+        "hrs",
+        "hr",
+        "horas",
+        "hora",
+        "heures",
+        "heure",
+        "stunden",
+        "stunde",
+        "ore",
+        "uur",
+        "uren",
+        "godzin",
+        "godziny",
+    ),
+    "min": ("minutes", "minute", "mins", "minutos", "minuten", "minuti", "minuty", "minut"),
+    "s": ("seconds", "second", "secs", "sec", "segundos", "sekunden", "secondes", "secondi"),
+    "day": ("days", "jours", "tage", "tagen", "giorni", "dagen", "dni", "dias"),
+    "week": ("weeks", "semanas", "semaines", "wochen", "settimane"),
+    "month": ("months", "meses", "mois", "monate", "monaten", "mesi"),
+    "year": ("years", "yrs", "ans", "jahre", "jahren", "anni", "anos", "jaar", "lat"),
     "l": ("liters", "litres", "liter", "litre"),
     "kg": ("kgs",),
     "km/h": ("kmph", "km/hr", "kmh", "kph"),
@@ -136,7 +152,9 @@ _SPELLINGS: dict[str, tuple[str, ...]] = {
     "°": ("degrees", "degree"),
     "man": ("men",),
     "way": ("ways",),
+    "unit": ("units",),
 }
+_POWERS = {"sq": "2", "square": "2", "cubic": "3", "cu": "3"}
 _UNIT = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
 
 
@@ -150,6 +168,8 @@ class Value:
         plain = _CURRENCY.sub(" ", plain)
         plain = " ".join(plain.split()).strip(" ,;:!").rstrip(" .")
         self.number, self.unit = _quantity(plain)
+        if self.number is None:
+            plain = _TRAILING_UNIT.sub("", plain)  # "16 pi square units"
         plain = plain.replace(" ", "").replace("sqrt", "√").replace("pi", "π")
         self.plain = plain.replace("(", "").replace(")", "")
 
@@ -185,7 +205,7 @@ _NO_QUANTITY = _Quantity(None, "")
 
 def _quantity(plain: str) -> _Quantity:
     match = _NUMBER.match(plain)
-    digits = match.group().replace(",", "") if match else ""
+    digits = _with_point(match.group()) if match else ""
     if not any(c.isdigit() for c in digits):
         return _NO_QUANTITY
     rest = plain[match.end() :]
@@ -201,6 +221,14 @@ def _quantity(plain: str) -> _Quantity:
         return _NO_QUANTITY
 
 
+def _with_point(digits: str) -> str:
+    """Without what groups the digits, and with a point before the decimals: "1,200.5", "37,50"."""
+    grouped = _GROUPED.match(digits)
+    if grouped:
+        digits = grouped.group().replace(",", "") + digits[grouped.end() :]
+    return digits.replace(",", ".")
+
+
 def _number(digits: str) -> float:
     """The number that "42", "3 / 4" or "1 1/2" is."""
     if "/" not in digits:
@@ -210,6 +238,13 @@ def _number(digits: str) -> float:
         whole, _, fraction = digits.rpartition(" ")
     top, bottom = "".join(fraction.split()).split("/")
     return (float(whole) if whole.strip() else 0.0) + float(top) / float(bottom)
+
+
+_TRAILING_UNIT = compiled(
+    r"\s(?:square |sq\.? |cubic )?",
+    any_of(*sorted({*_UNIT, *_UNIT.values()} - {"%", "°"}, key=len, reverse=True)),
+    r"[23]?\Z",
+)
 
 
 def strip_label(option: str) -> str:
@@ -248,8 +283,24 @@ def same_value(a: Value, b: Value) -> bool:
 def _units_agree(a: str, b: str) -> bool:
     if not a or not b or a == b:
         return True
-    first, second = (_UNIT.get(unit.split()[0], unit.split()[0]) for unit in (a, b))
-    return first.rstrip("s.") == second.rstrip("s.")
+    first, second = _unit(a), _unit(b)
+    # words of another language are not looked up: the number speaks for itself
+    return first == second or not (first.isascii() or first == "°") or not (second.isascii() or second == "°")
+
+
+@lru_cache(maxsize=4096)
+def _unit(words: str) -> str:
+    """A unit in one spelling, without the words after it: "kilometres per hour" is "km/h", "sq cm" is "cm2"."""
+    parts = [part.split() for part in words.replace("^", "").replace(" per ", "/").split("/")[:2]]
+    found = [_power(part) for part in parts if part]
+    return _UNIT.get("/".join(found), "/".join(found))
+
+
+def _power(words: list[str]) -> str:
+    """One unit: the second word belongs to it where the first says that it is an area or a volume."""
+    power = _POWERS.get(words[0].rstrip("."))
+    name = words[1] if power and len(words) > 1 else words[0]
+    return _UNIT.get(name, name).rstrip("s.") + (power or "")
 
 
 def matching_option(text: str, options: Sequence[str]) -> str | None:

@@ -163,6 +163,8 @@ CLOSING = (
 )
 # What follows a letter that closes its clause.
 CLOSES = compiled(r"[\s)\]}>]*", any_of(r"\Z", r"[.,!;—–\n]", r"\s-\s", r"\(", rf"{any_of(*CLOSING)}\b"))
+# "the answer is D: B's share is 60"
+EXPLAINED = compiled(r"\s?:\s(?!\(?[a-j]\b(?!'))")
 # "..., option" before a letter that ends its sentence
 NAMED = compiled(
     any_of(r"\A", r"[,.(:;—–]\s*", r"\b(?:is|to|or|and|so|i\.e\.,?|say)\s+"),
@@ -216,6 +218,7 @@ RIGHT = compiled(
         rf"(?:,\s*)?(?:best\s+|alone\s+|clearly\s+)?{_FITTING}\b",
         r",?\s*of course\b",
         r"\s*[:=,—–-]?\s*(?:correct|right|true|yes)\b",
+        r"[^.!?\n]{1,40}\s[—–-]\s(?:correct|right)\b(?=\s*[!.(:\n])",
         r"[^.!?\n✗✘❌✖☒]{0,60}[✓✔✅☑]",
         r"(?:as\s+)?the\s+(?:right|correct|best|only)\b",
     ),

@@ -106,7 +106,7 @@ DENIES = compiled(
         *(r"\bbukan\b", r"\bδεν\b", "ไม่", "scheidet", "écarte", "descart", "scart"),
     )
 )
-BUT = compiled("sondern|vielmehr|tylko|而是")
+BUT = compiled("sondern|vielmehr|tylko|而是|ではなく|でなく|아니라|sino|mais |ma la|a nie|değil")
 # After the letter.
 DENIES_LATER = compiled(
     any_of(
@@ -162,6 +162,12 @@ UNREAL = compiled(
         *("قد يكون", r"\bwenn\b", r"\bsi\b", "có thể", "peut être", "もし", "如果", "만약"),
     )
 )
+# Where a clause ends, before which another one may be denied.
+CLAUSE = compiled("[,;，；、。]")
+# A condition holds for its whole sentence, anything else for its clause.
+CONDITION = compiled(
+    any_of(r"\bесли\b", r"\bwenn\b", r"\bsi\b", "もし", "如果", "만약", r"\bse\b(?= a resposta)", "falls"),
+)
 # A second letter beside the first.
 HEDGES = compiled(
     r"[\s)]*",
@@ -210,7 +216,7 @@ HEDGES = compiled(
 # What follows a letter that closes its sentence.
 CLOSES = compiled(
     any_of(
-        r"[)\]]*\s*(?:\Z|[.!\n。！])",
+        r"[)\]]*\s*(?:\Z|[.!\n。！।۔])",
         r"\s*[,;，；、]",
         r"[\s)\]」』”»）]*"
         + any_of(
