@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ratchet.tasks.answers.choice import find_answer
+from ratchet.tasks.answers.choice import find_answer, read_answer
 from ratchet.tasks.aquarat.task import extract_answer
 
 OPTIONS = ["A)7", "B)24", "C)42", "D)84", "E)1,200 dollars"]
@@ -361,3 +361,52 @@ def test_an_option_may_say_that_there_is_none(text, letter):
 )
 def test_the_pronoun_is_no_letter(text, letter):
     assert extract_answer(text, [f"{c}){3 * i}" for i, c in enumerate("ABCDEFGHI", start=1)]) == letter
+
+
+FIVE = ["21", "24", "42", "84", "12.5 km/hr"]
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The student must score 42 on the fifth test.", "C"),
+        ("Therefore, he needs 42 apples to have an average of 30 apples.", "C"),
+        ("So the answer comes to 42 days. A common mistake is to take 24, which ignores the first day.", "C"),
+        ("Das sind zusammen 42 Euro.", "C"),
+        ("所以自行车的速度是 12.5 公里/小时。", "E"),
+        ("Vitesse : 12,5 km/h.", "E"),
+        ("The speed is 12.5 kilometres per hour.", "E"),
+        ("So 84. But half of them leave, so 42 remain.", "C"),
+        ("So 84. But half of them leave, and 42 remain.", None),
+        ("The numbers are 24 and 42.", None),
+        ("It is more than 42.", None),
+        ("We add 18 and get 42, and now we must subtract the", None),
+        ("Поэтому ответ не равен 42.", None),
+        ("Under the first interpretation the answer would be 42, under the second 84.", None),
+    ],
+)
+def test_a_value_is_read_where_the_text_concludes(text, letter):
+    assert read_answer(text, FIVE) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("La bonne réponse est la C. Les réponses A, B et D ne conviennent pas.", "C"),
+        ("一开始我以为答案是 A，但是检查后发现有错，答案选 C。", "C"),
+        ("正しい選択肢はBではなく、Cです。", "C"),
+        ("সুতরাং সঠিক উত্তর C।", "C"),
+        ("36 不在 A 到 B 的选项中，所以选 C。", "C"),
+    ],
+)
+def test_a_denial_holds_for_its_own_clause_in_other_languages(text, letter):
+    assert read_answer(text, FIVE) == letter
+
+
+def test_a_text_that_swings_between_letters_commits_to_none():
+    assert read_answer("Final answer: A\n\nFinal answer: C\n\nFinal answer: A\n\nFinal answer: C", FIVE) is None
+
+
+def test_the_final_answer_is_final_once():
+    assert read_answer("The final answer is A.\n\nSo 6 * 7 = 42, and the final answer is C.", FIVE) is None
+    assert read_answer("At first I take A. The final answer is C.", FIVE) == "C"

@@ -37,7 +37,15 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ratchet.tasks.answers.choice_claims import Claim, Rank, claims
-from ratchet.tasks.answers.choice_marks import closing_value, ends_in_list, last_option, lower_case, marked, values
+from ratchet.tasks.answers.choice_marks import (
+    after_list,
+    closing_value,
+    ends_in_list,
+    last_option,
+    lower_case,
+    marked,
+    values,
+)
 from ratchet.tasks.answers.choice_passage import Passage
 from ratchet.tasks.answers.conclusion import concluded
 from ratchet.tasks.answers.markup import after_thinking, new_questions, plain
@@ -198,8 +206,10 @@ def _judge(passage: Passage) -> Judgement:
         if lower:
             return Judgement(True, lower.letters, lower)
         letter = closing_value(passage)
+        if letter is None:
+            letter = concluded(after_list(passage), passage.options)
         if letter is None and not ends_in_list(passage):
-            letter = _last_value(passage) or concluded(passage.flat, passage.options)
+            letter = _last_value(passage)
         return Judgement(letter is not None, letter)
     if len(standing.letters) > 1 or standing.letters == _CONFLICT or _is_withdrawn(passage, standing):
         return Judgement(True)
@@ -240,9 +250,9 @@ def _after(passage: Passage, standing: Standing, claim: Claim) -> Standing:
         return taken
     if standing.letters == claim.letters:
         return taken._replace(rank=max(standing.rank, claim.rank))
-    if claim.start < standing.end:
+    if claim.start < standing.end and len(claim.letters) == 1:
         return standing  # a second keyword of the same statement
-    if _corrects(passage.low[max(standing.end, claim.start - BETWEEN) : claim.start]):
+    if _corrects(passage.low, max(standing.end, claim.start - BETWEEN), claim.start):
         return taken
     if claim.rank < standing.rank:
         return standing
@@ -253,9 +263,16 @@ def _after(passage: Passage, standing: Standing, claim: Claim) -> Standing:
     return taken._replace(letters=_CONFLICT)
 
 
-def _corrects(between: str) -> bool:
+def _corrects(low: str, start: int, end: int) -> bool:
     """Whether the words between two answers replace the first by the second."""
-    return bool(withdrawals.CORRECTS.search(between)) and not withdrawals.STANDS_BESIDE.search(between)
+    between = low[start:end]
+    if withdrawals.STANDS_BESIDE.search(between):
+        return False
+    found = withdrawals.CORRECTS.search(between)
+    # "The final answer is A. ... The final answer is C." are two: the words correct an answer that was not final
+    while found and found.group() == withdrawals.FINAL and withdrawals.FINAL in low[:start]:
+        found = withdrawals.CORRECTS.search(between, found.end())
+    return found is not None
 
 
 def _is_withdrawn(passage: Passage, standing: Standing) -> bool:

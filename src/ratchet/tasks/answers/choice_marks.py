@@ -130,7 +130,12 @@ def values(passage: Passage, taken: list[Claim]) -> Iterator[Claim]:
         if any(at - 2 <= claim.start < at + 14 for claim in taken):
             continue
         line = _line_after(passage, at)
-        unreal = "?" in line or doubts.SUPPOSED.search(before) or doubts.SPOKEN_OF.search(before)
+        unreal = (
+            "?" in line
+            or doubts.ONE_OF_CASES.search(before)
+            or doubts.SUPPOSED.search(before)
+            or doubts.SPOKEN_OF.search(before)
+        )
         letter = None if unreal or _NOT.match(line) else _value(passage, line)
         if letter:
             yield Claim(at, at + len(line), letter, Rank.STATED)
@@ -160,7 +165,7 @@ def _line_after(passage: Passage, at: int) -> str:
     """The rest of a label's line, or the line below, where that is short."""
     line = passage.text[at : at + VALUE].partition("\n")[0]
     if line.strip(" *_$"):
-        return line.replace("**", "  ")
+        return line.replace("**", "")
     below = passage.text[at : at + VALUE].lstrip(" *_\n#$:").partition("\n")[0]
     return below if len(below) <= SHORT_LINE else ""
 
@@ -219,6 +224,11 @@ def ends_in_list(passage: Passage) -> bool:
     """Whether the last option of several is named with its own text: a list, whose end is no result."""
     letters = passage.mentions
     return len({m.letter for m in letters}) > 1 and passage.has_own_text(*letters[-1])
+
+
+def after_list(passage: Passage) -> str:
+    """The text behind a list of options; all of it where there is none."""
+    return passage.text[passage.line(passage.mentions[-1].at).end :] if ends_in_list(passage) else passage.text
 
 
 def last_option(passage: Passage, text: str) -> str | None:

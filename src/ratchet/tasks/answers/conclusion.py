@@ -1,4 +1,7 @@
-r"""The value of one option, as the last figure of the last sentence that has one: the weakest evidence.
+r"""The value of one option where a text concludes, and no letter is claimed: the weakest evidence, in any language.
+
+A sentence that says of itself that it concludes ("Therefore ...") counts where it holds the value of one option, and
+what follows only remarks on it; else the last figure of the last sentence that has one.
 
 >>> options = ["A)21", "B)24", "C)42", "D)84", "E)1/2"]
 >>> texts = ("Поэтому ответ равен 42.", "So 24 and 42.", "Das sind also 84 Hefte.", "Is it 21?")
@@ -6,28 +9,35 @@ r"""The value of one option, as the last figure of the last sentence that has on
 ['C', None, 'D', None]
 """
 
+import re
 from collections.abc import Sequence
 
-from ratchet.tasks.answers.option_values import matching_option
+from ratchet.tasks.answers.option_values import matching_option, strip_label
 from ratchet.tasks.answers.phrases import any_of, compiled
 from ratchet.tasks.answers.vocabulary import doubts, foreign, results, withdrawals
 
-LAST = 700  # characters of a text among which its conclusion is looked for
-MOST_AFTER = 4  # sentences without a figure that may follow it: courtesies, remarks
+LAST = 900  # characters of a text among which its conclusion is looked for
+MOST_AFTER = 4  # sentences that may follow it: courtesies, remarks
 LONGEST = 260  # characters of a sentence that is read
-WORDS_AFTER = 48  # characters after the figure: its unit, and what closes the sentence
+AFTER = 48  # characters after the last figure: its unit, and what closes the sentence
+PHRASE = 5  # characters of an option that is looked for as words
 
-_SENTENCES = compiled(r"(?<=[.!?])[\"')*\]]*\s+|(?<=[。！？।])|\n+|;\s")
+_SENTENCES = compiled(r"(?<=[.!?])(?<!\b[Rr]s\.)(?<!\bno\.)[\"')*\]]*\s+|(?<=[。！？।])|\n+|;\s")
 _MONEY = r"(?:rs\.?|₹|\$|€|£|¥|usd|inr)?\s*"
-# "1 1/2", "2 : 3", "-4", "1,200.50"; a step of a sum is no result.
+# "1 1/2", "2 : 3", "-4", "1,200.50".
 _FIGURE = compiled(
     r"(?<![\w.,^/])(?P<sign>[-+]?)",
     _MONEY,
-    r"(?P<number>\d[\d.,]{0,20}(?:\s?[:/]\s?\d[\d.,]{0,20}|\s\d{1,4}/\d{1,4})?)",
+    r"(?P<number>\d[\d.,]{0,20}(?:\s?[:/]\s?\d[\d.,]{0,20}){0,3}(?:\s\d{1,4}/\d{1,4})?)",
     ignore_case=True,
 )
 _COMPARES = compiled(
     r"\b", any_of("more", "less", "fewer", "greater", "smaller", "times", "than", "each", "left"), r"\b"
+)
+_BOUNDS = compiled(
+    r"\b",
+    any_of("above", "below", "over", "under", "at least", "at most", "more than", "less than", "between", "than"),
+    r"\W*\Z",
 )
 _COURTESY = compiled(
     r"\b",
@@ -37,76 +47,167 @@ _COURTESY = compiled(
     ),
     r"\b",
 )
-_BOUNDS = compiled(
-    r"\b",
+# What speaks of other options, or of how the result was found.
+_REMARKS = compiled(
     any_of(
-        "above", "below", "over", "under", "at least", "at most", "more than", "less than", "between", "nearly", "than"
-    ),
-    r"\W*\Z",
+        *("option", "choice", "trap", "mistake", r"\berror", r"\bif you\b", "would", "others", "instead", "note"),
+        *(
+            "check",
+            "verif",
+            "remember",
+            "because",
+            "since",
+            "confus",
+            "forget",
+            "forgot",
+            "compare",
+            r"\boverst",
+            "tempt",
+        ),
+        *("error", "opcion", "réponses", "ошиб", "易错", "误", "檢", "检", "注意", "確認", "fehler"),
+    )
 )
-_STEP = compiled(r"^\W*(?:step|schritt|paso|étape|шаг|步骤)?\s*\d+\s*[.):]", ignore_case=True)
+_CONCLUDES = compiled(
+    r"\W*(?:",
+    any_of(
+        *("therefore", "thus", "hence", "so", "consequently", "accordingly", "in conclusion", "overall", "finally"),
+        *(r"(?:final |the )?(?:answer|conclusion|result)\s*\W{0,4}:", "∴", "it follows", "this means", "as a result"),
+        *(
+            "por lo tanto",
+            "por tanto",
+            "así que",
+            "entonces",
+            "luego",
+            r"conclusión",
+            "donc",
+            "ainsi",
+            "par conséquent",
+        ),
+        *(
+            "also",
+            "daher",
+            "somit",
+            "folglich",
+            "deshalb",
+            "portanto",
+            "logo",
+            "assim",
+            "quindi",
+            "dunque",
+            "pertanto",
+        ),
+        *("поэтому", "следовательно", "таким образом", "итак", "значит", "zatem", "więc", "dus", "alltså", "jadi"),
+        *(
+            "vậy",
+            "所以",
+            "因此",
+            "故",
+            "答",
+            "よって",
+            "したがって",
+            "따라서",
+            "그러므로",
+            "إذن",
+            "لذلك",
+            "इसलिए",
+            "अतः",
+        ),
+    ),
+    ")",
+)
+_STEP = compiled(r"^\W*(?:step|schritt|paso|étape|шаг|步骤)?\s*\d+\s*[.):]\s", ignore_case=True)
 _APART = compiled(r"[\s*$]*(?:,|;|/|-|–|or|and|to|y|o|e|et|ou|und|oder|и|или|和|或|と|か|및|또는|or\s+even)[\s*$]*")
 _CLOSED = compiled(r"[.!。！।)\]*$%°}]\s*\Z")
+_GOES_ON = compiled(r"\s?[\\√*/^(π+×÷-]|[a-z](?![a-z])")
+_WORD = compiled(r"\s?[^\W\d_]+")
 
 
 def concluded(text: str, options: Sequence[str]) -> str | None:
-    """The letter of the option whose value the last sentence with a figure comes to; None where it comes to none.
+    """The letter of the option whose value the text comes to; None where it comes to none.
 
     Only used where no letter is claimed anywhere.
     """
     sentences = [part.strip() for part in _SENTENCES.split(text[-LAST:]) if part.strip()]
+    sentences = [part for part in sentences if not (_COURTESY.search(part.lower()) or part.startswith("("))]
+    if not sentences or not _CLOSED.search(sentences[-1]):
+        return None  # asked, or cut off in the middle
+    for after in range(min(MOST_AFTER + 1, len(sentences))):
+        at = len(sentences) - after - 1
+        concludes = _CONCLUDES.match(sentences[at].lower())
+        if concludes:
+            rest = sentences[at + 1 :]
+            return _only(sentences[at][concludes.end() :], options) if _are_remarks(rest, options) else None
+    return _of_last(sentences, options)
+
+
+def _are_remarks(rest: Sequence[str], options: Sequence[str]) -> bool:
+    """Whether sentences take nothing back and come to no other option."""
+    if withdrawals.WITHDRAWS.search(" ".join(rest).lower()):
+        return False
+    return all(_REMARKS.search(sentence.lower()) or not _named(sentence, options) for sentence in rest)
+
+
+def _only(sentence: str, options: Sequence[str]) -> str | None:
+    """The one option that a concluding sentence names; where it names several, the one that it ends with."""
+    if len(sentence) > LONGEST or not _states(sentence):
+        return None
+    named = _named(sentence, options)
+    return named.pop() if len(named) == 1 else _ending(sentence, options)
+
+
+def _named(sentence: str, options: Sequence[str]) -> set[str]:
+    """The options whose value or text stands in a sentence."""
+    found = {_figure(sentence, match, options) for match in _FIGURE.finditer(sentence)}
+    low = " ".join(sentence.lower().split())
+    texts = [strip_label(str(option)).lower() for option in options]
+    said = [i for i, own in enumerate(texts) if len(own) >= PHRASE and not own.isdigit() and own in low]
+    said = [i for i in said if not any(i != j and texts[i] in texts[j] for j in said)]
+    return {letter for letter in found if letter} | {chr(65 + i) for i in said}
+
+
+def _figure(sentence: str, match: re.Match[str], options: Sequence[str]) -> str | None:
+    """The option that a figure is the value of, with the word after it as its unit."""
+    if _BOUNDS.search(sentence[: match.start()].lower()):
+        return None
+    if _GOES_ON.match(sentence, match.end()) or _GOES_ON.match(sentence[: match.start()][::-1]):
+        return None  # a part of an expression
+    word = _WORD.match(sentence, match.end())
+    return matching_option(sentence[match.start() : word.end() if word else match.end()], options)
+
+
+def _of_last(sentences: Sequence[str], options: Sequence[str]) -> str | None:
+    """The option that the last sentence with a figure ends with."""
     for after, sentence in enumerate(reversed(sentences[-MOST_AFTER - 1 :])):
-        if _COURTESY.search(sentence.lower()) or sentence.startswith("("):
-            continue
         if any(character.isdigit() for character in sentence):
             rest = " ".join(sentences[len(sentences) - after :])
-            return None if withdrawals.WITHDRAWS.search(rest.lower()) else _of_sentence(sentence, options)
-        if "?" in sentence or not _CLOSED.search(sentence):
-            return None  # asked, or cut off in the middle
+            return None if withdrawals.WITHDRAWS.search(rest.lower()) else _ending(sentence, options)
+        if "?" in sentence:
+            return None
     return None
 
 
-def _of_sentence(sentence: str, options: Sequence[str]) -> str | None:
-    low = sentence.lower()
-    if len(sentence) > LONGEST or "?" in sentence or not _states(sentence, low):
+def _ending(sentence: str, options: Sequence[str]) -> str | None:
+    """The option whose value is the last figure of a sentence."""
+    if len(sentence) > LONGEST or not _states(sentence):
         return None
     stated = _STEP.sub("", sentence)
     figures = list(_FIGURE.finditer(stated))
-    if not figures:
+    if not figures or not _CLOSED.search(stated) or _BOUNDS.search(stated[: figures[-1].start()].lower()):
         return None
-    last = figures[-1]
-    after = stated[last.end() :]
-    if len(after) > WORDS_AFTER or _COMPARES.search(after.lower()) or foreign.DENIES_LATER.search(after.lower()):
+    last, after = figures[-1], stated[figures[-1].end() :].lower()
+    if len(after) > AFTER or _COMPARES.search(after) or foreign.DENIES_LATER.search(after):
         return None
-    if not _CLOSED.search(stated):
-        return None  # cut off in the middle
-    if _BOUNDS.search(stated[: last.start()].lower()):
-        return None
-    letter = _option(stated[last.start() :], options)
-    if letter is None or _is_beside_another(stated, figures, letter, options):
-        return None
-    return letter
+    if len(figures) > 1 and _APART.fullmatch(stated[figures[-2].end() : last.start()]):
+        return None  # one of several that are named together
+    value = stated[last.start() :]
+    return matching_option(value, options) or matching_option(value.partition(", ")[0], options)
 
 
-def _states(sentence: str, low: str) -> bool:
+def _states(sentence: str) -> bool:
     """Whether a sentence neither asks, supposes, denies nor lists options."""
-    if results.LISTED.match(sentence) or len(results.LABELS.findall(sentence)) > 1 or results.NAMED.search(sentence):
+    low = sentence.lower()
+    if "?" in sentence or results.LISTED.match(sentence) or len(results.LABELS.findall(sentence)) > 1:
         return False
-    if results.UNSURE.search(sentence) or results.ASKS.search(sentence) or doubts.CONDITION.search(low):
+    if results.NAMED.search(sentence) or results.UNSURE.search(sentence) or results.ASKS.search(sentence):
         return False
-    return not (foreign.DENIES.search(low) or foreign.UNREAL.search(low) or "≠" in low)
-
-
-def _option(stated: str, options: Sequence[str]) -> str | None:
-    """The option that the figure is the value of, with its unit or the first words after it."""
-    clause = stated.partition(",")[0] if ", " in stated else stated
-    return matching_option(stated, options) or matching_option(clause, options)
-
-
-def _is_beside_another(stated: str, figures: Sequence, letter: str, options: Sequence[str]) -> bool:
-    """Whether the figure is one of several that are named together."""
-    if len(figures) < 2:
-        return False
-    before, last = figures[-2], figures[-1]
-    between = stated[before.end() : last.start()]
-    return _APART.fullmatch(between) is not None
+    return not (doubts.CONDITION.search(low) or foreign.DENIES.search(low) or foreign.UNREAL.search(low) or "≠" in low)

@@ -62,7 +62,7 @@ _CURRENCY = compiled(
 )
 _NUMBER = compiled(
     r"[-+]?(?:\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)|\d+)?(?:[.,]\d+)?",  # "1,00,000.5": Indian grouping too; "37,50"
-    r"(?:\s+\d+\s*/\s*\d+|\s*/\s*\d+(?:\.\d+)?)?",  # "1 1/2", "3/4"
+    r"(?:\s+\d+\s*/\s*\d+|\s*/\s*\d+(?:\.\d+)?|\s*\^\s*\d{1,2}(?![\w.]))?",  # "1 1/2", "3/4", "10^5"
     r"(?:\s*:\s*\d+){0,9}",  # "2 : 3"
 )
 _GROUPED = compiled(r"[-+]?\d{1,3}(?:,\d{2,3})*,\d{3}(?!\d)")
@@ -170,6 +170,7 @@ class Value:
         self.number, self.unit = _quantity(plain)
         if self.number is None:
             plain = _TRAILING_UNIT.sub("", plain)  # "16 pi square units"
+            plain = _words_of_units(plain)
         plain = plain.replace(" ", "").replace("sqrt", "√").replace("pi", "π")
         self.plain = plain.replace("(", "").replace(")", "")
 
@@ -194,6 +195,13 @@ def _without_lead(plain: str) -> str:
     return plain
 
 
+def _words_of_units(plain: str) -> str:
+    """A text with its units in one spelling, and its parts in one order: "18 and 12" is "12,18"."""
+    parts = [part.strip() for part in plain.replace(" and ", ",").split(",")]
+    parts = [" ".join(_UNIT.get(word, word) for word in part.split()) for part in parts]
+    return ",".join(sorted(parts) if all(part.lstrip("-").isdigit() for part in parts) else parts)
+
+
 class _Quantity(NamedTuple):
     number: float | str | None
     """A ratio is a text ("2:3"); None where the text is no plain quantity."""
@@ -216,7 +224,8 @@ def _quantity(plain: str) -> _Quantity:
     if ":" in digits:
         return _Quantity("".join(digits.split()), unit)
     try:
-        return _Quantity(_number(digits.strip()), unit)
+        number = _number(digits.strip())
+        return _Quantity(number / 100, "") if unit in ("cents", "cent", "¢") else _Quantity(number, unit)
     except (ValueError, ZeroDivisionError, OverflowError):
         return _NO_QUANTITY
 
@@ -230,7 +239,10 @@ def _with_point(digits: str) -> str:
 
 
 def _number(digits: str) -> float:
-    """The number that "42", "3 / 4" or "1 1/2" is."""
+    """The number that "42", "3 / 4", "1 1/2" or "10^5" is."""
+    if "^" in digits:
+        base, power = digits.split("^")
+        return float(base) ** int(power)
     if "/" not in digits:
         return float("".join(digits.split()))
     whole, fraction = "", digits

@@ -253,6 +253,7 @@ POINTS_BACK = compiled(
     r"\b(?:this|that|it|which)(?: one)? (?:is|must be|has to be) ",
     r"(?:clearly |indeed |therefore |thus |exactly )?(?:the |our |my )?(?:final )?",
     r"(?:correct|right|one|answer|best)\b(?! (?:for|if|to))",
+    r"|(?<=[.:—–-] )(?:correct|true|this works)\b(?=\s*[.!])",
 )
 THAT_IS_IT = compiled(r"[.\n]\s*(?:so )?(?:this|that|which) is (?:my|the|our) (?:final |correct )?answer\s*\.?\s*\Z")
 AGREED = compiled(r"\s*(?:yes|correct|right|exactly|indeed)\b")
@@ -285,7 +286,7 @@ LETTER_A = compiled(
 )
 # "The answer is", before a value.
 LABEL_VALUE = compiled(
-    r"(?<![a-z])(?:answer|ans\.?|result|solution|choice|option|conclusion)s?(?:\s+(?:choice|option|letter))?",
+    r"(?<![a-z])(?:answer|ans\.?|results?|solutions?|choice|option|conclusion)(?:\s+(?:choice|option|letter))?",
     r"(?:\s+(?:to|of|here)\b[^.:\n]{0,30}?)?\s*",
     r"(?:(?:is|was|=|:|：|would be|must be|comes to|should be|will be|equals|->|→)\s*){1,3}",
     r"(?:(?:therefore|thus|indeed|simply|exactly|just|about|approximately|option|the option)\s+)?",

@@ -106,6 +106,10 @@ SPOKEN_OF = compiled(
     r"(?:n't|\b(?:not|never|none|nothing|nobody|no one|doubt|refuse|hardly|deny|no way))\b",
     r"(?! (?:sure|certain|100|only|only that|need|possible))[^.;,:]{0,50}\Z",
 )
+# "under the first interpretation the answer would be"
+ONE_OF_CASES = compiled(
+    r"\b(?:first|second|former|latter|other|either) (?:\w+ ){0,2}(?:interpretation|case|reading|sense)"
+)
 # "Let's try option": a letter that is only looked at
 EXPLORES = compiled(
     r"\b(?:try|trying|consider|check|test|suppose|look at|let's|let us|assume|start with|begin with|next|examine)\b",

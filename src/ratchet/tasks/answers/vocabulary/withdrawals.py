@@ -2,6 +2,7 @@ r"""The words with which a text corrects its answer, takes it back, or confirms 
 
 from ratchet.tasks.answers.phrases import any_of, any_phrase, compiled
 
+FINAL = "final answer"
 # Between two answers: the second replaces the first.
 CORRECTING = (
     *("wait", "actually", r"correct(?:ion|ing|ed)", "oops", "sorry", "pardon", "scratch", r"i mea(?:n|nt)", "meant"),
@@ -16,7 +17,7 @@ CORRECTING = (
         "in fact",
         "however",
         "make that",
-        "final answer",
+        FINAL,
         r"errors?",
         "better",
         "no longer",
