@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
@@ -154,6 +154,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self.answer(
                 {"errors": [{"message": error} for error in errors], "warnings": []}, 400 if errors else 200
             )
+        if path == "/api/models":
+            owner = parse_qs(urlsplit(self.path).query).get("author", [""])[0]
+            names = [name for name in hub.branches if name.startswith(f"{owner}/")]
+            return self.answer([{"_id": "0", "id": name, "modelId": name, "tags": []} for name in names])
         if path == "/api/jobs/me":
             return self.start_job(json.loads(body))
         if found := re.fullmatch(r"/api/jobs/me/(\d+)(/logs)?", path):

@@ -1,5 +1,6 @@
 """Adapters through their whole life: trained, trained further, merged, planned, measured, moved."""
 
+import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from ratchet.models import load_for_evaluation
+from ratchet.models import load_for_evaluation, locate
+
+spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).resolve().parents[1] / "hub_server.py")
+hub_server = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(hub_server)
 
 SMALL = (
     *("--model_name_or_path", "ratchet-tiny", "--from_scratch", "null", "--max_steps", "2", "--report", "off"),
@@ -128,3 +133,75 @@ def test_a_merged_model_answers_as_the_adapter_does(script, tmp_path, lora):
     assert far(weights(lora), weights(tmp_path / "merged")) < 1e-6
     assert "not empty" in script("ratchet", "merge", str(lora), "--output", "merged", code=2).stderr
     assert "there is nothing to merge" in script("ratchet", "merge", "ratchet-tiny", "--output", "x", code=2).stderr
+
+
+@pytest.fixture(scope="module")
+def hub(lora):
+    """A Hub with the embedded model, and the adapter to it as it is published."""
+    found = hub_server.Hub()
+    found.branches["me/base"] = {"main": {p.name: p.read_bytes() for p in Path(locate("ratchet-tiny")).iterdir()}}
+    settings = json.loads((lora / "adapter_config.json").read_text())
+    files = {p.name: p.read_bytes() for p in lora.iterdir() if p.is_file() and p.name != "recipe.yaml"}
+    files["adapter_config.json"] = json.dumps({**settings, "base_model_name_or_path": "me/base"}).encode()
+    found.branches["me/adapter"] = {"main": {}, "step-000002": files}
+    found.private = dict.fromkeys(found.branches, False)
+    return found
+
+
+ADAPTER = "me/adapter@step-000002"
+AQUA = ("--task", "aquarat", "--data.source", "generated", "--use_cpu", "true", "--bf16", "false")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("evaluate", "recipes/debug/sft.yaml", "--model", ADAPTER, "--evaluation.max_rows", "4"), "(n = 4)"),
+        (("plan", "recipes/debug/grpo.yaml", *SMALL[:4], "--model_name_or_path", ADAPTER, *LORA[:2]), "(LoRA)"),
+        (("merge", ADAPTER, "--output", "merged"), "differ by"),
+        (("chat", ADAPTER, *AQUA, "--row", "0"), "validation-0"),
+    ],
+    ids=["evaluate", "plan", "merge", "chat"],
+)
+def test_an_adapter_on_the_hub_is_one_like_any_other(script, tmp_path, hub, words, says):
+    assert says in script("ratchet", *words, HF_HOME=str(tmp_path / "cache"), **hub.environ()).stdout
+
+
+def test_training_goes_on_from_an_adapter_on_the_hub_and_names_its_model(script, tmp_path, lora, hub):
+    environ = {"HF_HOME": str(tmp_path / "cache"), **hub.environ()}
+    grpo(script, ADAPTER, "--use_peft", "true", "--learning_rate", "1e-4", **environ)
+    assert 0 < far(adapter(lora), adapter(tmp_path / "out")) < 0.05
+    assert json.loads((tmp_path / "out/adapter_config.json").read_text())["base_model_name_or_path"] == "me/base"
+
+
+def test_an_adapter_to_a_model_of_the_hub_is_published_with_its_name(script, tmp_path, hub):
+    environ = {"HF_HOME": str(tmp_path / "cache"), **hub.environ()}
+    push = (
+        "--push_to_hub",
+        "true",
+        "--hub_model_id",
+        "me/trained",
+        "--save_strategy",
+        "steps",
+        "--save_steps",
+        "1",
+        "--hub_strategy",
+        "every_save",
+    )
+    grpo(script, "me/base@main", *LORA, *push, **environ)
+    assert set(hub.branches["me/trained"]) == {"main", "step-000001", "step-000002"}
+    for files in hub.branches["me/trained"].values():
+        settings = json.loads(files["adapter_config.json"])
+        assert (settings["base_model_name_or_path"], settings["revision"]) == ("me/base", "main")
+        assert b"base_model: me/base" in files["README.md"]
+        assert not any(str(tmp_path).encode() in files[name] for name in files if not name.endswith("safetensors"))
+    words = ("recipes/debug/sft.yaml", "--model", "me/trained", "--evaluation.max_rows", "4")
+    assert "(n = 4)" in script("ratchet", "evaluate", *words, **environ).stdout
+
+
+def test_an_adapter_to_a_folder_is_published_when_its_model_is_named(script, tmp_path, lora, hub):
+    shutil.copytree(lora, tmp_path / "run")
+    refused = script("ratchet", "push", "run", "--repo", "me/ours", code=2, **hub.environ()).stderr
+    assert "publish that model and name it (publish.base: OWNER/MODEL" in refused and "me/ours" not in hub.branches
+    script("ratchet", "push", "run", "--repo", "me/ours", "--base", "me/base", **hub.environ())
+    settings = json.loads(hub.files("me/ours")["adapter_config.json"])
+    assert settings["base_model_name_or_path"] == "me/base"

@@ -1,9 +1,11 @@
 """What of a model's folder is published, and how it waits for the Hub."""
 
+import json
+
 import pytest
 
 from ratchet.errors import UserError
-from ratchet.hub.contents import PUSHING, chosen, link, revision_of, stage, staged
+from ratchet.hub.contents import ADAPTER, PUSHING, base_of_adapter, chosen, link, revision_of, stage, staged
 
 
 def test_only_what_a_model_and_a_reader_need_is_published(tmp_path, fill):
@@ -36,7 +38,7 @@ def test_a_folder_without_weights_is_no_model(tmp_path):
 def test_a_secret_is_named_by_file_and_line(tmp_path, fill):
     folder = fill(tmp_path / "run", **{"recipe.yaml": "a: 1\nb: 2\ntoken: hf_AbCdEfGhIjKlMnOpQrStUvWxYz012345\n"})
     with pytest.raises(UserError, match=r"recipe.yaml:3 holds what looks like a secret"):
-        chosen(folder)
+        stage(folder, tmp_path / PUSHING / "main", {})
 
 
 def test_a_staged_checkpoint_has_the_texts_that_were_given_and_costs_no_room(tmp_path, fill):
@@ -78,3 +80,45 @@ def test_a_file_system_without_hard_links_gets_copies(tmp_path, monkeypatch):
     (tmp_path / "one").write_text("text")
     link(tmp_path / "one", tmp_path / "two")
     assert (tmp_path / "two").read_text() == "text" and not (tmp_path / "two").samefile(tmp_path / "one")
+
+
+@pytest.fixture
+def adapter(tmp_path, fill):
+    """A function that makes a folder with an adapter to a model."""
+
+    def make(base: str):
+        folder = fill(tmp_path / "adapter", **{"README.md": "---\ntags: [a]\n---\ncard"})
+        (folder / "config.json").unlink()
+        (folder / ADAPTER).write_text(json.dumps({"base_model_name_or_path": base, "r": 4, "revision": "x"}))
+        return folder
+
+    return make
+
+
+def test_no_published_text_names_a_folder_of_this_machine(tmp_path, fill):
+    own = f"source: {tmp_path}/rows.jsonl\nurl: https://a.b/c/d\nhalf: 1/2\n"
+    model = fill(tmp_path / "run", **{"recipe.yaml": own, "result.json": f'{{"command": "x {tmp_path}/out/a"}}'})
+    place = stage(model, tmp_path / PUSHING / "main", {"README.md": f"from `{tmp_path}/base`"})
+    assert (place / "recipe.yaml").read_text() == "source: rows.jsonl\nurl: https://a.b/c/d\nhalf: 1/2\n"
+    assert (place / "README.md").read_text() == "from `base`"
+    assert str(tmp_path) not in (place / "result.json").read_text()
+    assert (model / "recipe.yaml").read_text() == own
+
+
+def test_an_adapter_of_a_folder_is_refused_until_its_model_is_named(tmp_path, adapter):
+    folder, place = adapter(str(tmp_path)), tmp_path / PUSHING / "main"
+    with pytest.raises(UserError, match="a folder that nobody else has: publish that model and name it"):
+        stage(folder, place, {})
+    assert not place.exists()
+    stage(folder, place, {}, base="me/base")
+    settings = json.loads((place / ADAPTER).read_text())
+    assert settings == {"base_model_name_or_path": "me/base", "r": 4, "revision": None}
+    assert "base_model: me/base" in (place / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("base", "found"),
+    [("Qwen/Qwen3-0.6B", "Qwen/Qwen3-0.6B"), ("./base", None), ("/data/base", None), ("ratchet-tiny", None)],
+)
+def test_the_model_of_an_adapter_is_one_on_the_hub(adapter, base, found):
+    assert base_of_adapter(adapter(base)) == found

@@ -47,7 +47,7 @@ def test_a_card_without_results_is_left_as_it_is(tmp_path, text):
 
 
 def test_a_card_on_the_hub_takes_it_with_the_file_in_one_commit(hub, model):
-    Repository("me/model").push(Upload(model, "the model", ["README.md"]))
+    Repository("me/model").push(Upload(model, "the model"))
     said = publish("me/model", "evaluation-t-test.json", ENTRY)
     assert said == "published on me/model: its card, and evaluation-t-test.json"
     files = hub.files("me/model")
@@ -57,12 +57,12 @@ def test_a_card_on_the_hub_takes_it_with_the_file_in_one_commit(hub, model):
 
 
 def test_a_revision_has_a_card_of_its_own(hub, model):
-    Repository("me/model").push(Upload(model, "step 5", ["README.md"], revision="step-000005"))
+    Repository("me/model").push(Upload(model, "step 5", revision="step-000005"))
     assert "me/model (step-000005)" in publish("me/model@step-000005", "e.json", ENTRY)
     assert "e.json" in hub.files("me/model", "step-000005") and "e.json" not in hub.files("me/model")
 
 
 def test_a_revision_that_is_not_there_is_said(hub, model):
-    Repository("me/model").push(Upload(model, "the model", ["README.md"]))
+    Repository("me/model").push(Upload(model, "the model"))
     with pytest.raises(UserError, match="--publish: me/model@step-000007: me/model has no such revision"):
         publish("me/model@step-000007", "e.json", ENTRY)

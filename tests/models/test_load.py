@@ -22,7 +22,6 @@ def test_a_folder_without_a_model_is_told_by_what_it_holds(tmp_path):
         locate(str(tmp_path))
 
 
-
 @pytest.mark.parametrize("name", ["./model", "/nowhere/model", "~/nowhere", "a/b/c", "outputs/dmeo"])
 def test_what_looks_like_a_path_must_be_there(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

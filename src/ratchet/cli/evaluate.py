@@ -44,7 +44,7 @@ def _overrides(arguments: Arguments) -> list[tuple[str, str]]:
         overrides.append(("evaluation.split", arguments["split"]))
     if arguments["model"] and not arguments["server"]:
         overrides += [("model_name_or_path", arguments["model"]), ("from_scratch", "null")]
-        overrides += [("model_revision", "null")]  # another model's revision is its own
+        overrides.append(("model_revision", "main"))  # another model has revisions of its own: NAME@REVISION
     return overrides
 
 

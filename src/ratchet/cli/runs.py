@@ -74,7 +74,9 @@ def push(arguments: Arguments) -> None:
 
     private = False if arguments["public"] else None  # None: as the recipe says
     dry_run = arguments["dry_run"]
-    for line in publish(arguments["run"], arguments["repo"], private, arguments["completions"], dry_run):
+    for line in publish(
+        arguments["run"], arguments["repo"], private, arguments["completions"], dry_run, arguments["base"]
+    ):
         print(line, flush=True)
 
 

@@ -289,6 +289,7 @@ VERBS = (
         (RUN,),
         (
             Option("repo", "instead of the recipe's hub_model_id", "OWNER/NAME"),
+            Option("base", "the model on the Hub that an adapter belongs to", "OWNER/MODEL"),
             Option("public", "make a new repository public; else as hub_private_repo says, and private by default"),
             Option("completions", "also what the model wrote"),
             Option("dry-run", "print every file that would be pushed, and push nothing"),

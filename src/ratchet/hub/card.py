@@ -132,6 +132,18 @@ def with_result(card: str, entry: Mapping[str, Any]) -> str:
     return str(parsed)
 
 
+def with_base(card: str, base: str) -> str:
+    """An adapter's card, whose metadata name the model that it belongs to."""
+    from huggingface_hub import ModelCard
+
+    try:
+        parsed = ModelCard(card)
+    except (ValueError, TypeError):
+        return card  # somebody's own, without metadata
+    parsed.data.base_model, parsed.data.library_name, parsed.data.base_model_relation = base, "peft", "adapter"
+    return str(parsed)
+
+
 def _metadata(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> "ModelCardData":
     from huggingface_hub import ModelCardData
 

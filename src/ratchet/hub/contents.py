@@ -5,13 +5,17 @@ until then, in ``_pushing/step-<step>/`` of the run's folder: complete with card
 them.
 """
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
 from ratchet.errors import UserError
+from ratchet.files import read_json
+from ratchet.hub.card import with_base
 from ratchet.recipe.limits import SECRET_VALUE
 
 PUSHING = "_pushing"
@@ -21,8 +25,12 @@ MODEL = (
     *("vocab.json", "vocab.txt", "merges.txt", "tokenizer.model"),
     *("chat_template.jinja", "additional_chat_templates/*.jinja"),
 )
-ABOUT = ("README.md", "recipe.yaml", "result.json", "evaluation-*.json")
+CARD = "README.md"
+ABOUT = (CARD, "recipe.yaml", "result.json", "evaluation-*.json")
+ADAPTER = "adapter_config.json"
 COMPLETIONS = ("completions/*.parquet", "diagnostics/samples.jsonl", "evaluation-*.jsonl")
+
+_ABSOLUTE = re.compile(r"(?<![\w.:/~<*-])/(?:[\w.@+=-]{1,100}/){1,30}[\w.@+=-]{1,100}")
 
 
 def revision_of(step: int) -> str:
@@ -41,16 +49,13 @@ def chosen(folder: Path, completions: bool = False) -> list[str]:
         completions: whether what the model wrote is published too.
 
     Raises:
-        UserError: where there are no weights to publish, or a text among the files holds what looks like a secret.
+        UserError: where there are no weights to publish.
     """
     patterns = MODEL + ABOUT + (COMPLETIONS if completions else ())
-    names = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-    published = [name for name in names if _matches(name, patterns)]
+    files = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+    published = sorted(path.relative_to(folder).as_posix() for path in files)
     if not any(name.endswith(".safetensors") for name in published):
         raise UserError(f"{folder} holds no weights as safetensors, so there is no model to publish")
-    for name in published:
-        if _matches(name, ABOUT):
-            _refuse_secrets(folder / name)
     return published
 
 
@@ -59,30 +64,98 @@ def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(name, pattern) and name.count("/") == pattern.count("/") for pattern in patterns)
 
 
-def _refuse_secrets(path: Path) -> None:
-    text = path.read_text(encoding="utf-8", errors="replace")
+def _refuse_secrets(path: Path, text: str) -> None:
     if secret := SECRET_VALUE.search(text):
         line = text[: secret.start()].count("\n") + 1
         raise UserError(f"{path}:{line} holds what looks like a secret; take it out before it is published")
 
 
-def stage(checkpoint: Path, place: Path, texts: Mapping[str, str]) -> Path:
-    """Gather what of a checkpoint is published in a folder of its own, which is there when it is complete.
+def stage(
+    model: Path, place: Path, texts: Mapping[str, str], base: str | None = None, completions: bool = False
+) -> Path:
+    """Gather what of a model is published in a folder of its own, which is there when it is complete.
+
+    No text in it names a folder of this machine.
 
     Args:
-        texts: file name -> text: the card, the recipe, evaluations; they replace the checkpoint's files of that name.
+        model: the folder of a checkpoint, or of the trained model.
+        texts: file name -> text: the card, the recipe, evaluations; they replace the model's files of that name.
+        base: the model on the Hub that an adapter belongs to, where its own configuration names a folder.
+        completions: whether what the model wrote is published too.
+
+    Raises:
+        UserError: as ``chosen``, for an adapter whose model is known to this machine alone, and for a text that holds
+            what looks like a secret.
     """
     beside = place.with_name(f".{place.name}")
     for folder in (beside, place):
         shutil.rmtree(folder, ignore_errors=True)
+    names = chosen(model, completions)
+    own = {name: (model / name).read_text(encoding="utf-8") for name in names if _matches(name, ABOUT)}
+    own |= texts
+    if ADAPTER in names:
+        own[ADAPTER] = _with_base(model / ADAPTER, base)
+        if CARD in own:
+            own[CARD] = with_base(own[CARD], str(base_of_adapter(model, base)))
+    own = {name: without_folders(text) for name, text in own.items()}
+    for name, text in own.items():
+        _refuse_secrets(model / name, text)
     beside.mkdir(parents=True)
-    for name, text in texts.items():
-        (beside / name).write_text(text, encoding="utf-8")
-    for name in chosen(checkpoint):
-        if name not in texts:
+    for name in names:
+        if name not in own:
             (beside / name).parent.mkdir(parents=True, exist_ok=True)
-            link(checkpoint / name, beside / name)
+            link(model / name, beside / name)
+    for name, text in own.items():
+        (beside / name).write_text(text, encoding="utf-8")
     return beside.rename(place)  # last, so that a start that dies here leaves nothing that looks complete
+
+
+def base_of_adapter(model: Path, base: str | None = None) -> str | None:
+    """The model on the Hub that the adapter in a folder belongs to; None where there is none, or it is a folder.
+
+    Args:
+        base: what the recipe says that it is.
+    """
+    settings = read_json(model / ADAPTER)
+    if not isinstance(settings, dict):
+        return None
+    named = str(settings.get("base_model_name_or_path"))
+    published = named.count("/") == 1 and not named.startswith((".", "/", "~")) and not Path(named).exists()
+    return base or (named if published else None)
+
+
+def _with_base(file: Path, base: str | None) -> str:
+    """The configuration of an adapter, with a model that others can have.
+
+    Raises:
+        UserError: where there is none.
+    """
+    settings, found = json.loads(file.read_text(encoding="utf-8")), base_of_adapter(file.parent, base)
+    if found is None:
+        raise UserError(
+            f"the adapter belongs to the model in {settings.get('base_model_name_or_path')}, a folder that nobody "
+            "else has: publish that model and name it (publish.base: OWNER/MODEL, or ratchet push --base OWNER/MODEL),"
+            " or publish the merged model (ratchet merge RUN --output FOLDER, then ratchet push FOLDER)"
+        )
+    if found != settings.get("base_model_name_or_path"):
+        settings |= {"base_model_name_or_path": found, "revision": None}
+    return json.dumps(settings, indent=2, ensure_ascii=False)
+
+
+def without_folders(text: str) -> str:
+    """A text in which no folder of this machine is named: of its paths the last part is kept, or what is below here.
+
+    >>> without_folders("output_dir: /nowhere/here, https://a.b/c/d, 1/2")
+    'output_dir: /nowhere/here, https://a.b/c/d, 1/2'
+    """
+
+    def shortened(match: re.Match[str]) -> str:
+        path = Path(match[0])
+        if not Path(*path.parts[:2]).is_dir():
+            return match[0]
+        return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
+
+    return _ABSOLUTE.sub(shortened, text)
 
 
 def link(file: Path, place: Path) -> None:

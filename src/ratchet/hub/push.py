@@ -10,7 +10,7 @@ from ratchet.checkpoints.store import Checkpoint, checkpoints
 from ratchet.errors import UserError
 from ratchet.files import alone, lock_of, read_json, size_text, write_text
 from ratchet.hub.card import model_card
-from ratchet.hub.contents import PUSHING, chosen, revision_of, stage, staged
+from ratchet.hub.contents import PUSHING, revision_of, stage, staged
 from ratchet.hub.repository import Repository, Upload, of_branch, repository_of, sentence
 from ratchet.recipe import Recipe, load_recipe
 
@@ -19,13 +19,19 @@ _EXAMPLE = re.compile(r'(pipeline\("text-generation", model=)"[^"]*"')
 
 
 def publish(
-    run: Path, name: str | None = None, private: bool | None = None, completions: bool = False, dry: bool = False
+    run: Path,
+    name: str | None = None,
+    private: bool | None = None,
+    completions: bool = False,
+    dry: bool = False,
+    base: str | None = None,
 ) -> Iterator[str]:
     """Push what there is of a run; with ``dry`` nothing leaves the machine.
 
     Args:
         name: of the repository, instead of the recipe's.
         private: None: as the recipe says.
+        base: the model on the Hub that an adapter belongs to, instead of the recipe's ``publish.base``.
 
     Yields:
         What was done, or would be, a line each.
@@ -35,7 +41,8 @@ def publish(
     """
     if not (run / "recipe.yaml").is_file():
         raise UserError(f"{run} is no run's folder: it has no recipe.yaml")
-    recipe = load_recipe(run / "recipe.yaml", [("hub_model_id", name)] if name else [], to_train=False)
+    given = [(key, value) for key, value in (("hub_model_id", name), ("publish.base", base)) if value]
+    recipe = load_recipe(run / "recipe.yaml", given, to_train=False)
     repository = repository_of(recipe)
     _check_name(repository.name)
     repository.private = repository.private if private is None else private
@@ -73,11 +80,13 @@ def _rename_in_example(card: Path, name: str) -> None:
 
 def _uploads(recipe: Recipe, run: Path, completions: bool) -> list[Upload]:
     """Every checkpoint, the oldest first, and the trained model where the run has finished."""
+    base = recipe.publish.base
     for checkpoint in reversed(checkpoints(run)):
-        stage(checkpoint.path, run / PUSHING / revision_of(checkpoint.step), _texts(recipe, run, checkpoint))
+        stage(checkpoint.path, run / PUSHING / revision_of(checkpoint.step), _texts(recipe, run, checkpoint), base)
     uploads = [of_branch(folder) for folder in staged(run)]
     if (run / "result.json").is_file():
-        uploads.append(Upload(run, "the trained model", chosen(run, completions)))
+        place = stage(run, run / PUSHING / "main", {}, base, completions)
+        uploads.append(Upload(place, "the trained model"))
     if not uploads:
         raise UserError(f"{run} holds neither a trained model nor a checkpoint to publish")
     return uploads
@@ -102,9 +111,9 @@ def _texts(recipe: Recipe, run: Path, checkpoint: Checkpoint) -> dict[str, str]:
 
 
 def _described(upload: Upload) -> Iterator[str]:
-    names = upload.files or chosen(upload.folder)
-    sizes = {name: (upload.folder / name).stat().st_size for name in names}
-    yield f"{upload.place}: {len(names)} files, {size_text(sum(sizes.values()))}"
+    files = sorted(path for path in upload.folder.rglob("*") if path.is_file())
+    sizes = {path.relative_to(upload.folder).as_posix(): path.stat().st_size for path in files}
+    yield f"{upload.place}: {len(sizes)} files, {size_text(sum(sizes.values()))}"
     for name, size in sizes.items():
         yield f"  {size_text(size):>10}  {name}"
 

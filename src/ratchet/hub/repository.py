@@ -1,6 +1,6 @@
 """A repository on the Hub as a run writes to it: made on the first push, private by default, a branch a checkpoint."""
 
-from collections.abc import Sequence
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,6 @@ class Upload:
     folder: Path
     message: str
     """Of the commit."""
-    files: Sequence[str] | None = None
-    """The files of the folder that are uploaded; None: all."""
     revision: str | None = None
     """A branch of its own, made from main and then holding these files alone; None: the repository's branch."""
     where: str | None = None
@@ -50,7 +48,10 @@ class Repository:
     def push(self, upload: Upload) -> None:
         """Upload in one commit. Raises what the client raises; ``sentence`` says what that means."""
         from huggingface_hub import HfApi
+        from huggingface_hub.utils import disable_progress_bars
 
+        if not sys.stderr.isatty():
+            disable_progress_bars()
         api = HfApi()
         if not self._made:
             # The answer holds the owner too, which a name alone lacks.
@@ -65,7 +66,6 @@ class Repository:
             folder_path=upload.folder,
             path_in_repo=upload.where,
             commit_message=upload.message,
-            allow_patterns=None if upload.files is None else list(upload.files),
             # A new branch begins with main's files: those of another step must not stay beside this one's.
             delete_patterns=["*"] if upload.revision else None,
             revision=branch,

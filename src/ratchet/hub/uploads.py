@@ -17,7 +17,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result
 from ratchet.evaluation.outcome import outcome
 from ratchet.hub.card import model_card
-from ratchet.hub.contents import PUSHING, chosen, revision_of, stage, staged
+from ratchet.hub.contents import PUSHING, revision_of, stage, staged
 from ratchet.hub.fetch import LAST
 from ratchet.hub.repository import Upload, of_branch, repository_of, sentence
 from ratchet.program import typed
@@ -64,7 +64,8 @@ class Uploads:
             return
         try:
             texts = self._texts(folder, step, results)
-            self.add(of_branch(stage(folder, folder.parent / PUSHING / revision_of(step), texts)))
+            place = folder.parent / PUSHING / revision_of(step)
+            self.add(of_branch(stage(folder, place, texts, self.recipe.publish.base)))
         except (UserError, OSError) as error:  # nothing to publish, or no room for it
             print(f"warning: {folder.name} is not pushed: {error}", flush=True)
         # With all that a run needs to resume from it: optimiser, random states, and pickles.
@@ -87,7 +88,9 @@ class Uploads:
         Raises:
             UserError: where there is nothing to publish, or something secret in it.
         """
-        self.add(Upload(folder, f"after {step} steps", chosen(folder, self.recipe.publish.completions)))
+        publish = self.recipe.publish
+        place = stage(folder, folder / PUSHING / "main", {}, publish.base, publish.completions)
+        self.add(Upload(place, f"after {step} steps"))
 
     def add(self, *uploads: Upload) -> None:
         """Queue uploads; what was waiting to go to the same place is dropped."""

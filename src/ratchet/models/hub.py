@@ -22,6 +22,7 @@ PATIENCE = 10
 """Seconds that the Hub has for its first answer."""
 ABOUT = (".json", ".jinja", ".txt", ".model", ".py", ".yaml")
 """How the files end that describe a model, its tokenizer and its run."""
+CONFIGURATIONS = ("config.json", "adapter_config.json")
 SAFE, PICKLED = (".safetensors",), (".bin",)
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 FOREIGN = ("consolidated", "original", "training_args", "optimizer", "scheduler", "rng_state", "openvino", "onnx")
@@ -42,7 +43,14 @@ def fetched(name: str, revision: str | None = None, weights: bool = True) -> str
     """
     from huggingface_hub import HfApi, constants
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
 
+    try:
+        validate_repo_id(name)
+    except HFValidationError:
+        raise UserError(
+            f"model_name_or_path: there is no folder {name}, and no model of the Hub has such a name"
+        ) from None
     if constants.HF_HUB_OFFLINE:
         return _cached(name, revision, weights, "HF_HUB_OFFLINE is set")
     try:
@@ -76,14 +84,14 @@ def fetched(name: str, revision: str | None = None, weights: bool = True) -> str
 
 
 def _download(info: "ModelInfo", name: str, revision: str | None, weights: bool) -> str:
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import snapshot_download, try_to_load_from_cache
     from huggingface_hub.utils import disable_progress_bars
 
     files = list(_wanted(info.siblings or (), weights))
-    if not {"config.json", "adapter_config.json"} & {file.rfilename for file in files}:
+    if not set(CONFIGURATIONS) & {file.rfilename for file in files}:
         raise UserError(f"model_name_or_path: {name} on the Hub has no config.json: no model for transformers")
-    place = Path(_snapshot(name, info.sha or ""))
-    missing = sum(file.size or 0 for file in files if not (place / file.rfilename).exists())
+    there = [isinstance(try_to_load_from_cache(name, f.rfilename, revision=info.sha), str) for f in files]
+    missing = sum(file.size or 0 for file, is_here in zip(files, there, strict=True) if not is_here)
     main = os.environ.get("LOCAL_RANK", "0") == "0"
     if missing > 100_000_000 and main:
         print(f"fetching {name} from the Hub ({missing / 1e9:.1f} GB)", file=sys.stderr, flush=True)
@@ -94,42 +102,22 @@ def _download(info: "ModelInfo", name: str, revision: str | None, weights: bool)
 
 def _wanted(files: Sequence["RepoSibling"], weights: bool) -> Iterator["RepoSibling"]:
     """What a model is loaded from: its descriptions, and safetensors, or pickles where there are none."""
-    own = [file for file in files if not file.rfilename.startswith(FOREIGN)]
-    there = [file.rfilename for file in own]
-    form = SAFE if any(name.endswith(SAFE) and "/" not in name for name in there) else PICKLED
-    for file in own:
-        name = file.rfilename
-        if (
-            name.startswith("additional_chat_templates/")
-            or ("/" not in name and name.endswith(ABOUT))
-            or weights
-            and "/" not in name
-            and name.endswith(form)
-        ):
-            yield file
-
-
-def _snapshot(name: str, commit: str) -> Path:
-    from huggingface_hub import constants
-    from huggingface_hub.file_download import repo_folder_name
-
-    folder = repo_folder_name(repo_id=name, repo_type="model")
-    return Path(constants.HF_HUB_CACHE, folder, "snapshots", commit)
+    own = [file for file in files if "/" not in file.rfilename and not file.rfilename.startswith(FOREIGN)]
+    form = SAFE if any(file.rfilename.endswith(SAFE) for file in own) else PICKLED
+    yield from (file for file in own if file.rfilename.endswith(ABOUT + form if weights else ABOUT))
+    yield from (file for file in files if file.rfilename.startswith("additional_chat_templates/"))
 
 
 def _cached(name: str, revision: str | None, weights: bool, reason: str) -> str:
     """The folder of a model that was fetched before."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub import try_to_load_from_cache
 
-    try:
-        folder = Path(snapshot_download(name, revision=revision, local_files_only=True))
-        there = [path.name for path in folder.iterdir()]
-    except (LocalEntryNotFoundError, OSError, ValueError):
-        there = []
-    whole = any(file.endswith((*SAFE, *PICKLED)) for file in there) or not weights
-    if whole and {"config.json", "adapter_config.json"} & set(there):
-        return str(folder)
+    for file in CONFIGURATIONS:
+        found = try_to_load_from_cache(name, file, revision=revision)
+        if isinstance(found, str) and (
+            not weights or any(path.suffix in SAFE + PICKLED for path in Path(found).parent.iterdir())
+        ):
+            return str(Path(found).parent)
     raise UserError(
         f"model_name_or_path: there is no folder {name}; as a model of the Hub it cannot be had, since {reason}, and "
         "it was not fetched before. Check the name and your network"

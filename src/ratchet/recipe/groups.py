@@ -231,6 +231,8 @@ class Publish:
 
     completions: bool = False
     """Whether what the model wrote (sampled completions, evaluated answers) is published too."""
+    base: str | None = None
+    """The model on the Hub that a published adapter belongs to (OWNER/MODEL), where the run began from a folder."""
     evaluate: Literal["off", "local", "slurm", "hf-jobs"] = "off"
     """Where every saved checkpoint is evaluated: nowhere, in a process beside this one, as a Slurm job, as a job on
     the Hub."""
