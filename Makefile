@@ -50,19 +50,28 @@ tiny: $(VENV)/installed
 schema: $(VENV)/installed
 	$(BIN)/python -m ratchet.recipe.make_schema
 
-# An existing .venv is used as it is: install a CPU build of the pinned torch there first, and it stays.
+# On Linux PyPI's torch brings gigabytes of CUDA. Without a driver for a GPU the CPU build of PyTorch's own index is taken; where that cannot be
+# had, PyPI's. A torch that is in .venv already stays.
+TORCH := $(shell sed -n 's/^ *\(torch==.*\)/\1/p' setup.cfg)
+GPU := $(wildcard /proc/driver/nvidia/version /dev/kfd /dev/dxg)
+CPU_TORCH := $(if $(filter Linux,$(shell uname -s)),$(if $(GPU),,--extra-index-url https://download.pytorch.org/whl/cpu))
+INSTALL_CPU_TORCH = $(if $(CPU_TORCH),$(BIN)/python -m pip show --quiet torch 2>/dev/null || \
+	$(BIN)/python -m pip install --quiet --timeout 10 --retries 1 $(CPU_TORCH) "$(TORCH)" || true,true)
+
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found (make PYTHON=/path/to/python)"; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older (make PYTHON=/path/to/python)"; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 
 $(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/bin/python
-	@echo "Installing into $(VENV); the first time this downloads PyTorch."
+	@echo "Installing into $(VENV); the first time this downloads PyTorch$(if $(CPU_TORCH), (its CPU build: there is no driver of a GPU here))."
+	@$(INSTALL_CPU_TORCH)
 	$(BIN)/python -m pip install --quiet -e .
 	@touch $@
 
 $(VENV)/installed-dev: setup.cfg pyproject.toml | $(VENV)/bin/python
-	@echo "Installing into $(VENV); the first time this downloads PyTorch."
+	@echo "Installing into $(VENV); the first time this downloads PyTorch$(if $(CPU_TORCH), (its CPU build: there is no driver of a GPU here))."
+	@$(INSTALL_CPU_TORCH)
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
 	@touch $@ $(VENV)/installed
 

@@ -135,6 +135,21 @@ def test_a_merged_model_answers_as_the_adapter_does(script, tmp_path, lora):
     assert "there is nothing to merge" in script("ratchet", "merge", "ratchet-tiny", "--output", "x", code=2).stderr
 
 
+@pytest.mark.apart
+def test_an_adapter_beside_4_bit_weights_lives_beside_them(script, tmp_path):
+    quantised = (*LORA, "--load_in_4bit", "true", "--learning_rate", "5e-3")
+    rows = ("--evaluation.max_rows", "40", "--evaluation.after", "true")
+    script("scripts/sft.py", "recipes/debug/sft.yaml", *SMALL, *quantised, *rows, "--output_dir", "four")
+    inside = json.loads((tmp_path / "four/result.json").read_text())["after"]
+    script("ratchet", "evaluate", "four/recipe.yaml", "--model", "four", "--output", "again.json")
+    again = json.loads((tmp_path / "again.json").read_text())
+    same = ("accuracy", "n", "low", "high")
+    assert [again.get(key) for key in same] == [inside.get(key) for key in same]
+    grpo(script, "four", "--use_peft", "true", "--load_in_4bit", "true", "--learning_rate", "1e-4")
+    assert 0 < far(adapter(tmp_path / "four"), adapter(tmp_path / "out")) < 0.05
+    assert "differ by" in script("ratchet", "merge", "four", "--output", "merged").stdout
+
+
 @pytest.fixture(scope="module")
 def hub(lora):
     """A Hub with the embedded model, and the adapter to it as it is published."""

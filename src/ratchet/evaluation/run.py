@@ -182,7 +182,7 @@ def measure(recipe: Recipe, name: str) -> Result:
     path = locate_of(recipe.values, name)
     chat, rows = chat_format(recipe.values, path), rows_to_evaluate(recipe.task, recipe.evaluation)
     check_prompts(chat, [Sample(row["id"], recipe.task.messages(row)) for row in rows])
-    model = load_for_evaluation(path, compute_dtype(recipe), str(PartialState().device))
+    model = load_for_evaluation(path, compute_dtype(recipe), str(PartialState().device), recipe.values)
     check_vocabulary(model, chat.tokenizer, name)
     generate = generator(model, chat, f"evaluating {Path(name).name}")
     return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, name)

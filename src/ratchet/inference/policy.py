@@ -65,7 +65,7 @@ class Policy:
         recipe, path = recipe_of(name, task, overrides), locate(name)
         chat = chat_format(recipe.values, path)
         found = device or (str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu")
-        return cls(recipe, load_for_evaluation(path, compute_dtype(recipe), found), chat)
+        return cls(recipe, load_for_evaluation(path, compute_dtype(recipe), found, recipe.values), chat)
 
     @property
     def task(self) -> Task:

@@ -106,20 +106,19 @@ def mode_of(values: Mapping[str, Any], path: str) -> Mode | None:
 
 def merged(path: str, dtype: str = "float32") -> "PreTrainedModel":
     """The model of an adapter's folder with the adapter merged into it."""
-    from peft import PeftModel
-
-    return PeftModel.from_pretrained(_base(path, dtype), path).merge_and_unload()
+    return beside(path, dtype=dtype).merge_and_unload()
 
 
-def trainable(path: str, **settings: Any) -> Any:
-    """The model of an adapter's folder with its adapter on it, to be trained further.
+def beside(path: str, trainable: bool = False, **settings: Any) -> Any:
+    """The model of an adapter's folder with its adapter on it.
 
     Args:
+        trainable: whether it is to be trained further.
         settings: for loading the model.
     """
     from peft import PeftModel
 
-    return PeftModel.from_pretrained(_base(path, **settings), path, is_trainable=True)
+    return PeftModel.from_pretrained(_base(path, **settings), path, is_trainable=trainable)
 
 
 def _base(path: str, dtype: Any, **settings: Any) -> "PreTrainedModel":
@@ -156,10 +155,10 @@ def write_merged(path: str, folder: Path) -> float:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"--output: {folder} is there already and not empty; name another, or take it away first")
     save_merged(path, folder)
-    beside = trainable(path, dtype="float32").eval()
+    unmerged = beside(path, dtype="float32").eval()
     whole = AutoModelForCausalLM.from_pretrained(folder, dtype="float32").eval()
     size = whole.get_input_embeddings().num_embeddings
     ids = torch.randint(size, (4, 32), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        found = [model(input_ids=ids).logits.log_softmax(-1) for model in (beside, whole)]
+        found = [model(input_ids=ids).logits.log_softmax(-1) for model in (unmerged, whole)]
     return float((found[0] - found[1]).abs().max())

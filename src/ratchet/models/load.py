@@ -1,17 +1,20 @@
 """Find, load and check models and tokenizers; every fault is a sentence, before anything is trained."""
 
+import sys
+from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from ratchet.errors import UserError
-from ratchet.models.adapters import adapter_settings, merged
+from ratchet.models.adapters import adapter_settings, beside, merged
 from ratchet.models.folder import check_folder, locate, refuse_unfitting
 from ratchet.models.sampling import neutral
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 TRL = "trl:"
 """Before the name of a template that comes with TRL, in ``chat_template_path``."""
@@ -91,8 +94,14 @@ def position_limit(path: str) -> int | None:
     return getattr(config, "max_position_embeddings", None)
 
 
-def load_for_evaluation(path: str, dtype: str, device: str) -> "PreTrainedModel":
+def load_for_evaluation(
+    path: str, dtype: str, device: str, values: Mapping[str, Any] = MappingProxyType({})
+) -> "PreTrainedModel":
     """Load a model to generate with; a LoRA adapter is merged into the base model that it names.
+
+    Args:
+        values: keys of the recipe that it was trained by: beside 4-bit weights an adapter is another model than beside
+            whole ones, so they are quantised again, and it stays beside them.
 
     Raises:
         UserError: where the weights are missing or broken.
@@ -101,16 +110,43 @@ def load_for_evaluation(path: str, dtype: str, device: str) -> "PreTrainedModel"
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
+    settings = quantised(values, dtype)
+    if settings is not None:
+        settings = {"quantization_config": settings, "device_map": {"": device}}
     try:
         if adapter_settings(path) is not None:
-            model = merged(path, dtype)
+            model = beside(path, dtype=dtype, **settings) if settings else merged(path, dtype)
         else:
             check_folder(path)
             model, info = AutoModelForCausalLM.from_pretrained(
-                path, dtype=dtype, trust_remote_code=False, output_loading_info=True
+                path, dtype=dtype, trust_remote_code=False, output_loading_info=True, **(settings or {})
             )
             refuse_unfitting(path, info)
     except (OSError, ValueError, KeyError, RuntimeError, AssertionError, IndexError, SafetensorError) as error:
         raise UserError(_not_loaded("model", path, error)) from None
     model.generation_config = neutral(model.generation_config)
-    return model.to(torch.device(device)).eval()
+    return (model if settings else model.to(torch.device(device))).eval()
+
+
+def quantised(values: Mapping[str, Any], dtype: str) -> "BitsAndBytesConfig | None":
+    """How a recipe quantises the weights beside its adapter, as TRL's ``get_quantization_config`` has it."""
+    bits = next((bits for bits in ("4bit", "8bit") if values.get(f"load_in_{bits}")), None)
+    if bits is None:
+        return None
+    if find_spec("bitsandbytes") is None:
+        print(
+            f"note: the run trained beside {bits.removesuffix('bit')}-bit weights, and these are whole ones, since "
+            'bitsandbytes is not installed: figures may differ (pip install -e ".[quantization]")',
+            file=sys.stderr,
+        )
+        return None
+    from transformers import BitsAndBytesConfig
+
+    if bits == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_type=values.get("bnb_4bit_quant_type", "nf4"),
+        bnb_4bit_use_double_quant=bool(values.get("use_bnb_nested_quant")),
+    )

@@ -6,7 +6,7 @@ from transformers import TrainingArguments
 from trl import ModelConfig, get_peft_config, get_quantization_config
 
 from ratchet.errors import UserError
-from ratchet.models.adapters import REFERENCE, trainable
+from ratchet.models.adapters import REFERENCE, beside
 from ratchet.recipe import Recipe
 from ratchet.recipe.method import imported
 from ratchet.training.prepare import Run
@@ -52,7 +52,7 @@ def starting_model(run: Run) -> Any:
     quantization = get_quantization_config(run.model_arguments)
     if quantization is not None:
         settings["quantization_config"] = quantization
-    model = trainable(run.adapter, **settings)
+    model = beside(run.adapter, trainable=True, **settings)
     if run.recipe.method.samples and not run.recipe.get("beta"):  # else TRL makes it
         _keep_as_reference(model)
     return model

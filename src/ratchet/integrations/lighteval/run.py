@@ -171,6 +171,10 @@ def _lay(folder: Path, recipe: Recipe, model: str, rows: Sequence[Row]) -> None:
     if (path / "config.json").is_file():
         _link(path, folder / "model")
     else:  # an adapter
+        if recipe.values.get("load_in_4bit") or recipe.values.get("load_in_8bit"):
+            print(
+                "note: the adapter trained beside quantised weights, and lighteval is given it merged into whole ones"
+            )
         load_for_evaluation(str(path), compute_dtype(recipe), "cpu").save_pretrained(folder / "model")
         load_tokenizer(str(path)).save_pretrained(folder / "model")
     (folder / "packages").mkdir()
