@@ -54,7 +54,7 @@ def test_a_model_that_the_hub_does_not_give(script):
         "recipes/debug/grpo.yaml",
         "--model_name_or_path",
         "no-such/model",
-        says="could not be had from the Hub",
+        says="there is no folder no-such/model; as a model of the Hub it cannot be had, since HF_HUB_OFFLINE is set",
     )
 
 

@@ -60,13 +60,25 @@ def run(words: Sequence[str]) -> int | None:
     arguments = parse(verb, rest)
     try:
         return _function(verb)(arguments)
-    except UserError:
+    except UserError as error:
+        error.args = (f"{error}{_how_to_make(arguments)}",)
         raise
     except Exception as error:
         if not is_full(error):
             raise
         where = getattr(error, "filename", None) or "a file"
         raise Stopped(f"no space left while writing {where}; free some, and rerun the same command") from None
+
+
+def _how_to_make(arguments: Arguments) -> str:
+    """What would make the run that a command line names, where it is not there and a recipe is known that does."""
+    named = [str(arguments.values[key]) for key in ("run", "model") if arguments.values.get(key)]
+    missing = [name for name in named if not Path(name).expanduser().exists()]
+    if not missing:
+        return ""
+    from ratchet.recipe.makers import how_to_make
+
+    return how_to_make(missing[0])
 
 
 def _function(verb: Verb) -> Callable[[Arguments], int | None]:

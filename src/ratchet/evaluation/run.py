@@ -17,6 +17,7 @@ from ratchet.inference.server_dialect import Dialect
 from ratchet.models import chat_format, load_for_evaluation, locate, locate_of
 from ratchet.models.template_check import Sample, check_prompts
 from ratchet.recipe import Recipe
+from ratchet.recipe.makers import check_model_is_made
 from ratchet.recipe.precision import compute_dtype
 from ratchet.runtime import check_device, command_line, commit, main_process, quiet
 
@@ -179,6 +180,7 @@ def measure(recipe: Recipe, name: str) -> Result:
 
     from ratchet.inference.local import generator
 
+    check_model_is_made(recipe)
     path = locate_of(recipe.values, name)
     chat, rows = chat_format(recipe.values, path), rows_to_evaluate(recipe.task, recipe.evaluation)
     check_prompts(chat, [Sample(row["id"], recipe.task.messages(row)) for row in rows])

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from ratchet.errors import UserError
 from ratchet.models.adapters import adapter_settings, base_name, mode_of
 from ratchet.models.folder import on_hub
-from ratchet.recipe import Recipe, load_recipe
+from ratchet.recipe import Recipe
+from ratchet.recipe.makers import maker_of
 
 TINY = Path(__file__).parents[1] / "models" / "tiny"
 
@@ -169,9 +170,9 @@ def shape_of_name(name: str, recipe: Recipe) -> Shape:
     plain = next((name.removesuffix(end) for end in SUFFIXES if name.removesuffix(end) in KNOWN), name)
     if plain in KNOWN:
         return Shape(name, *KNOWN[plain])
-    made = _made_by(recipe, name)
-    if made is not None:
-        return made
+    maker = maker_of(name, recipe)
+    if maker is not None:
+        return shape_of(maker)
     repository, revision = on_hub(name, recipe.values.get("model_revision")) or (name, None)
     found, reason = _from_hub(repository, "config.json", revision or "main")
     if found is not None:
@@ -186,20 +187,6 @@ def shape_of_name(name: str, recipe: Recipe) -> Shape:
         "--shape_of plans with the sizes of a folder with a config.json, "
         f"or of one of {', '.join(sorted(KNOWN))}"
     )
-
-
-def _made_by(recipe: Recipe, name: str) -> Shape | None:
-    """The shape of a model that another recipe of this folder will make."""
-    home = recipe.path.resolve().parent
-    for path in sorted(home.glob("*.yaml")):
-        if path != recipe.path.resolve():
-            try:
-                other = load_recipe(path, environ={}, to_train=False)
-            except UserError:
-                continue
-            if str(other.output_dir) == name and other.values.get("model_name_or_path") != name:
-                return shape_of(other)
-    return None
 
 
 def _from_hub(name: str, file: str, revision: str) -> tuple[Mapping[str, Any] | None, str]:

@@ -13,6 +13,7 @@ from ratchet.files import hidden_beside, is_volume
 from ratchet.models import locate_of
 from ratchet.models.adapters import INITIAL_MODEL, mode_of
 from ratchet.recipe import Recipe
+from ratchet.recipe.makers import check_model_is_made
 from ratchet.record.records import FOLDER as RECORDS
 
 EARLIER = "earlier-"  # and a number: folders in a volume for the runs before
@@ -133,6 +134,7 @@ def makes_its_model(recipe: Recipe) -> bool:
     """
     if recipe.from_scratch is not None:
         return True
+    check_model_is_made(recipe)
     return mode_of(recipe.values, locate_of(recipe.values)) == "merge"
 
 
