@@ -149,6 +149,49 @@ def test_the_page_shows_the_improvement_and_completions_can_be_browsed(browser, 
     tab.context.close()
 
 
+def test_the_same_rows_stand_side_by_side_before_and_after(browser, run):
+    tab, _ = visit(browser, write(run), "phone")
+    tab.select_option("#source", "both")
+    found = load(run)
+    first, last = (
+        {a["id"]: a["correct"] for a in e["answered"]} for e in (found.evaluations[0], found.evaluations[-1])
+    )
+    for which, wanted in (("gained", (False, True)), ("lost", (True, False))):
+        tab.select_option("#which", which)
+        expected = sum((first[id], last[id]) == wanted for id in list(first)[:400])
+        assert int(tab.inner_text("#count").split()[0]) == expected
+    tab.select_option("#which", "gained")
+    row = tab.locator("#rows .row").first
+    assert row.locator(".pair > div").count() == 2
+    assert row.locator(".good, .bad").all_inner_texts() == ["wrong", "right"]
+    tab.select_option("#source", "training")
+    assert tab.input_value("#which") == "all"
+
+
+def test_the_accuracies_and_their_intervals_can_be_read_on_a_phone(browser, run):
+    tab, _ = visit(browser, write(run), "phone")
+    after = load(run).result["after"]
+    line = tab.locator(".share", has_text="accuracy after")
+    track, span, value = (line.locator(name).bounding_box() for name in (".track", ".range", "b"))
+    assert span["width"] == pytest.approx(track["width"] * (after["high"] - after["low"]), abs=3)
+    assert value["x"] >= 0 and value["x"] + value["width"] <= 390
+    assert line.locator("b").inner_text() == f"{after['accuracy']:.3f}"
+
+
+def test_an_audit_can_be_read_on_a_phone(browser, tmp_path, script):
+    script("ratchet", "audit", "recipes/debug/grpo.yaml", "--html", "audit.html")
+    context = browser.new_context(**SCREENS["phone"])
+    tab = context.new_page()
+    tab.goto((tmp_path / "audit.html").resolve().as_uri())
+    assert not tab.evaluate("document.documentElement.scrollWidth > innerWidth")
+    row = tab.locator("tr", has_text="gold, bare")
+    boxes = [cell.bounding_box() for cell in row.locator("td[data-of]").all()]
+    assert boxes and all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+    row.locator("summary").click()
+    assert row.locator("pre").is_visible()
+    context.close()
+
+
 def test_text_of_a_model_cannot_become_part_of_the_page(browser, run, tmp_path):
     folder = tmp_path / "evil"
     shutil.copytree(run, folder)

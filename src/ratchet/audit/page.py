@@ -8,7 +8,7 @@ from ratchet.audit.findings import Finding
 from ratchet.audit.report import KINDS, Report
 from ratchet.recipe.groups import FINDINGS
 
-EXAMPLE = 300  # characters of a completion that a row shows under the pointer
+EXAMPLE = 300  # characters of a completion that a row shows when it is opened
 
 
 def page(report: Report) -> str:
@@ -51,26 +51,25 @@ def _table(report: Report, kind: str, title: str) -> str:
     columns = ["policy", "", "reward", "correct", "n", *report.component_names()]
     # a long name may break at its underscores
     heads = "".join(f"<th>{_e(column).replace('_', '_<wbr>')}</th>" for column in columns)
-    rows = [_row(line, kind, report.tally.gold or 1.0) for line in report.lines(kind)]
+    rows = [_row(line, kind, report.tally.gold or 1.0, columns[2:]) for line in report.lines(kind)]
     width = 22 + 6 * len(columns)
-    opening = f"<h2>{title.capitalize()}</h2><div><table style='min-width:{width}rem'><tr>{heads}</tr>"
+    opening = f"<h2>{title.capitalize()}</h2><div><table style='--wide:{width}rem'><tr>{heads}</tr>"
     return "\n".join([opening, *rows, "</table></div>"])
 
 
-def _row(line: Line, kind: str, gold: float) -> str:
+def _row(line: Line, kind: str, gold: float, heads: Sequence[str]) -> str:
     values = [f"{line.mean:.3f}", f"{line.share:.3f}", str(line.n), *(f"{part / line.n:.3f}" for part in line.parts)]
     width = max(0.0, min(1.0, line.mean / gold))
     bar = f"<td class=bar><i class={kind} style='width:{width * 100:.1f}%'></i></td>"
-    return f"<tr title='{_e(line.example[:EXAMPLE])}'><td>{_e(line.name)}</td>{bar}{_cells(values)}</tr>"
-
-
-def _cells(values: Sequence[str]) -> str:
-    return "".join(f"<td>{value}</td>" for value in values)
+    example = _e(line.example[:EXAMPLE])
+    name = f"<details><summary>{_e(line.name)}</summary><pre>{example}</pre></details>" if example else _e(line.name)
+    cells = "".join(f"<td data-of='{_e(head)}'>{value}</td>" for head, value in zip(heads, values, strict=True))
+    return f"<tr><td>{name}</td>{bar}{cells}</tr>"
 
 
 def _foot(report: Report) -> str:
     limits = ", ".join(f"{name} {value:g}" for name, value in report.thresholds().items())
-    return f"<p class=small>Thresholds: {_e(limits)}. Point at a row to see one of its completions.</p>"
+    return f"<p class=small>Thresholds: {_e(limits)}. Open a policy to see one of its completions.</p>"
 
 
 def _e(text: str) -> str:
@@ -83,7 +82,7 @@ _PAGE = """<!doctype html>
 body{font:15px/1.45 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem;color:#222;background:#fff}
 h1{overflow-wrap:anywhere}
 div{overflow-x:auto}
-table{border-collapse:collapse;width:100%;table-layout:fixed;font-variant-numeric:tabular-nums}
+table{border-collapse:collapse;width:100%;min-width:var(--wide);table-layout:fixed;font-variant-numeric:tabular-nums}
 th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid #e4e4e4}
 th:first-child,td:first-child{text-align:left}
 th:first-child{width:16rem}
@@ -96,9 +95,20 @@ td.bar i.ignorant{background:#b8860b}
 .bad,.fails{color:#c0392b}
 .accepted{color:#b8860b}
 .note{color:#666}
+summary{cursor:pointer}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;text-align:left;font-size:.85rem;margin:.3rem 0}
 .small{color:#666;font-size:.85rem}
 li{margin:.5rem 0}
 code{background:#f4f4f4;padding:0 .2rem;word-break:break-word}
+@media(max-width:700px){
+table{min-width:0;table-layout:auto}
+tr:first-child{display:none}
+tr{display:grid;grid-template-columns:repeat(auto-fill,minmax(6.5rem,1fr))}
+tr{border-bottom:1px solid #8884;padding:.4rem 0}
+td:first-child,td.bar{grid-column:1/-1}
+td{border:0;padding:.1rem .2rem;text-align:left}
+td[data-of]::before{content:attr(data-of)" ";color:#777;font-size:.8rem}
+}
 @media(prefers-color-scheme:dark){
 body{color:#ddd;background:#181818}
 th,td{border-color:#333}

@@ -50,10 +50,13 @@ def browser(entries: list[dict[str, Any]] | None) -> str:
     evaluations = [source for source in sources if source != "training"]
     newest = max(evaluations, key=lambda source: int(source.rsplit(" ", 1)[1]), default=sources[0])
     options = "".join(_option(source, source == newest) for source in sources)
+    if len(evaluations) > 1:
+        options += "<option value=both>before and after, side by side</option>"
     return (
         f"<div class=controls><label>from <select id=source>{options}</select></label>"
         "<label>show <select id=which><option value=all>all</option><option value=right>right</option>"
-        "<option value=wrong>wrong</option></select></label>"
+        "<option value=wrong>wrong</option><option value=gained>became right</option>"
+        "<option value=lost>became wrong</option></select></label>"
         "<label>order <select id=order><option value=given>as given</option>"
         "<option value=reward>highest reward</option><option value=low>lowest reward</option>"
         "<option value=length>longest</option></select></label>"

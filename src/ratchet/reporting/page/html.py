@@ -15,13 +15,14 @@ from typing import Any
 from ratchet.record import catalogue
 from ratchet.record.run_data import RunData
 from ratchet.reporting.figures.figures import comparison, figures
-from ratchet.reporting.figures.plotly import AMBER, BLUE, Figure, colour_of
+from ratchet.reporting.figures.plotly import Figure, colour_of
 from ratchet.reporting.page.completions import browser, completions
 from ratchet.reporting.page.facts import Facts, gather
 
 HERE = Path(__file__).parent
 # Nothing is loaded from anywhere: should a text get past the escaping, it still could send nothing away.
 _POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+BESIDE_LEFT = 0.7  # a share above which its value stands left of its dot
 Section = tuple[str, str, str]  # anchor, heading, content; one without content is left out
 
 
@@ -149,38 +150,25 @@ def _result(facts: Facts) -> str:
 
 
 def _intervals(facts: Facts) -> str:
-    """A drawing of the accuracies with their intervals, that needs no script."""
+    """A drawing of the accuracies with their intervals, that needs no script and fits a phone."""
     shown = [row for row in facts.results if row[0].startswith(("accuracy", "always"))]
-    bars = "".join(_interval(26 * i + 22, title, value, ends) for i, (title, value, ends, _) in enumerate(shown))
-    height = 26 * len(shown) + 24
-    axis = f'<line x1="10" x2="630" y1="{height - 18}" y2="{height - 18}"/>'
-    for share in (0, 0.25, 0.5, 0.75, 1):
-        axis += f'<text x="{_across(share):.0f}" y="{height - 4}" text-anchor="middle">{share:g}</text>'
-    return (
-        f'<svg class=interval viewBox="-8 0 656 {height}" role="img" '
-        f'aria-label="accuracies with their intervals">{bars}{axis}</svg>'
-    )
+    bars = "".join(_interval(title, float(value), ends) for title, value, ends, _ in shown)
+    ticks = "".join(f'<i style="left:{share:.0%}">{share:g}</i>' for share in (0, 0.25, 0.5, 0.75, 1))
+    drawing = f"{bars}<p class=ticks>{ticks}</p>"
+    return f'<div class=shares role=img aria-label="accuracies with their intervals">{drawing}</div>'
 
 
-def _across(share: float) -> float:
-    """Where a share stands in the drawing."""
-    return 10 + 620 * share
-
-
-def _interval(y: int, title: str, value: str, ends: str) -> str:
-    colour = AMBER if title.startswith("always") else BLUE
-    bar = ""
+def _interval(title: str, value: float, ends: str) -> str:
+    """A line of the drawing: its label, the interval, and the value beside its dot, on the side that has room."""
+    kind, side = "base" if title.startswith("always") else "own", "left" if value > BESIDE_LEFT else "right"
+    bar, low, high = "", value, value
     if ends:
-        low, high = (_across(float(end)) for end in ends.split(" to "))
-        bar = (
-            f'<line x1="{low:.1f}" x2="{high:.1f}" y1="{y}" y2="{y}" '
-            f'style="stroke:{colour};stroke-width:6;opacity:.45"/>'
-        )
-    # The words stand on the side that the bar leaves free.
-    at, anchor = (10, "start") if float(value) > 0.5 else (630, "end")
+        low, high = (float(end) for end in ends.split(" to "))
+        bar = f'<i class=range style="left:{low:.2%};width:{high - low:.2%}"></i>'
+    place = f"right:{1 - low:.2%}" if side == "left" else f"left:{high:.2%}"
     return (
-        f'{bar}<circle cx="{_across(float(value)):.1f}" cy="{y}" r="5" fill="{colour}"/>'
-        f'<text x="{at}" y="{y + 4}" text-anchor="{anchor}">{escape(title)}: {value}</text>'
+        f'<p class="share {kind}"><span>{escape(title)}</span><span class=track>{bar}'
+        f'<i class=dot style="left:{value:.2%}"></i><b style="{place}">{value:.3f}</b></span></p>'
     )
 
 

@@ -14,9 +14,27 @@
       box.append(text.slice(0, span[0]), make('mark', '', text.slice(span[0], span[1])), text.slice(span[1]));
       return box;
     };
+    // The same row before and after, where both evaluations asked it.
+    const BOTH = 'both', steps = [...new Set(rows.filter(r => r.source !== 'training').map(r => r.step))].sort((a, b) => a - b);
+    const of = step => new Map(rows.filter(r => r.source !== 'training' && r.step === step).map(r => [r.id, r]));
+    const first = of(steps[0]), last = of(steps[steps.length - 1]);
+    const pairs = steps.length < 2 ? [] : [...first.keys()].filter(id => last.has(id)).map(id => [first.get(id), last.get(id)]);
+    const verdict = r => make('span', r.correct ? 'good' : 'bad', r.correct ? 'right' : 'wrong');
+    const pair = ([a, b]) => {
+      const box = make('article', 'row'), head = make('header'), sides = make('div', 'pair');
+      head.append(make('span', '', `gold ${b.gold}`), make('span', 'dim', b.id)); box.append(head);
+      if (b.prompt) { const d = make('details'); d.append(make('summary', '', 'prompt'), make('div', 'text q', b.prompt)); box.append(d); }
+      for (const r of [a, b]) {
+        const side = make('div'), top = make('header');
+        top.append(make('b', '', `step ${r.step}`), verdict(r), make('span', '', `read ${r.answer ?? 'none'}`));
+        side.append(top, marked(r.completion, r.span)); sides.append(side);
+      }
+      box.append(sides); return box;
+    };
+    const wanted = { all: () => true, right: ([, b]) => b.correct, wrong: ([, b]) => !b.correct, gained: ([a, b]) => !a.correct && b.correct, lost: ([a, b]) => a.correct && !b.correct };
     const card = r => {
       const box = make('article', 'row'), head = make('header');
-      head.append(make('span', r.correct ? 'good' : 'bad', r.correct ? 'right' : 'wrong'), make('span', '', `gold ${r.gold}, read ${r.answer ?? 'none'}`));
+      head.append(verdict(r), make('span', '', `gold ${r.gold}, read ${r.answer ?? 'none'}`));
       const listed = parts => Object.entries(parts || {}).map(([k, v]) => `${k} ${v === null ? 'none' : +Number(v).toFixed(3)}`).join(', ');
       if (typeof r.reward === 'number') head.append(make('span', '', `reward ${r.reward.toFixed(3)} (${listed(r.rewards)}), advantage ${r.advantage.toFixed(2)}`));
       if (listed(r.components)) head.append(make('span', 'dim', `grade: ${listed(r.components)}`));
@@ -29,6 +47,16 @@
     };
     const draw = () => {
       const source = pick('source').value, which = pick('which').value, order = pick('order').value, words = pick('words').value.toLowerCase();
+      for (const o of pick('which').options) if (['gained', 'lost'].includes(o.value)) o.hidden = source !== BOTH;
+      if (source !== BOTH && ['gained', 'lost'].includes(which)) { pick('which').value = 'all'; return draw(); }
+      pick('order').disabled = source === BOTH;
+      if (source === BOTH) {
+        const kept = pairs.filter(wanted[which]).filter(([a, b]) => !words || (b.prompt + a.completion + b.completion + b.id).toLowerCase().includes(words));
+        list.replaceChildren(...kept.slice(0, shown).map(pair));
+        pick('count').textContent = `${kept.length} rows`;
+        more.hidden = kept.length <= shown;
+        return;
+      }
       const kept = rows.filter(r => r.source === source && (which === 'all' || r.correct === (which === 'right')) && (!words || (r.prompt + r.completion + r.id).toLowerCase().includes(words)));
       const key = { 'reward': r => -(r.reward ?? r.correct), 'low': r => (r.reward ?? r.correct), 'length': r => -r.completion.length }[order];
       if (key) kept.sort((a, b) => key(a) - key(b));
