@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from ratchet import runtime
+from ratchet.errors import UserError
 
 
 class Parent:
@@ -79,3 +80,48 @@ def test_output_outlives_its_reader(stream):
         assert patient.write("four") == 4
         patient.flush()
     patient.close()
+
+
+@pytest.fixture
+def lock(monkeypatch, tmp_path):
+    """A lock of a build, and a start under DeepSpeed; no compiler is at work."""
+    for key in ("TORCH_EXTENSIONS_DIR", "RANK"):
+        monkeypatch.delenv(key, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    monkeypatch.setattr(runtime, "COMPILERS", ("a-compiler-of-this-test",))
+    path = tmp_path / "torch_extensions/py311_cu130/fused_adam/lock"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    os.utime(path, (1, 1))
+    return path
+
+
+def test_a_lock_of_a_killed_build_is_refused_with_its_removal(lock):
+    with pytest.raises(UserError, match=f"a build of fused_adam that was killed .* rm {lock}"):
+        runtime.check_builds()
+    lock.unlink()
+    runtime.check_builds()
+
+
+def test_the_first_start_under_deepspeed_says_that_it_builds(lock, capsys):
+    lock.unlink()
+    runtime.check_builds()
+    assert "may build operators before the first step" in capsys.readouterr().out
+    (lock.parent / "fused_adam.so").touch()
+    runtime.check_builds()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_lock_of_a_build_that_is_at_work_is_left_alone(lock, monkeypatch):
+    os.utime(lock)
+    assert runtime.left_build_locks() == []
+    os.utime(lock, (1, 1))
+    assert runtime.left_build_locks() == [lock]
+    monkeypatch.setattr(runtime, "COMPILERS", (runtime.psutil.Process().name(),))
+    assert runtime.left_build_locks() == []
+
+
+def test_another_folder_of_builds_is_looked_at_alone(lock, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "own"))
+    assert runtime.left_build_locks() == []

@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -160,6 +161,48 @@ def attempt(what: str, draw: Callable[[], Any]) -> Any:
             flush=True,
         )
         return None
+
+
+COMPILERS = ("ninja", "nvcc", "cicc", "cc1plus", "c++", "g++")
+STALE = 60  # seconds after which a lock without a compiler at work is one that a killed build has left
+
+
+def left_build_locks() -> list[Path]:
+    """Locks of PyTorch's extension builds (DeepSpeed's operators) whose builder was killed: a start waits on them
+    for ever, without a word.
+    """
+    locks = [path for path in built("lock") if time.time() - path.stat().st_mtime > STALE]
+    if not locks:
+        return []
+    names = {process.info["name"] for process in psutil.process_iter(["name"])}
+    return [] if names & set(COMPILERS) else locks
+
+
+def built(name: str) -> list[Path]:
+    """Files of that name among the extensions that PyTorch has built, one folder each."""
+    own = os.environ.get("TORCH_EXTENSIONS_DIR")
+    if own:
+        return list(Path(own).glob(f"*/{name}"))
+    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    return list((cache / "torch_extensions").glob(f"*/*/{name}"))
+
+
+def check_builds() -> None:
+    """Before DeepSpeed builds its operators: say that it takes a while, or that it would never begin.
+
+    Raises:
+        UserError: for a lock that a killed build has left.
+    """
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") != "true" or not main_process():
+        return
+    left = left_build_locks()
+    if left:
+        raise UserError(
+            f"a build of {left[0].parent.name} that was killed has left {left[0]}, on which this start would wait for "
+            f"ever; remove it: rm {shlex.quote(str(left[0]))}"
+        )
+    if not built("*.so"):
+        print("DeepSpeed may build operators before the first step, which takes some minutes once", flush=True)
 
 
 def nvidia_smi(*fields: str) -> list[list[str]]:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import resource
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ import psutil
 
 from ratchet.doctor.findings import Finding
 from ratchet.files import size_text
-from ratchet.runtime import nvidia_smi
+from ratchet.runtime import left_build_locks, nvidia_smi
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -198,6 +199,9 @@ def _compilers() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "g++", "is there, for what DeepSpeed builds")
+    for lock in left_build_locks():
+        text = f"a build of {lock.parent.name} that was killed has left {lock}: DeepSpeed waits on it for ever"
+        yield Finding("error", "build lock", text, f"rm {shlex.quote(str(lock))}")
 
 
 def _limits() -> Iterator[Finding]:

@@ -133,7 +133,8 @@ class Dakota(Task):
         rows = [row for row in rows if not self.kinds or row["kind"] in self.kinds]
         rows = [row for row in rows if not self.difficulties or row["difficulty"] in self.difficulties]
         if not rows:
-            raise UserError(f"the {split} split has no rows with these data.kinds and data.difficulties")
+            named = [f"data.{key}" for key in ("kinds", "difficulties") if getattr(self, key)]
+            raise UserError(f"the {split} split has no rows{' with this ' + ' and '.join(named) if named else ''}")
         return Split(capped(rows, getattr(self, f"max_{split}"), self.seed), notes)
 
     def cluster(self, row: Row) -> str | None:
