@@ -40,6 +40,7 @@ def quiet() -> None:
         lambda record: "All reward functions returned None" not in record.getMessage()
     )
     level = logging.WARNING if main_process() else logging.ERROR
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it asks for kernels that a CPU can do without
     for name in ("transformers", "trl", "datasets", "accelerate", "DeepSpeed", "deepspeed"):
         logging.getLogger(name).setLevel(level)
     import transformers

@@ -45,7 +45,7 @@ def test_a_missing_package_and_a_wrong_version_are_found(monkeypatch):
     monkeypatch.setattr(
         machine,
         "requires",
-        lambda name: ["nothing-like-this==1.0", "pyyaml<1", "trl==1.16.0", "bitsandbytes>=0.45; extra == 'q'"],
+        lambda name: ["nothing-like-this==1.0", "pyyaml<1", "trl==1.16.0", "no-such-extra>=0.45; extra == 'q'"],
     )
     found = {one.what: one for one in machine.packages()}
     assert found["nothing-like-this"].state == "error"

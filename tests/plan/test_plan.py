@@ -121,7 +121,7 @@ def _plan(root, recipe="recipes/aquarat.yaml", *overrides, **options):
 
 
 MORE = [
-    (("per_device_train_batch_size", "16"), 1),
+    (("per_device_train_batch_size", "64"), 1),
     (("max_completion_length", "1400"), 1),
     (("activation_checkpointing", "false"), 1),
     (("beta", "0.04"), 1),

@@ -42,7 +42,7 @@ def block(job: Job, tokens: int) -> float:
     """
     shape, wide = job.shape, job.precision.float32_elements
     q, i, n = shape.query, shape.intermediate, shape.heads
-    kept = 2 * _norm(job)  # before attention and before the MLP
+    kept = job.shape.norms * _norm(job)  # before attention and before the MLP, and with Gemma behind them too
     kept += 4 * q  # [N, q] each: query, key, value (repeated to all heads) and output, by attention
     kept += wide * n  # [N, n]: the softmax's normaliser in float32, by attention
     kept += _head_norms(job)  # of query and key, by their norms
@@ -95,7 +95,7 @@ def _adapters(job: Job) -> float:
         inputs = sum(inputs for inputs, _ in adapted.values())
         kept += inputs * (1 + mask)  # [N, inputs] each: what was dropped to, by the first small matrix; the mask
     if shape.scaled_norms:
-        kept -= 2 * shape.hidden  # [N, h] each: what the two frozen norms would scale
+        kept -= shape.norms * shape.hidden  # [N, h] each: what the frozen norms would scale
         kept -= (shape.query + shape.key) * shape.qk_norm  # [N, q + k]: the same of queries and keys
     for group in SAME_INPUT:
         if job.adapter.dropout or not group & adapted.keys():

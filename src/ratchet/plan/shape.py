@@ -26,6 +26,8 @@ class Family(NamedTuple):
     """Whether the query, key and value matrices have a bias."""
     scaled_norms: bool = True
     """Whether norms have weights."""
+    norms: int = 2
+    """Norms of one block, but for those of queries and keys."""
     tied: bool = False
     """Whether embedding and head share their matrix where the configuration says nothing."""
 
@@ -36,6 +38,10 @@ FAMILIES: dict[str, Family] = {  # by model_type
     "smollm3": Family(tied=True),
     "qwen2": Family(qkv_bias=True),
     "qwen3": Family(qk_norm=True),
+    "gemma": Family(tied=True),
+    "gemma2": Family(norms=4, tied=True),
+    "gemma3_text": Family(qk_norm=True, norms=4, tied=True),
+    "phi3": Family(),
     "nanochat": Family(qk_norm=True, gated=False, scaled_norms=False),
 }
 
@@ -59,12 +65,16 @@ KNOWN: dict[str, tuple[str, int, int, int, int, int, int, int, bool]] = {
     "meta-llama/Llama-3.2-3B": ("llama", 28, 3072, 8192, 24, 8, 128, 128256, True),
     "meta-llama/Llama-3.1-8B": ("llama", 32, 4096, 14336, 32, 8, 128, 128256, False),
     "meta-llama/Llama-3.1-70B": ("llama", 80, 8192, 28672, 64, 8, 128, 128256, False),
+    "google/gemma-3-270m": ("gemma3_text", 18, 640, 2048, 4, 1, 256, 262144, True),
+    "google/gemma-3-1b": ("gemma3_text", 26, 1152, 6912, 4, 1, 256, 262144, True),
+    "google/gemma-2-2b": ("gemma2", 26, 2304, 9216, 8, 4, 256, 256000, True),
+    "google/gemma-2-9b": ("gemma2", 42, 3584, 14336, 16, 8, 256, 256000, True),
     "HuggingFaceTB/SmolLM2-135M": ("llama", 30, 576, 1536, 9, 3, 64, 49152, True),
     "HuggingFaceTB/SmolLM2-360M": ("llama", 32, 960, 2560, 15, 5, 64, 49152, True),
     "HuggingFaceTB/SmolLM2-1.7B": ("llama", 24, 2048, 8192, 32, 32, 64, 49152, True),
     "HuggingFaceTB/SmolLM3-3B": ("smollm3", 36, 2048, 11008, 16, 4, 128, 128256, True),
 }
-SUFFIXES = ("-Instruct", "-Base", "-Instruct-2507", "-Thinking-2507")
+SUFFIXES = ("-Instruct", "-Base", "-Instruct-2507", "-Thinking-2507", "-it", "-pt")
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,11 @@ class Shape:
         return FAMILIES[self.family].scaled_norms
 
     @property
+    def norms(self) -> int:
+        """Norms of one block, but for those of queries and keys."""
+        return FAMILIES[self.family].norms
+
+    @property
     def linear(self) -> dict[str, tuple[int, int]]:
         """The matrices of one block: name -> (inputs, outputs)."""
         h, i, q, k = self.hidden, self.intermediate, self.query, self.key
@@ -130,7 +145,7 @@ class Shape:
     def parameters(self) -> int:
         """All of them; tied matrices count once."""
         biases = (self.query + 2 * self.key) * FAMILIES[self.family].qkv_bias
-        norms = (2 * self.hidden + 2 * self.head * self.qk_norm) * self.scaled_norms  # of one block
+        norms = (self.norms * self.hidden + 2 * self.head * self.qk_norm) * self.scaled_norms  # of one block
         last_norm = self.hidden * self.scaled_norms
         vocabulary = self.embedding * (1 if self.tied else 2)
         return self.matrices + self.layers * (biases + norms) + vocabulary + last_norm
@@ -240,6 +255,8 @@ def from_config(fields: Mapping[str, Any], name: str, place: str) -> Shape:
     Raises:
         UserError: for a kind that is not known here, or numbers that are missing.
     """
+    inner = fields.get("text_config")  # of a model that reads pictures too
+    fields = inner if isinstance(inner, Mapping) else fields
     family = fields.get("model_type")
     if family not in FAMILIES:
         raise UserError(

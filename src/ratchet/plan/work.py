@@ -72,7 +72,9 @@ def work(
         factors: phase -> measured seconds over ideal seconds, instead of the efficiencies' range (``plan.measured``).
     """
     get, sizes = recipe.get, recipe.batches
-    steps = sizes.steps(rows, get("num_train_epochs"), get("max_steps")) if rows or get("max_steps") > 0 else None
+    filled = tokens.row / job.lengths.row if job.batch.packing else 1.0  # of a packed row, by one row of the data
+    trained = ceil(rows * filled) if rows else rows
+    steps = sizes.steps(trained, get("num_train_epochs"), get("max_steps")) if rows or get("max_steps") > 0 else None
     per_step = sizes.completions_per_step
     if recipe.method.samples:
         low, high = (tokens.prompt + c for c in tokens.completion)
@@ -80,8 +82,8 @@ def work(
         lost = rows % fresh if rows else 0
         prompts = None if steps is None else steps * per_step / sizes.num_generations / sizes.passes
     else:
-        low = high = min(tokens.row, job.lengths.row)
-        lost, prompts = 0, None if steps is None else steps * per_step
+        low = high = job.lengths.row if job.batch.packing else min(tokens.row, job.lengths.row)
+        lost, prompts = 0, None if steps is None else steps * per_step / filled
     phases = {
         "training": _training(job, Range(low, high), per_step / sizes.processes, device, factors.get("training"))
     }

@@ -18,7 +18,9 @@ def announcement(run: Run) -> str:
     """What is about to happen, in numbers."""
     recipe, data, start = run.recipe, run.data, run.start
     sizes, rows = recipe.batches, len(data.train)
-    steps = sizes.steps(rows, recipe.get("num_train_epochs"), recipe.get("max_steps"))
+    steps = str(sizes.steps(rows, recipe.get("num_train_epochs"), recipe.get("max_steps")))
+    if recipe.method.imitates and recipe.get("packing") and recipe.get("max_steps") <= 0:
+        steps = "as many as packed rows need (below)"
     model = recipe.values.get("model_name_or_path") or "a new model"
     facts = [("data", note) for note in data.notes]
     facts += [("audit", data.audit)] if data.audit else []

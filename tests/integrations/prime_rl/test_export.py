@@ -95,12 +95,12 @@ def test_the_numbers_are_the_recipes(root, tmp_path):
     found = export(
         _launch(root, "aquarat.yaml", ("warmup_steps", "0.1"), ("save_steps", "50")).recipe, tmp_path, 8
     ).toml
-    assert found["orchestrator"]["batch_size"] == 8 * 4 * 8
-    assert found["orchestrator"]["group_size"] == 8
+    assert found["orchestrator"]["batch_size"] == 32 * 1 * 8
+    assert found["orchestrator"]["group_size"] == 16
     assert found["trainer"]["optim"]["lr"] == 1e-6
     assert found["trainer"]["scheduler"] == {"type": "linear", "warmup_steps": 40, "decay_steps": 0}
     assert found["ckpt"] == {"interval": 50, "keep_last": 3}
-    assert found["seq_len"] == 1536
+    assert found["seq_len"] == 2048
 
 
 def test_the_written_rewards_are_the_recipes_own(root, tmp_path):
@@ -111,9 +111,9 @@ def test_the_written_rewards_are_the_recipes_own(root, tmp_path):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     fields = dict.fromkeys(Sample.__dataclass_fields__)
-    for tokens in (1, 600, 640, 641, 700, 767, 768, 900):
+    for tokens in (1, 700, 768, 769, 900, 1023, 1024, 1200):
         trace = SimpleNamespace(num_output_tokens=tokens, metrics={"format": 1.0})
-        ours = overlong.function(Sample(**{**fields, "tokens": tokens, "limit": 768}), cache=128)
+        ours = overlong.function(Sample(**{**fields, "tokens": tokens, "limit": 1024}), cache=256)
         assert asyncio.run(module.overlong(trace)) == pytest.approx(ours)
         assert asyncio.run(module.answer_format(trace)) == 1.0
 

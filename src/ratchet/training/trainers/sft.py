@@ -9,6 +9,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.models import ChatFormat
 from ratchet.recipe import Recipe
+from ratchet.runtime import main_process
 from ratchet.training.arguments import model_settings, starting_model, trainer_extras
 from ratchet.training.dataset import shaped
 from ratchet.training.prepare import Run
@@ -46,7 +47,17 @@ def build(run: Run, services: Services) -> RecipeSFTTrainer:
         **trainer_extras(run),
     )
     _check_learned(trainer, run)
+    if trainer.args.packing and main_process():
+        print(_packed(trainer, run), flush=True)
     return trainer
+
+
+def _packed(trainer: RecipeSFTTrainer, run: Run) -> str:
+    """Into how many rows TRL has packed the run's, and how many steps these are."""
+    recipe, count = run.recipe, len(trainer.train_dataset)
+    steps = recipe.batches.steps(count, recipe.get("num_train_epochs"), recipe.get("max_steps"))
+    rows, length = len(run.data.train), trainer.args.max_length
+    return f"  {'packed':<11} {rows} rows into {count} of {length} tokens: {steps} steps"
 
 
 def _held_out(recipe: Recipe, chat: ChatFormat) -> Dataset | None:
