@@ -220,3 +220,38 @@ def test_an_adapter_to_a_folder_is_published_when_its_model_is_named(script, tmp
     script("ratchet", "push", "run", "--repo", "me/ours", "--base", "me/base", **hub.environ())
     settings = json.loads(hub.files("me/ours")["adapter_config.json"])
     assert settings["base_model_name_or_path"] == "me/base"
+
+
+@pytest.fixture(scope="module")
+def made(lora, tmp_path_factory):
+    """What runs leave: a whole model and an adapter, each as an output and as a checkpoint."""
+    from conftest import _runner
+
+    place, words = tmp_path_factory.mktemp("made"), ("scripts/grpo.py", "recipes/debug/grpo.yaml", *SMALL)
+    save = ("--save_strategy", "steps", "--save_steps", "1", "--learning_rate", "1e-5")
+    _runner(place)(*words, *save, "--output_dir", "full")
+    _runner(place)(*words, *save, "--model_name_or_path", str(lora), "--use_peft", "true", "--output_dir", "adapter")
+    return {name: place / name for name in ("full", "full/checkpoint-1", "adapter", "adapter/checkpoint-1")}
+
+
+@pytest.mark.apart
+@pytest.mark.parametrize("producer", ["full", "full/checkpoint-1", "adapter", "adapter/checkpoint-1"])
+@pytest.mark.parametrize("consumer", ["plan", "evaluate", "chat", "grpo", "sft", "merge", "push"])
+def test_what_a_run_left_is_taken_by_everything(script, tmp_path, made, hub, producer, consumer):
+    folder, is_adapter = str(made[producer]), producer.startswith("adapter")
+    peft = ("--use_peft", "true") if is_adapter else ()
+    words = {
+        "plan": ("ratchet", "plan", "recipes/debug/grpo.yaml", *SMALL[2:4], "--model_name_or_path", folder, *peft),
+        "evaluate": ("ratchet", "evaluate", "recipes/debug/sft.yaml", "--model", folder, "--evaluation.max_rows", "4"),
+        "chat": ("ratchet", "chat", folder, "--row", "0"),
+        "grpo": ("scripts/grpo.py", "recipes/debug/grpo.yaml", *SMALL, "--model_name_or_path", folder, *peft),
+        "sft": ("scripts/sft.py", "recipes/debug/sft.yaml", *SMALL, "--model_name_or_path", folder, *peft),
+        "merge": ("ratchet", "merge", folder, "--output", "merged"),
+        "push": ("ratchet", "push", folder.removesuffix("/checkpoint-1"), "--repo", "me/made", "--base", "me/base"),
+    }[consumer]
+    if consumer in ("grpo", "sft"):
+        words += ("--output_dir", "next")
+    refused = consumer == "merge" and not is_adapter
+    script(*words, code=2 if refused else 0, **(hub.environ() if consumer == "push" else {}))
+    if consumer == "merge" and is_adapter:
+        assert far(weights(made[producer]), weights(tmp_path / "merged")) < 1e-6
