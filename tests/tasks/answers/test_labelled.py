@@ -1,6 +1,6 @@
 """Completions with the letter that a careful person reads in them, written without sight of the rule.
 
-``labelled.jsonl`` holds four sets. "seen" was used to find what the rule lacked; each of the others was written after
+``labelled.jsonl`` holds five sets. "seen" was used to find what the rule lacked; each of the others was written after
 that, and its first measurement is the honest one (docs/answers.md); then its misses were looked at, and kinds mended.
 """
 
@@ -17,7 +17,9 @@ ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("name", "least"), [("seen", 0.97), ("unseen", 0.88), ("third", 0.95), ("fourth", 0.97)])
+@pytest.mark.parametrize(
+    ("name", "least"), [("seen", 0.97), ("unseen", 0.88), ("third", 0.95), ("fourth", 0.97), ("fifth", 0.89)]
+)
 def test_the_letter_is_the_one_that_a_careful_person_reads(name, least):
     rows = [row for row in ROWS if row["set"] == name]
     read = [(read_answer(row["text"], row["options"]), row["letter"]) for row in rows]
@@ -28,4 +30,4 @@ def test_the_letter_is_the_one_that_a_careful_person_reads(name, least):
 def test_a_wrong_letter_is_rare_and_what_commits_to_none_is_hardly_ever_paid():
     read = [(read_answer(row["text"], row["options"]), row["letter"]) for row in ROWS]
     assert sum(bool(found and letter and found != letter) for found, letter in read) <= 3
-    assert sum(bool(found and letter is None) for found, letter in read) <= 6
+    assert sum(bool(found and letter is None) for found, letter in read) <= 9

@@ -64,6 +64,17 @@ _REMARKS = compiled(
             r"\boverst",
             "tempt",
         ),
+        *(
+            "not what",
+            "not asked",
+            "also be",
+            "put differently",
+            "verify",
+            "listing",
+            "pitfall",
+            "afterwards",
+            "common",
+        ),
         *("error", "opcion", "réponses", "ошиб", "易错", "误", "檢", "检", "注意", "確認", "fehler"),
     )
 )
@@ -115,9 +126,50 @@ _CONCLUDES = compiled(
     ),
     ")",
 )
+_UNDECIDED = compiled(
+    any_of(
+        *(
+            "not sure",
+            "unclear",
+            "ambiguous",
+            "no valid",
+            "none of the",
+            r"(?:n't|not) (?:say|specify|state|tell|clear)",
+        ),
+        *(
+            "says nothing",
+            "sagt nichts",
+            "no dice",
+            "ne dit",
+            "non dice",
+            "не указан",
+            "未说明",
+            "没有说",
+            "无法",
+            "不明",
+        ),
+        *(r"\beither\b", "könnte", "podría", "pourrait", "можно было"),
+    )
+)
 _STEP = compiled(r"^\W*(?:step|schritt|paso|étape|шаг|步骤)?\s*\d+\s*[.):]\s", ignore_case=True)
 _APART = compiled(r"[\s*$]*(?:,|;|/|-|–|or|and|to|y|o|e|et|ou|und|oder|и|или|和|或|と|か|및|또는|or\s+even)[\s*$]*")
 _CLOSED = compiled(r"[.!。！।)\]*$%°}]\s*\Z")
+ONES = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+# "one" alone is a pronoun more often than a number.
+_WORDS = compiled(
+    r"\b(?=[a-z])(?<!\bthe )(?<!\bthese )(?<!\bthose )(?:(?P<tens>",
+    any_of(*TENS),
+    r")(?:[- ](?=",
+    any_of(*ONES[1:10]),
+    r"\b))?)?(?P<ones>(?:(?<=[- ])one|",
+    any_of(*ONES[2:]),
+    r"))?\b(?<=[a-z])(?<!\bone)(?P<half> and a half\b)?",
+    ignore_case=True,
+)
 _GOES_ON = compiled(r"\s?[\\√*/^(π+×÷-]|[a-z](?![a-z])")
 _WORD = compiled(r"\s?[^\W\d_]+")
 
@@ -128,9 +180,11 @@ def concluded(text: str, options: Sequence[str]) -> str | None:
     Only used where no letter is claimed anywhere.
     """
     sentences = [part.strip() for part in _SENTENCES.split(text[-LAST:]) if part.strip()]
-    sentences = [part for part in sentences if not (_COURTESY.search(part.lower()) or part.startswith("("))]
+    sentences = [part for part in sentences if not _is_aside(part)]
     if not sentences or not _CLOSED.search(sentences[-1]):
         return None  # asked, or cut off in the middle
+    if _UNDECIDED.search(" ".join(sentences[-2:]).lower()):
+        return None
     for after in range(min(MOST_AFTER + 1, len(sentences))):
         at = len(sentences) - after - 1
         concludes = _CONCLUDES.match(sentences[at].lower())
@@ -138,6 +192,12 @@ def concluded(text: str, options: Sequence[str]) -> str | None:
             rest = sentences[at + 1 :]
             return _only(sentences[at][concludes.end() :], options) if _are_remarks(rest, options) else None
     return _of_last(sentences, options)
+
+
+def _is_aside(sentence: str) -> bool:
+    """Courtesies, what stands in brackets, and signs without words."""
+    bare = sentence.lstrip(" >*_#-")
+    return bool(_COURTESY.search(sentence.lower())) or bare.startswith("(") or not any(map(str.isalnum, bare))
 
 
 def _are_remarks(rest: Sequence[str], options: Sequence[str]) -> bool:
@@ -157,12 +217,24 @@ def _only(sentence: str, options: Sequence[str]) -> str | None:
 
 def _named(sentence: str, options: Sequence[str]) -> set[str]:
     """The options whose value or text stands in a sentence."""
+    sentence = _in_figures(sentence)
     found = {_figure(sentence, match, options) for match in _FIGURE.finditer(sentence)}
     low = " ".join(sentence.lower().split())
     texts = [strip_label(str(option)).lower() for option in options]
     said = [i for i, own in enumerate(texts) if len(own) >= PHRASE and not own.isdigit() and own in low]
     said = [i for i in said if not any(i != j and texts[i] in texts[j] for j in said)]
     return {letter for letter in found if letter} | {chr(65 + i) for i in said}
+
+
+def _in_figures(sentence: str) -> str:
+    """A sentence with its numbers in figures: "seventy-five minutes" is "75 minutes"."""
+
+    def figure(match: re.Match[str]) -> str:
+        tens, ones, half = match["tens"], match["ones"], match["half"]
+        value = (TENS.index(tens.lower()) * 10 + 20 if tens else 0) + (ONES.index(ones.lower()) if ones else 0)
+        return f"{value}{'.5' if half else ''}"
+
+    return _WORDS.sub(figure, sentence)
 
 
 def _figure(sentence: str, match: re.Match[str], options: Sequence[str]) -> str | None:
@@ -190,7 +262,7 @@ def _ending(sentence: str, options: Sequence[str]) -> str | None:
     """The option whose value is the last figure of a sentence."""
     if len(sentence) > LONGEST or not _states(sentence):
         return None
-    stated = _STEP.sub("", sentence)
+    stated = _in_figures(_STEP.sub("", sentence))
     figures = list(_FIGURE.finditer(stated))
     if not figures or not _CLOSED.search(stated) or _BOUNDS.search(stated[: figures[-1].start()].lower()):
         return None

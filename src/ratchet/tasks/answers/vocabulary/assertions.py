@@ -67,7 +67,7 @@ FORM = compiled(
     r"(?:\A|\n|[.;!?]\s)[\s>~-]{0,12}",
     r"(?:(?:so|thus|hence|therefore|the|my|our|your|final|correct|best|right|ok|and)[\s,]{1,3}){0,4}",
     r"(?:answer|ans)(?:\s+(?:letter|choice|option))?\s*(?:\.?\s*(?:[:：=]|->|→|is\s*:)|(?<=ans)\.)\s*",
-    rf"(?:(?:the\s+)?{NAMES}\s*:?\s*)?[\s(\[{{]*\Z",
+    rf"(?:(?:the\s+)?{NAMES}\s*:?\s*|x\s*=\s*)?[\s(\[{{]*\Z",
 )
 # "correct answer C", with nothing between and nothing after
 BARE_LABEL = compiled(r"\b(?:answer|ans)\.?\s*\(?\Z")
@@ -214,7 +214,7 @@ RIGHT = compiled(
     SUBJECT,
     any_of(
         rf"{BE}\s+(?:{_ADVERBS}\s+){{0,5}}{_PRAISE}\b"
-        r"(?!\s+(?:weight|value|cost|price|definition|size|length|angle|side|total|number))",
+        r"(?!\s+(?:weight|value|cost|price|definition|size|length|angle|side|total|number|you|one|we|they|people))",
         rf"(?:,\s*)?(?:best\s+|alone\s+|clearly\s+)?{_FITTING}\b",
         r",?\s*of course\b",
         r"\s*[:=,—–-]?\s*(?:correct|right|true|yes)\b",
