@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from ratchet.errors import UserError, to_nowhere
 from ratchet.program import NAME, typed
 from ratchet.recipe import Recipe
 
+# For an engine on a machine that does other things too: GiB of keys and values, and no cores of its own.
+VLLM_ON_A_CPU = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_NO_USAGE_STATS": "1",
+}
 PROGRAM = (NAME, "__main__.py")  # the file that runs as ``ratchet`` and as ``python -m ratchet``
 
 
@@ -84,6 +91,7 @@ def check_device(recipe: Recipe) -> None:
 
     if recipe.get("use_cpu"):
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # or DeepSpeed warns that it found nothing else
+        _check_vllm_for_cpus(recipe)
         return
     if torch.accelerator.is_available():
         return
@@ -91,6 +99,27 @@ def check_device(recipe: Recipe) -> None:
         "there is no GPU here, and the recipe wants one. On a CPU add --use_cpu true --bf16 false "
         "(accelerate_configs/cpu.yaml), or start with recipes/demo.yaml, which needs none"
     )
+
+
+def _check_vllm_for_cpus(recipe: Recipe) -> None:
+    """On a CPU the engine is another package than on a GPU, and cannot sleep."""
+    if not (recipe.method.samples and recipe.get("use_vllm")) or recipe.served:
+        return
+    try:
+        is_for_cpus = "cpu" in version("vllm")
+    except PackageNotFoundError:
+        is_for_cpus = False
+    if not is_for_cpus:
+        raise UserError(
+            "use_vllm on a CPU needs vLLM for CPUs, which has an environment of its own: start with "
+            "$(python -m ratchet.integrations.vllm_cpu) instead of python, or leave use_vllm out"
+        )
+    if recipe.get("vllm_enable_sleep_mode"):
+        raise UserError(
+            "vllm_enable_sleep_mode: vLLM cannot sleep on a CPU, and nothing would be gained; leave it out"
+        )
+    for name, value in VLLM_ON_A_CPU.items():
+        os.environ.setdefault(name, value)
 
 
 def command_line() -> str:

