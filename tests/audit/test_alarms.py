@@ -111,8 +111,8 @@ def test_a_sampler_with_other_weights_is_said_once():
         ("bfloat16", "sampling/sampling_logp_difference/mean", 0.004, False),
         ("bfloat16", "sampling/sampling_logp_difference/max", 0.25, False),
         ("bfloat16", "sampling/sampling_logp_difference/mean", 0.04, True),  # a layer times 1.5
-        ("bfloat16", "sampling/weights_apart", 1e-4, True),
-        ("float32", "sampling/weights_apart", 1e-9, False),
+        ("bfloat16", "weights/sampler_apart", 1e-4, True),
+        ("float32", "weights/sampler_apart", 1e-9, False),
     ],
 )
 def test_how_far_a_sampler_may_be_away_depends_on_the_types(computed_in, figure, value, is_raised):

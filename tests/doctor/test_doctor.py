@@ -57,12 +57,15 @@ class Vllm(http.server.BaseHTTPRequestHandler):
     answers: dict = {}
 
     def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
         status, body = self.answers.get(self.path, (404, {}))
         data = json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+    do_POST = do_GET
 
     def log_message(self, *args):
         pass
@@ -80,6 +83,7 @@ GOOD = {
     "/health": (200, {}),
     "/version": (200, {"version": "0.30.0"}),
     "/v1/models": (200, {"data": [{"id": "Qwen/Qwen3-0.6B"}]}),
+    "/v1/completions": (200, {}),
     "/weight_info": (200, {}),
 }
 
@@ -92,6 +96,7 @@ GOOD = {
         ({"/version": (200, {"version": "0.33.1"})}, "error", "0.33.1 is not one"),
         ({"/version": (404, {})}, "warning", "says no version"),
         ({"/weight_info": (404, {})}, "warning", "takes no weights"),
+        ({"/v1/completions": (500, {})}, "error", "makes no token within 20 s (status 500), although"),
     ],
 )
 def test_a_vllm_server_is_looked_at(vllm, change, state, said):

@@ -1,16 +1,25 @@
 """The real vLLM, on a CPU: as the engine inside GRPO, and as a server."""
 
 import json
+import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from safetensors.torch import load_file
 
+from ratchet.doctor import network
 from ratchet.errors import UserError
 from ratchet.integrations import vllm_cpu
+from ratchet.runtime import VLLM_ON_A_CPU
 
 pytestmark = pytest.mark.apart
 
@@ -56,7 +65,7 @@ def test_the_engine_inside_samples_what_is_trained_and_grpo_learns(train, tmp_pa
     result = json.loads((tmp_path / "out/result.json").read_text())
     assert result["before"]["high"] < 0.3 and result["after"]["low"] > 0.8
     assert all(line[f"{AWAY}/mean"] < 1e-6 and line[f"{AWAY}/max"] < 1e-4 for line in lines) and len(lines) == 12
-    assert lines[0]["sampling/weights_apart"] == 0.0 and "alarm" not in done.stdout
+    assert lines[0]["weights/sampler_apart"] == 0.0 and "alarm" not in done.stdout
 
 
 def test_an_adapter_is_merged_for_the_engine(train):
@@ -109,6 +118,64 @@ def test_an_engine_with_another_tensor_is_found_at_once(train, tmp_path):
 def test_an_engine_of_another_type_is_seen(train):
     done, lines = train(*SHORT, "--dtype", "bfloat16", *LORA)
     assert 1e-4 < lines[0][f"{AWAY}/mean"] < 0.03 and "alarm" not in done.stdout
+
+
+@pytest.fixture(scope="session")
+def served(interpreter, tmp_path_factory):
+    """A server with the embedded model: its address, and its process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("served") / "log"
+    words = [interpreter.with_name("vllm"), "serve", ROOT / "src/ratchet/models/tiny", "--served-model-name", "tiny"]
+    words += ["--host", "127.0.0.1", "--port", port, "--dtype", "float32", "--max-model-len", 256, "--enforce-eager"]
+    environ = {**os.environ, **VLLM_ON_A_CPU, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    with log.open("w") as out:
+        server = subprocess.Popen(list(map(str, words)), stdout=out, stderr=out, env=environ, start_new_session=True)
+    for _ in range(240):
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
+            break
+        assert server.poll() is None, log.read_text()[-3000:]
+        time.sleep(1)
+    yield f"http://127.0.0.1:{port}/v1", psutil.Process(server.pid)
+    with suppress(OSError):
+        os.killpg(server.pid, signal.SIGKILL)
+
+
+def test_a_server_answers_as_the_model_itself_does(script, tmp_path, served):
+    words = ("ratchet", "evaluate", "recipes/demo.yaml", "--evaluation.max_rows", "60")
+    script(*words, "--output", "here.json", "--completions", "here.jsonl")
+    script(*words, "--server", served[0], "--output", "there.json", "--completions", "there.jsonl")
+    here, there = (
+        [json.loads(line)["completion"] for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("here", "there")
+    )
+    assert here == there and len(here) == 60
+
+
+def test_a_row_that_is_longer_than_the_servers_model_does_not_end_an_evaluation(script, served):
+    words = ("ratchet", "evaluate", "recipes/demo.yaml", "--server", served[0], "--evaluation.max_rows", "8")
+    done = script(*words, "--evaluation.max_new_tokens", "230", "--output", "long.json")
+    assert "(n = 8)" in done.stdout
+    assert "rows are longer than the server's model: their answers get what is left" in done.stderr
+    said = script(*words, "--evaluation.max_new_tokens", "300", "--output", "longer.json", code=2).stderr
+    assert "serves a model of 256 tokens, and answers may have 300" in said
+
+
+def test_the_doctor_asks_for_a_token(served, monkeypatch):
+    url, process = served
+    texts = [one.text for one in network.vllm_server(url)]
+    assert "makes tokens" in texts, texts
+    monkeypatch.setattr(network, "PATIENCE", 3)
+    engine = process.children(recursive=True)
+    for child in engine:
+        child.suspend()
+    try:
+        texts = [one.text for one in network.vllm_server(url)]
+    finally:
+        for child in engine:
+            child.resume()
+    assert any("healthy" in text for text in texts) and any("makes no token within 3 s" in text for text in texts)
 
 
 def test_sleep_mode_is_refused_with_a_sentence(train):

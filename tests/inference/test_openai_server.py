@@ -97,7 +97,7 @@ def test_an_answer_of_another_shape_is_asked_for_again(ask, stub):
         ([401], {}, r"refuses the key in OPENAI_API_KEY \(401\)"),
         ([403], {"key": "MY_KEY"}, r"refuses the key in MY_KEY \(403\)"),
         ([500], {"retries": 0}, "still answers 500 after 1 tries"),
-        ([400], {}, r"refuses the request \(400; is --model spelled"),
+        ([400], {}, r"refuses the request \(400\)"),
         (["garbage"] * 2, {}, "answers what is no chat completion"),
         ([], {"model": "nix"}, "has no model nix under this name"),
     ],

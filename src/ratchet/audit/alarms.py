@@ -138,7 +138,7 @@ class AlarmMonitor:
         )
 
     def _other_weights(self, step: int, logs: Mapping[str, Any]) -> list[str]:
-        weights = logs.get("sampling/weights_apart")
+        weights = logs.get("weights/sampler_apart")
         if isinstance(weights, (int, float)) and weights > APART:
             return self._disagrees(f"the engine's weights differ from the trainer's by {weights:.1e} (step {step})")
         limits = {

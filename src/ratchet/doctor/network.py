@@ -11,6 +11,7 @@ from pathlib import Path
 from ratchet.doctor.findings import Finding
 
 # TRL 1.16 speaks with these (trl/import_utils.py); 0.31 and later ask for another transformers than the supported set.
+PATIENCE = 20  # seconds that a server has for one token
 OLDEST_VLLM, NEWEST_VLLM = (0, 22), (0, 30)
 
 
@@ -67,11 +68,12 @@ def vllm_server(url: str) -> Iterator[Finding]:
             "it is still loading, or its engine has died: read its log",
         )
         return
-    yield Finding("ok", "vLLM", f"{url} is healthy")
+    yield Finding("ok", "vLLM", f"{url} says that it is healthy")
     yield _version(_json(f"{url}/version", "version"), url)
     if (served := _json(f"{url}/v1/models", "data")) and isinstance(served, list):
-        names = ", ".join(str(model.get("id")) for model in served if isinstance(model, dict))
-        yield Finding("ok", "vLLM", f"serves {names}")
+        names = [str(model.get("id")) for model in served if isinstance(model, dict)]
+        yield Finding("ok", "vLLM", f"serves {', '.join(names)}")
+        yield from _token(url, names[:1])
     if _status(f"{url}/weight_info") == 404:
         yield Finding(
             "warning",
@@ -79,6 +81,24 @@ def vllm_server(url: str) -> Iterator[Finding]:
             "takes no weights (no /weight_info): TRL cannot train with it",
             "start it with VLLM_SERVER_DEV_MODE=1 and --weight-transfer-config, as ratchet launch does",
         )
+
+
+def _token(url: str, names: list[str]) -> Iterator[Finding]:
+    """Whether the engine makes one: a server whose engine hangs still says that it is healthy."""
+    import requests
+
+    for name in names:
+        try:
+            body = {"model": name, "prompt": "1", "max_tokens": 1}
+            answer = requests.post(f"{url}/v1/completions", json=body, timeout=PATIENCE)
+            made, said = answer.status_code == 200, f"status {answer.status_code}"
+        except (requests.RequestException, ValueError) as error:
+            made, said = False, type(error).__name__
+        if made:
+            yield Finding("ok", "vLLM", "makes tokens")
+        else:
+            text = f"makes no token within {PATIENCE} s ({said}), although it says that it is healthy"
+            yield Finding("error", "vLLM", text, "its engine hangs or has died: read its log, and start it again")
 
 
 def _version(version: object, url: str) -> Finding:

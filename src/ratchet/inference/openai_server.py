@@ -8,11 +8,13 @@ model and the whole request, so that an evaluation that was stopped asks only fo
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,12 @@ from ratchet.inference.completion import Completion, Generator, Sampling
 from ratchet.inference.server_dialect import Dialect, Kind, kind_of
 from ratchet.tasks.base import Message
 from ratchet.tasks.loading import read_lines
+
+# How servers refuse what is longer than their model (vLLM, SGLang, OpenAI), and the length that vLLM names.
+_TOO_LONG = re.compile(
+    r"context length|max_model_len|context_length_exceeded|maximum (?:model|input) length", re.IGNORECASE
+)
+_LIMIT = re.compile(r"(?:max_model_len=(?:max_total_tokens=)?|maximum context length is )(\d+)")
 
 
 @dataclass(frozen=True)
@@ -227,7 +235,10 @@ def _ask(client: Any, server: Server, request: dict[str, Any], dialect: Dialect)
                 "is the server up, and is the address right?"
             ) from None
         except APIStatusError as error:
-            raise UserError(_refused(server, error)) from None
+            shorter = _shortened(server, request, error)
+            if shorter is None:
+                raise UserError(_refused(server, error)) from None
+            return _ask(client, server, shorter, dialect) if shorter else Completion("", 0, truncated=True)
         except shape as error:
             reason = _described(error)
     raise UserError(
@@ -242,6 +253,35 @@ def _completion(answer: Any) -> Completion:
     if not isinstance(text, str):
         raise TypeError(f"the content is a {type(text).__name__}")
     return Completion(text, tokens if isinstance(tokens, int) else 0, truncated=choice.finish_reason == "length")
+
+
+def _shortened(server: Server, request: dict[str, Any], error: Any) -> dict[str, Any] | None:
+    """What to ask instead of a row that is longer than the server's model, which must not end an evaluation.
+
+    Returns:
+        The request for as many tokens as are left; {} where the prompt alone is too long, which counts as an answer
+        that was cut off before its first token; None where something else is wrong.
+
+    Raises:
+        UserError: where no row can have as many tokens as are asked for.
+    """
+    message = " ".join(error.response.text.split())
+    if error.status_code != 400 or not _TOO_LONG.search(message):
+        return None
+    asked = request.get("max_tokens")
+    limit = _LIMIT.search(message)
+    if asked and limit and asked >= int(limit[1]):
+        raise UserError(
+            f"{server.url} serves a model of {limit[1]} tokens, and answers may have {asked}: start it with a higher "
+            "--max-model-len, or lower evaluation.max_new_tokens (max_completion_length)"
+        )
+    _say_once(server, "rows are longer than the server's model: their answers get what is left, and count as cut off")
+    return {key: value for key, value in request.items() if key != "max_tokens"} if asked else {}
+
+
+@cache
+def _say_once(server: Server, text: str) -> None:
+    print(f"note: {server.url}: {text}", file=sys.stderr)
 
 
 def _refused(server: Server, error: Any) -> str:
@@ -262,7 +302,7 @@ def _refused(server: Server, error: Any) -> str:
             f"{server.url} still answers {status} after {server.retries + 1} tries; "
             f"lower --concurrency, or try later. {message}"
         )
-    return f"{server.url} refuses the request ({status}; is --model spelled as the server was given it?): {message}"
+    return f"{server.url} refuses the request ({status}): {message}"
 
 
 def _pause(attempt: int) -> float:

@@ -41,7 +41,7 @@ def engine_as_the_recipe_says(recipe: Recipe) -> Iterator[None]:
         vllm_generation.LLM = make
 
 
-FIGURE = "sampling/weights_apart"
+FIGURE = "weights/sampler_apart"
 SMALLEST = 1e-30
 EVERY = 50
 """Generations between two comparisons, after the first."""
