@@ -4,6 +4,7 @@ import pytest
 
 from ratchet.errors import UserError
 from ratchet.launch.request import LaunchRequest, dotenv, launch_of, masked, repository
+from ratchet.models import locate
 from ratchet.plan.placement import read_placement
 
 
@@ -84,3 +85,18 @@ def test_a_dotenv_line_is_read_as_a_shell_would(tmp_path, line, found):
 
 def test_short_values_are_no_secrets_to_mask():
     assert masked("on 1", {"X_TOKEN": "1"}) == "on 1"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "served"),
+    [
+        ((), ["Qwen/Qwen3-1.7B"]),
+        ((("model_revision", "abc"),), ["Qwen/Qwen3-1.7B", "--revision", "abc"]),
+        ((("model_name_or_path", "me/model@step-000100"),), ["me/model", "--revision", "step-000100"]),
+        ((("model_name_or_path", "ratchet-tiny"),), [locate("ratchet-tiny")]),
+    ],
+)
+def test_a_server_gets_the_model_that_is_trained(root, overrides, served):
+    words = _launch(root, *overrides).serve(1)
+    assert words[: 2 + len(served)] == ["vllm", "serve", *served]
+    assert ("--revision" in words) is ("--revision" in served)

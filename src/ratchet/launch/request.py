@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
+from ratchet.models.folder import TINY, locate, on_hub
 from ratchet.plan.checks import errors
 from ratchet.plan.lengths import rows_of
 from ratchet.plan.placement import Placement, read_placement
@@ -103,10 +104,19 @@ class Launch:
             return gpus
         return max(count for count in range(1, gpus + 1) if _divides_heads(shape, count))
 
+    def _served_model(self) -> list[str]:
+        """The model as vLLM finds it: the embedded one by its folder, one of the Hub at the recipe's revision."""
+        name = str(self.recipe.values.get("model_name_or_path"))
+        found = on_hub(name, self.recipe.values.get("model_revision"))
+        if found is None:
+            return [locate(name) if name == TINY else name]
+        repository, revision = found
+        return [repository, "--revision", revision] if revision else [repository]
+
     def serve(self, gpus: int) -> list[str]:
         """``vllm serve`` on so many GPUs."""
         get = self.recipe.get
-        words = ["vllm", "serve", str(self.recipe.values.get("model_name_or_path"))]
+        words = ["vllm", "serve", *self._served_model()]
         words += ["--port", str(get("vllm_server_port"))]
         words += ["--tensor-parallel-size", str(self.parallel(gpus))]
         words += ["--dtype", compute_dtype(self.recipe)]

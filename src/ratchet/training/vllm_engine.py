@@ -43,6 +43,8 @@ def engine_as_the_recipe_says(recipe: Recipe) -> Iterator[None]:
 
 FIGURE = "weights/sampler_apart"
 SMALLEST = 1e-30
+PART = 2**24
+"""Elements that are added up at a time."""
 EVERY = 50
 """Generations between two comparisons, after the first."""
 
@@ -55,14 +57,14 @@ class WeightsOfTheEngine:
     """
 
     def __init__(self, trainer: Any, dtype: str):
-        self.trainer, self.dtype = trainer, getattr(torch, dtype)
+        self.trainer, self.dtype = trainer, getattr(torch, dtype, None)  # "auto" is known to the engine alone
         self._generations = 0
 
     def apart(self) -> float | None:
         """Their relative difference, at the first and every ``EVERY``-th call; None where it is not looked at."""
         due = self._generations % EVERY == 0
         self._generations += 1
-        if not due or not self._are_whole():
+        if not due or self.dtype is None or not self._are_whole():
             return None
         of_this_type = partial(size_of_weights, dtype=self.dtype)
         ours = of_this_type(self.trainer.accelerator.unwrap_model(self.trainer.model))
@@ -77,5 +79,6 @@ class WeightsOfTheEngine:
 
 
 def size_of_weights(model: torch.nn.Module, dtype: torch.dtype) -> float:
-    """The sum of the absolute values of all weights in a type, shared ones once."""
-    return sum(float(weight.detach().to(dtype).double().abs().sum()) for weight in model.parameters())
+    """The sum of the absolute values of all weights in a type, shared ones once; in parts, to need little memory."""
+    parts = (part for weight in model.parameters() for part in weight.detach().flatten().split(PART))
+    return float(sum(part.to(dtype).double().abs().sum() for part in parts))
