@@ -53,3 +53,12 @@ def test_a_file_that_is_not_there_is_answered_with_its_neighbours(tmp_path):
     _write(tmp_path, "")
     with pytest.raises(UserError, match=r"b\.yaml; .* has a\.yaml"):
         read_placement(tmp_path / "b.yaml")
+
+
+def test_a_file_that_would_start_one_process_a_machine_is_refused(tmp_path):
+    path = tmp_path / "cpu.yaml"
+    path.write_text("distributed_type: MULTI_CPU\nnum_processes: 2\nuse_cpu: true\n")
+    with pytest.raises(UserError, match="starts a single process on each machine for MULTI_CPU"):
+        read_placement(path)
+    path.write_text("distributed_type: MULTI_CPU\nnum_processes: 1\nuse_cpu: true\n")
+    assert read_placement(path).processes == 1

@@ -83,6 +83,12 @@ def read_placement(path: str | Path) -> Placement:
         port = int(found.get("main_process_port") or 29500)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {error}") from None
+    if found["distributed_type"] == "MULTI_CPU" and processes > 1:
+        raise UserError(
+            f"{path}: accelerate starts a single process on each machine for MULTI_CPU (it wants MPI for more), and "
+            "these would collide on the output folder; write distributed_type: MULTI_GPU and use_cpu: true, as "
+            "accelerate_configs/cpu2.yaml has it"
+        )
     if "deepspeed_config_file" in deepspeed:
         raise UserError(
             f"{path}: plan reads what stands in the file itself; take deepspeed_config_file apart into its keys"
