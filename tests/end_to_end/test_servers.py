@@ -233,3 +233,13 @@ def test_a_real_server_gives_what_the_model_gives_here(script, tmp_path, root):
         for name in ("there", "here")
     )
     assert [(a["completion"], a["correct"]) for a in there] == [(a["completion"], a["correct"]) for a in here]
+
+
+def test_a_server_can_be_talked_to_and_its_answers_to_rows_are_graded(script, server):
+    talked = script("ratchet", "chat", "ratchet-tiny", "--server", server.url, stdin="What is it??\n\n").stdout
+    assert letter(server.requests[-1]["messages"]) in talked and "tokens, " in talked
+    shown = script("ratchet", "chat", "ratchet-tiny", "--server", server.url, "--row", "3", stdin="q\n").stdout
+    asked = server.requests[-1]["messages"]
+    assert f"[assistant]\n{letter(asked)}" in shown and "--- answer" in shown and "reward" in shown
+    gone = script("ratchet", "chat", "ratchet-tiny", "--server", "http://127.0.0.1:9/v1", "--row", "3", code=2)
+    assert "does not list its models" in gone.stderr and "name one with --served-model" in gone.stderr

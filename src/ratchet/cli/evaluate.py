@@ -76,7 +76,15 @@ def chat(arguments: Arguments) -> None:
     name, task = arguments["model"], arguments["task"]
     recipe_of(name, task, arguments.overrides)  # what is wrong with it is said before PyTorch is loaded
     quiet()
-    policy = Policy.load(name, task, arguments.overrides)
+    if arguments["server"]:
+        from ratchet.inference.openai_server import Server
+        from ratchet.inference.served import ServedPolicy
+
+        policy: Policy = ServedPolicy.of(
+            Server(arguments["server"], arguments["served_model"] or ""), name, task, arguments.overrides
+        )
+    else:
+        policy = Policy.load(name, task, arguments.overrides)
     sampling = policy.sampling(1, arguments["temperature"], arguments["max_new_tokens"], arguments["seed"])
     if {"task", "row", "split"} & arguments.given.keys():
         browse(policy, arguments["split"] or "validation", arguments["row"], sampling)

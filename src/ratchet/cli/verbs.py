@@ -244,6 +244,8 @@ VERBS = (
             Option("temperature", "0 takes the likeliest token", "T", float, default=0.0),
             Option("max_new_tokens", "the longest answer; that of training by default", "N", int, least=1),
             Option("seed", "of what is drawn", "N", int, default=0),
+            Option("server", "a server with OpenAI's API answers, by the recipe and tokenizer of MODEL", "URL"),
+            Option("served-model", "the model's name there, where the server has several", "NAME"),
         ),
         keys=True,
         details="One line is one question, an empty line ends. The lines of one question are joined by writing \\n "

@@ -69,8 +69,11 @@ def connect(server: Server) -> Any:
     )
 
 
-def only_model(server: Server) -> str:
+def only_model(server: Server, option: str = "--model") -> str:
     """The name of the one model that the server has.
+
+    Args:
+        option: what names another, for the message.
 
     Raises:
         UserError: where it cannot be asked, or has none or several.
@@ -81,11 +84,11 @@ def only_model(server: Server) -> str:
         names = [model.id for model in connect(server).models.list().data]
     except (OpenAIError, TypeError, AttributeError, ValueError) as error:
         raise UserError(
-            f"--server: {server.url} does not list its models ({_described(error)}); name one with --model"
+            f"--server: {server.url} does not list its models ({_described(error)}); name one with {option}"
         ) from None
     if len(names) != 1:
         raise UserError(
-            f"--server: {server.url} has {', '.join(names) or 'no model that it names'}; choose with --model NAME"
+            f"--server: {server.url} has {', '.join(names) or 'no model that it names'}; choose with {option} NAME"
         )
     return names[0]
 
