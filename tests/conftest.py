@@ -21,6 +21,7 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER")
 # A shell starts what it runs in the background with SIGINT ignored, and so would be all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
 if WORKER:  # each keeps to a core of its own
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 DATA = Path(os.environ.get("RATCHET_DATA_DIR") or ROOT.parent / "shared" / "data")

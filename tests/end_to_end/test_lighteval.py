@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file, save_file
 
-from ratchet.integrations.lighteval.venv import FOLDER, python
+from ratchet.integrations.lighteval.venv import LIGHTEVAL, python
 
 pytestmark = pytest.mark.apart
 TINY = Path(__file__).resolve().parents[2] / "src/ratchet/models/tiny"
@@ -108,5 +108,5 @@ def test_an_unknown_task_is_said(script):
 def test_a_folder_of_something_else_is_not_made_an_environment(script, tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos/one.jpg").write_text("")
-    done = script("ratchet", "lighteval", "ratchet-tiny", code=2, **{FOLDER: str(tmp_path / "photos")})
+    done = script("ratchet", "lighteval", "ratchet-tiny", code=2, **{LIGHTEVAL.variable: str(tmp_path / "photos")})
     assert "is no Python environment, and not empty" in done.stderr and (tmp_path / "photos/one.jpg").exists()

@@ -155,14 +155,14 @@ def test_results_and_every_row_are_written_and_earlier_ones_kept(tmp_path, monke
 
 def test_the_environment_lies_where_the_user_says_or_in_the_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv(venv.FOLDER, raising=False)
-    assert venv._folder("abc") == tmp_path / "ratchet/lighteval-abc"
-    monkeypatch.setenv(venv.FOLDER, "relative")
-    assert venv._folder("abc") == Path.cwd() / "relative"
+    monkeypatch.delenv(venv.LIGHTEVAL.variable, raising=False)
+    assert venv.LIGHTEVAL._folder("abc") == tmp_path / "ratchet/lighteval-abc"
+    monkeypatch.setenv(venv.LIGHTEVAL.variable, "relative")
+    assert venv.LIGHTEVAL._folder("abc") == Path.cwd() / "relative"
 
 
 def test_a_folder_of_something_else_is_not_deleted(tmp_path):
     (tmp_path / "photo.jpg").write_text("")
     with pytest.raises(UserError, match="is no Python environment, and not empty"):
-        venv._make(tmp_path)
+        venv.LIGHTEVAL._make(tmp_path)
     assert (tmp_path / "photo.jpg").exists()

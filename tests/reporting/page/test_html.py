@@ -73,9 +73,9 @@ def test_the_page_forbids_itself_to_load_anything(folder):
 
 def test_an_interval_is_drawn_where_there_is_one(folder):
     page = html.page(load(folder))
-    drawing = page[page.index("<svg class=interval") : page.index("</svg>")]
-    assert drawing.count("<circle") == 3 and drawing.count("stroke-width:6") == 2
-    assert "accuracy before training: 0.300" in drawing
+    drawing = page[page.index("<div class=shares") : page.index("<p class=ticks>")]
+    assert drawing.count("<i class=dot") == 3 and drawing.count("<i class=range") == 2
+    assert "<span>accuracy before training</span>" in drawing and ">0.300</b>" in drawing
 
 
 def test_missing_parts_are_named_at_the_top(folder):

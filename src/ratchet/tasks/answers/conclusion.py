@@ -171,6 +171,7 @@ _WORDS = compiled(
     ignore_case=True,
 )
 _GOES_ON = compiled(r"\s?[\\√*/^(π+×÷-]|[a-z](?![a-z])")
+_AND = compiled(r"\s?(?:and|or|y|o|e|et|ou|und|oder|и|или)\b", ignore_case=True)
 _WORD = compiled(r"\s?[^\W\d_]+")
 
 
@@ -243,7 +244,7 @@ def _figure(sentence: str, match: re.Match[str], options: Sequence[str]) -> str 
         return None
     if _GOES_ON.match(sentence, match.end()) or _GOES_ON.match(sentence[: match.start()][::-1]):
         return None  # a part of an expression
-    word = _WORD.match(sentence, match.end())
+    word = None if _AND.match(sentence, match.end()) else _WORD.match(sentence, match.end())
     return matching_option(sentence[match.start() : word.end() if word else match.end()], options)
 
 
