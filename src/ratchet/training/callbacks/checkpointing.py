@@ -126,8 +126,8 @@ class CheckpointManager(TrainerCallback):
         if not any(folder.glob("optimizer*")) and not any(folder.glob("global_step*")):
             yield "the checkpoint holds no optimiser (save_only_model)"
         args = self.trainer.args
-        # An engine inside the process draws from the seed alone on a CPU; one on a GPU adds up in another order.
-        inside = getattr(args, "vllm_mode", "") == "colocate" and args.use_cpu
+        # An engine inside the one process draws from the seed alone on a CPU; one on a GPU adds up in another order.
+        inside = getattr(args, "vllm_mode", "") == "colocate" and args.use_cpu and self.accelerator.num_processes == 1
         if getattr(args, "use_vllm", False) and not inside:
             yield "vLLM draws other samples than before"
 
