@@ -63,16 +63,18 @@ $(VENV)/bin/python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed, $(PYTHON) is older (make PYTHON=/path/to/python)"; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 
-$(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/bin/python
+define install
 	@echo "Installing into $(VENV); the first time this downloads PyTorch$(if $(CPU_TORCH), (its CPU build: there is no driver of a GPU here))."
 	@$(INSTALL_CPU_TORCH)
-	$(BIN)/python -m pip install --quiet -e .
+	$(BIN)/python -m pip install --quiet -e "$(1)"
+endef
+
+$(VENV)/installed: setup.cfg pyproject.toml | $(VENV)/bin/python
+	$(call install,.)
 	@touch $@
 
 $(VENV)/installed-dev: setup.cfg pyproject.toml | $(VENV)/bin/python
-	@echo "Installing into $(VENV); the first time this downloads PyTorch$(if $(CPU_TORCH), (its CPU build: there is no driver of a GPU here))."
-	@$(INSTALL_CPU_TORCH)
-	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	$(call install,.[dev])
 	@touch $@ $(VENV)/installed
 
 clean:

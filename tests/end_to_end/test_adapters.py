@@ -1,19 +1,15 @@
 """Adapters through their whole life: trained, trained further, merged, planned, measured, moved."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from hub_server import Hub
 from safetensors.torch import load_file
 
 from ratchet.models import load_for_evaluation, locate
-
-spec = importlib.util.spec_from_file_location("hub_server", Path(__file__).resolve().parents[1] / "hub_server.py")
-hub_server = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(hub_server)
 
 SMALL = (
     *("--model_name_or_path", "ratchet-tiny", "--from_scratch", "null", "--max_steps", "2", "--report", "off"),
@@ -153,7 +149,7 @@ def test_an_adapter_beside_4_bit_weights_lives_beside_them(script, tmp_path):
 @pytest.fixture(scope="module")
 def hub(lora):
     """A Hub with the embedded model, and the adapter to it as it is published."""
-    found = hub_server.Hub()
+    found = Hub()
     found.branches["me/base"] = {"main": {p.name: p.read_bytes() for p in Path(locate("ratchet-tiny")).iterdir()}}
     settings = json.loads((lora / "adapter_config.json").read_text())
     files = {p.name: p.read_bytes() for p in lora.iterdir() if p.is_file() and p.name != "recipe.yaml"}

@@ -3,16 +3,15 @@
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 PATIENCE = 10  # logged steps in a row before a steady state counts
 # Mean |log-probability of the sampler - of the trainer|. Measured with vLLM on a CPU: 5e-7 where both compute in
 # float32 (3e-4 with LoRA's dropout), 0.004 with bfloat16; one layer scaled by 1.5 gives 0.03 to 0.05.
-MISMATCH = {"float32": 0.002}
-MISMATCH_16_BIT = 0.03
-# The largest difference, where both compute in float32: a stale output head gives 0.25 at most and 0.002 in the mean.
-LARGEST = {"float32": 0.05}
+# The largest difference counts in float32 alone: a stale output head gives 0.25 at most and 0.002 in the mean.
+MISMATCH = {"float32": {"mean": 0.002, "max": 0.05}}
+MISMATCH_16_BIT = {"mean": 0.03}
 APART = 1e-6  # relative difference of the weights' sizes: of the same type they are the same
 MOVING = 0.5  # share of the weights that a step should change at least; float32 changes nearly all
 WARM = 5  # steps before that is judged: a warmup begins with a rate of zero
@@ -141,11 +140,7 @@ class AlarmMonitor:
         weights = logs.get("weights/sampler_apart")
         if isinstance(weights, (int, float)) and weights > APART:
             return self._disagrees(f"the engine's weights differ from the trainer's by {weights:.1e} (step {step})")
-        limits = {
-            "mean": MISMATCH.get(self.computed_in, MISMATCH_16_BIT),
-            "max": LARGEST.get(self.computed_in, inf),
-        }
-        for which, limit in limits.items():
+        for which, limit in MISMATCH.get(self.computed_in, MISMATCH_16_BIT).items():
             apart = logs.get(f"sampling/sampling_logp_difference/{which}")
             if isinstance(apart, (int, float)) and apart > limit:
                 how = "on average" if which == "mean" else "at most"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ratchet.doctor.findings import Finding
 
-# TRL 1.16 speaks with these (trl/import_utils.py); 0.31 and later ask for another transformers than the supported set.
 PATIENCE = 20  # seconds that a server has for one token
+# TRL 1.16 speaks with these (trl/import_utils.py); 0.31 and later ask for another transformers than the supported set.
 OLDEST_VLLM, NEWEST_VLLM = (0, 22), (0, 30)
 
 
@@ -73,7 +73,8 @@ def vllm_server(url: str) -> Iterator[Finding]:
     if (served := _json(f"{url}/v1/models", "data")) and isinstance(served, list):
         names = [str(model.get("id")) for model in served if isinstance(model, dict)]
         yield Finding("ok", "vLLM", f"serves {', '.join(names)}")
-        yield from _token(url, names[:1])
+        if names:
+            yield _token(url, names[0])
     if _status(f"{url}/weight_info") == 404:
         yield Finding(
             "warning",
@@ -83,22 +84,20 @@ def vllm_server(url: str) -> Iterator[Finding]:
         )
 
 
-def _token(url: str, names: list[str]) -> Iterator[Finding]:
+def _token(url: str, model: str) -> Finding:
     """Whether the engine makes one: a server whose engine hangs still says that it is healthy."""
     import requests
 
-    for name in names:
-        try:
-            body = {"model": name, "prompt": "1", "max_tokens": 1}
-            answer = requests.post(f"{url}/v1/completions", json=body, timeout=PATIENCE)
-            made, said = answer.status_code == 200, f"status {answer.status_code}"
-        except (requests.RequestException, ValueError) as error:
-            made, said = False, type(error).__name__
-        if made:
-            yield Finding("ok", "vLLM", "makes tokens")
-        else:
-            text = f"makes no token within {PATIENCE} s ({said}), although it says that it is healthy"
-            yield Finding("error", "vLLM", text, "its engine hangs or has died: read its log, and start it again")
+    try:
+        body = {"model": model, "prompt": "1", "max_tokens": 1}
+        answer = requests.post(f"{url}/v1/completions", json=body, timeout=PATIENCE)
+        if answer.status_code == 200:
+            return Finding("ok", "vLLM", "makes tokens")
+        said = f"status {answer.status_code}"
+    except (requests.RequestException, ValueError) as error:
+        said = type(error).__name__
+    text = f"makes no token within {PATIENCE} s ({said}), although it says that it is healthy"
+    return Finding("error", "vLLM", text, "its engine hangs or has died: read its log, and start it again")
 
 
 def _version(version: object, url: str) -> Finding:

@@ -140,7 +140,8 @@ def with_base(card: str, base: str) -> str:
         parsed = ModelCard(card)
     except (ValueError, TypeError):
         return card  # somebody's own, without metadata
-    parsed.data.base_model, parsed.data.library_name, parsed.data.base_model_relation = base, "peft", "adapter"
+    for key, value in (("base_model", base), ("library_name", "peft"), ("base_model_relation", "adapter")):
+        parsed.data[key] = value
     return str(parsed)
 
 

@@ -94,9 +94,10 @@ def stage(
     own = {name: (model / name).read_text(encoding="utf-8") for name in names if _matches(name, ABOUT)}
     own |= texts
     if ADAPTER in names:
-        own[ADAPTER] = _with_base(model / ADAPTER, base)
+        found = base_of_adapter(model, base)
+        own[ADAPTER] = _belonging_to(found, model / ADAPTER)
         if CARD in own:
-            own[CARD] = with_base(own[CARD], str(base_of_adapter(model, base)))
+            own[CARD] = with_base(own[CARD], str(found))
     own = {name: without_folders(text) for name, text in own.items()}
     for name, text in own.items():
         _refuse_secrets(model / name, text)
@@ -124,21 +125,21 @@ def base_of_adapter(model: Path, base: str | None = None) -> str | None:
     return base or (named if published else None)
 
 
-def _with_base(file: Path, base: str | None) -> str:
-    """The configuration of an adapter, with a model that others can have.
+def _belonging_to(base: str | None, file: Path) -> str:
+    """The configuration of an adapter, with the model on the Hub that it belongs to.
 
     Raises:
         UserError: where there is none.
     """
-    settings, found = json.loads(file.read_text(encoding="utf-8")), base_of_adapter(file.parent, base)
-    if found is None:
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    if base is None:
         raise UserError(
             f"the adapter belongs to the model in {settings.get('base_model_name_or_path')}, a folder that nobody "
             "else has: publish that model and name it (publish.base: OWNER/MODEL, or ratchet push --base OWNER/MODEL),"
             " or publish the merged model (ratchet merge RUN --output FOLDER, then ratchet push FOLDER)"
         )
-    if found != settings.get("base_model_name_or_path"):
-        settings |= {"base_model_name_or_path": found, "revision": None}
+    if base != settings.get("base_model_name_or_path"):
+        settings |= {"base_model_name_or_path": base, "revision": None}
     return json.dumps(settings, indent=2, ensure_ascii=False)
 
 

@@ -18,6 +18,8 @@ class ServedPolicy(Policy):
     """Asks a server; grades and rewards as ``Policy`` does."""
 
     server: Server | None = None
+    dialect: Dialect | None = None
+    """How this server is asked."""
 
     @classmethod
     def of(
@@ -33,14 +35,14 @@ class ServedPolicy(Policy):
         """
         recipe = recipe_of(name, task, overrides)
         found = server if server.model else replace(server, model=only_model(server, "--served-model"))
-        return cls(recipe, None, chat_format(recipe.values, locate(name, weights=False)), found)
+        chat = chat_format(recipe.values, locate(name, weights=False))
+        dialect = Dialect(server_kind(found), recipe.values.get("chat_template_kwargs") or {}, chat)
+        return cls(recipe, None, chat, found, dialect)
 
     def complete(self, messages: Sequence[Message], sampling: Sampling) -> list[Completion]:
         """Ask the server."""
-        template = self.recipe.values.get("chat_template_kwargs") or {}
-        dialect = Dialect(server_kind(self.server), template, self.chat)
-        # What a person asks is asked anew each time.
-        (found,), _ = server_generator(self.server, AnswerCache(Path(os.devnull)), dialect)([list(messages)], sampling)
+        cache = AnswerCache(Path(os.devnull))  # what a person asks is asked anew each time
+        (found,), _ = server_generator(self.server, cache, self.dialect)([list(messages)], sampling)
         return found
 
     def stream(self, messages: Sequence[Message], sampling: Sampling) -> Completion:

@@ -117,6 +117,11 @@ class Recipe:
         return str(self.tree.value["task"].plain()).endswith(".py")
 
     @property
+    def colocated(self) -> bool:
+        """Whether a vLLM engine samples inside the training process."""
+        return self.method.samples and bool(self.get("use_vllm")) and not self.served
+
+    @property
     def served(self) -> bool:
         """Whether a vLLM server samples."""
         return self.method.samples and bool(self.get("use_vllm")) and self.get("vllm_mode") == "server"

@@ -141,7 +141,7 @@ class RunServices(Services):
         self.measure = self._measure()
         self.as_loaded = AsLoaded(trainer, self.run.model_path, self.run.published)
         self.movement = Movement(trainer)
-        if recipe.method.samples and recipe.get("use_vllm") and not recipe.served:
+        if recipe.colocated:
             self.engine = WeightsOfTheEngine(trainer, compute_dtype(recipe))
         self._watch(trainer)
         self._register(trainer)

@@ -21,7 +21,7 @@ from ratchet.recipe.precision import compute_dtype
 @contextmanager
 def engine_as_the_recipe_says(recipe: Recipe) -> Iterator[None]:
     """What TRL makes of vLLM inside computes in the type that training computes in."""
-    if not recipe.get("use_vllm") or recipe.served:
+    if not recipe.colocated:
         yield
         return
     from trl.generation import vllm_generation

@@ -30,19 +30,18 @@ class RecipeGRPOTrainer(RecipeTrainer, GRPOTrainer):
         return self.sampler
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
-        if self.observer is None or not self.model.training:
-            output = super()._generate_and_score_completions(inputs)
-            self._compare_with_engine()
-            return output
+        if not self.model.training:
+            return super()._generate_and_score_completions(inputs)
         with self.timed("rollout"):
             output = super()._generate_and_score_completions(inputs)
         self._compare_with_engine()
-        with self.timed("diagnostics"):
-            self.observer.rolled_out(output)
+        if self.observer is not None:
+            with self.timed("diagnostics"):
+                self.observer.rolled_out(output)
         return output
 
     def _compare_with_engine(self) -> None:
-        apart = self.services.engine.apart() if self.services.engine and self.model.training else None
+        apart = self.services.engine.apart() if self.services.engine else None
         if apart is not None:
             self._metrics["train"][FIGURE].append(apart)
 
