@@ -69,7 +69,7 @@ def test_a_step_that_does_not_return_is_named_although_others_go_on():
 def test_a_process_that_dies_is_no_pass():
     def work(number, beat):
         beat(f"grading row r{number}")
-        return number if number < 3 else os._exit(0)
+        return number if number != 3 else os._exit(0)
 
     with pytest.raises(UserError, match="a process of the audit died while grading row r3"):
         done(work, range(5))
