@@ -103,7 +103,7 @@ def check_device(recipe: Recipe) -> None:
 
 def _check_vllm_for_cpus(recipe: Recipe) -> None:
     """On a CPU the engine is another package than on a GPU, and cannot sleep."""
-    if not recipe.colocated:
+    if not (recipe.colocated or recipe.served):
         return
     try:
         is_for_cpus = "cpu" in version("vllm")

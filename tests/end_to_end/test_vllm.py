@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +19,8 @@ from safetensors.torch import load_file
 
 from ratchet.doctor import network
 from ratchet.errors import UserError
-from ratchet.integrations import vllm_cpu
+from ratchet.integrations import served_copy, vllm_cpu
+from ratchet.launch.request import SERVE_ENVIRONMENT
 from ratchet.runtime import VLLM_ON_A_CPU
 
 pytestmark = pytest.mark.apart
@@ -120,16 +122,17 @@ def test_an_engine_of_another_type_is_seen(train):
     assert 1e-4 < lines[0][f"{AWAY}/mean"] < 0.03 and "alarm" not in done.stdout
 
 
-@pytest.fixture(scope="session")
-def served(interpreter, tmp_path_factory):
-    """A server with the embedded model: its address, and its process."""
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("served") / "log"
-    words = [interpreter.with_name("vllm"), "serve", ROOT / "src/ratchet/models/tiny", "--served-model-name", "tiny"]
-    words += ["--host", "127.0.0.1", "--port", port, "--dtype", "float32", "--max-model-len", 256, "--enforce-eager"]
-    environ = {**os.environ, **VLLM_ON_A_CPU, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+        return probe.getsockname()[1]
+
+
+def _serve(interpreter: Path, log: Path, model: Path, port: int, *more: str) -> subprocess.Popen:
+    """A server that is up."""
+    words = [interpreter.with_name("vllm"), "serve", model, "--host", "127.0.0.1", "--port", port, *more]
+    words += ["--dtype", "float32", "--max-model-len", 256, "--enforce-eager"]
+    environ = {**os.environ, **VLLM_ON_A_CPU, **SERVE_ENVIRONMENT, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     with log.open("w") as out:
         server = subprocess.Popen(list(map(str, words)), stdout=out, stderr=out, env=environ, start_new_session=True)
     for _ in range(240):
@@ -137,6 +140,14 @@ def served(interpreter, tmp_path_factory):
             break
         assert server.poll() is None, log.read_text()[-3000:]
         time.sleep(1)
+    return server
+
+
+@pytest.fixture(scope="session")
+def served(interpreter, tmp_path_factory):
+    """A server with the embedded model: its address, and its process."""
+    log, port = tmp_path_factory.mktemp("served") / "log", _free_port()
+    server = _serve(interpreter, log, ROOT / "src/ratchet/models/tiny", port, "--served-model-name", "tiny")
     yield f"http://127.0.0.1:{port}/v1", psutil.Process(server.pid)
     with suppress(OSError):
         os.killpg(server.pid, signal.SIGKILL)
@@ -176,6 +187,67 @@ def test_the_doctor_asks_for_a_token(served, monkeypatch):
         for child in engine:
             child.resume()
     assert any("healthy" in text for text in texts) and any("makes no token within 3 s" in text for text in texts)
+
+
+def test_the_flagship_recipe_runs_with_a_small_model_in_place_of_its_own(interpreter, finish, tmp_path):
+    words = [str(interpreter), str(ROOT / "scripts/grpo.py"), str(ROOT / "recipes/aquarat.yaml"), *SHORT]
+    words += ["--model_name_or_path", "ratchet-tiny", "--chat_template_kwargs", "{}", "--data.source", "generated"]
+    words += ["--use_cpu", "true", "--bf16", "false", "--max_completion_length", "40", "--vllm_max_model_length", "256"]
+    words += ["--rewards.overlong.cache", "16", "--eval_strategy", "no", "--logging_steps", "1", "--output_dir", "out"]
+    done = finish([*words, "--vllm_gpu_memory_utilization", "0.1"], tmp_path, 300, PYTHONPATH=str(ROOT / "src"))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert len(logged(tmp_path / "out")) == 4
+
+
+SERVED = "recipes/debug/vllm_server_cpu.yaml"
+
+
+def test_a_server_is_started_takes_the_weights_of_each_step_and_is_ended(interpreter, finish, tmp_path):
+    words = ("-m", "ratchet", "launch", str(ROOT / SERVED), "--on", "local", "--output_dir", "out")
+    words += ("--vllm_server_port", str(_free_port()), "--evaluation.before", "false", "--max_steps", "8")
+    done = finish([str(interpreter), *words], tmp_path, 600, PYTHONPATH=str(ROOT / "src"))
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    lines = logged(tmp_path / "out")
+    assert len(lines) == 8 and all(line[f"{AWAY}/mean"] < 1e-6 and line[f"{AWAY}/max"] < 1e-4 for line in lines)
+    assert lines[-1]["reward"] > 0.8
+    assert not [one for one in psutil.process_iter() if str(tmp_path / "out.served") in " ".join(_words(one))]
+
+
+def test_a_server_whose_engine_is_killed_is_waited_for_and_joined_again(interpreter, finish, tmp_path):
+    port, copy, steps = _free_port(), tmp_path / "copy", tmp_path / "out/diagnostics/log.jsonl"
+    served_copy.make(ROOT / "src/ratchet/models/tiny", copy)
+    server = _serve(interpreter, tmp_path / "log", copy, port)
+    words = ("scripts/grpo.py", SERVED)
+    settings = ("--output_dir", "out", "--vllm_server_port", str(port), "--max_steps", "12", *SHORT[2:])
+    with ThreadPoolExecutor() as pool:
+        command = [str(interpreter), *(str(ROOT / word) for word in words), *settings]
+        training = pool.submit(finish, command, tmp_path, 600, PYTHONPATH=str(ROOT / "src"))
+        while not (steps.exists() and '"step": 3,' in steps.read_text()):
+            assert not training.done(), training.result().stdout + training.result().stderr[-3000:]
+            time.sleep(0.2)
+        for child in psutil.Process(server.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        server.wait(60)
+        second = _serve(interpreter, tmp_path / "log2", copy, port)
+        done = training.result()
+    os.killpg(second.pid, signal.SIGKILL)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    assert "the vLLM server failed" in done.stdout and "the vLLM server is back" in done.stdout
+    lines = logged(tmp_path / "out")
+    assert len(lines) == 12 and all(line[f"{AWAY}/mean"] < 1e-5 for line in lines)
+
+
+def test_a_server_whose_model_would_be_overwritten_is_refused(train, served):
+    port = served[0].rpartition(":")[2].removesuffix("/v1")
+    done, _ = train(*SHORT, "--vllm_mode", "server", "--vllm_server_port", port, code=2)
+    assert "which would be overwritten" in done.stderr and "Traceback" not in done.stderr
+
+
+def _words(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return process.cmdline()
+    return []
 
 
 def test_sleep_mode_is_refused_with_a_sentence(train):

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.errors import UserError
+from ratchet.integrations import served_copy
 from ratchet.launch.place import Place
 from ratchet.launch.request import SERVE_ENVIRONMENT, Launch, LaunchRequest, launch_of
 from ratchet.launch.supervise import Commands, run
+from ratchet.models.folder import locate_of
 from ratchet.plan.plan import launch_line
 from ratchet.program import typed
-from ratchet.runtime import nvidia_smi
+from ratchet.runtime import VLLM_ON_A_CPU, nvidia_smi
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,10 @@ def divide(launch: Launch, here: Sequence[int], trainer: tuple[int, ...], infere
     Raises:
         UserError: for GPUs that are not here, or that both want.
     """
-    if not launch.served:
+    if not launch.served or launch.served_folder:
         if inference:
-            raise UserError(
-                "--inference-gpus is for use_vllm: true with vllm_mode: server; this recipe starts no server"
-            )
+            reason = "on a CPU it needs none" if launch.served_folder else "this recipe starts no server"
+            raise UserError(f"--inference-gpus is for use_vllm: true with vllm_mode: server; {reason}")
         return Division(trainer)
     if both := sorted(set(trainer) & set(inference)):
         raise UserError(
@@ -119,11 +120,13 @@ def commands(launch: Launch, division: Division) -> Commands:
         return Commands(launch.accelerate(str(launch.recipe.path), more=more), train_environment)
     log = Path(launch.recipe.faults.server_log or launch.recipe.output_dir.with_name(f"{launch.name}.vllm.log"))
     more += [] if launch.recipe.faults.server_log else ["--faults.server_log", str(log)]
+    gpus = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, division.inference))}
+    serve_environment = VLLM_ON_A_CPU if launch.served_folder else gpus
     return Commands(
         train=launch.accelerate(str(launch.recipe.path), more=more),
         train_environment=train_environment,
         serve=launch.serve(max(1, len(division.inference))),
-        serve_environment={**SERVE_ENVIRONMENT, "CUDA_VISIBLE_DEVICES": ",".join(map(str, division.inference))},
+        serve_environment={**SERVE_ENVIRONMENT, **serve_environment},
         log=log,
         health=f"{launch.recipe.server_url.replace('0.0.0.0', '127.0.0.1')}/health",
     )
@@ -189,13 +192,18 @@ class Local(Place[Options]):
 
     def render(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> str:
         """The commands, for a shell."""
-        return self._commands(launch, options).text()
+        lines = [self._commands(launch, options).text()]
+        if copy := launch.served_folder:
+            lines.insert(0, served_copy.command(locate_of(launch.recipe.values), copy))
+        return "\n".join(lines)
 
     def start(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
         """Train, with a server beside it where one is needed."""
         what = self._commands(launch, options)
         if options.detach:
             return _detached(launch)
+        if launch.served_folder:
+            served_copy.make(Path(locate_of(launch.recipe.values)), launch.served_folder)
         print(f"training: {what.training()}" if what.serve else what.text(), flush=True)
         return run(what, environ, options.server_wait, launch.recipe.checkpointing.grace)
 

@@ -23,14 +23,9 @@ SECRETS = ("HF_TOKEN", "WANDB_API_KEY", "LAMBDA_API_KEY", "OPENAI_API_KEY")
 # vLLM as TRL 1.16 speaks with it (its notice in trl/scripts/vllm_serve.py): weights come over NCCL, and
 # log-probabilities are those of the distribution that was sampled from.
 SERVE_ENVIRONMENT = {"VLLM_SERVER_DEV_MODE": "1"}
-SERVE_OPTIONS = (
-    "--weight-transfer-config",
-    '{"backend":"nccl"}',
-    "--logprobs-mode",
-    "processed_logprobs",
-    "--max-logprobs",
-    "-1",
-)
+SERVE_OPTIONS = ("--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1")
+SERVE_ON_GPUS = ("--weight-transfer-config", '{"backend":"nccl"}')
+SERVE_ON_A_CPU = ("--enforce-eager",)  # compiling takes longer than what it would save
 
 
 @dataclass(frozen=True)
@@ -113,17 +108,23 @@ class Launch:
         repository, revision = found
         return [repository, "--revision", revision] if revision else [repository]
 
+    @property
+    def served_folder(self) -> Path | None:
+        """On a CPU the copy of the model that is served (``integrations.served_copy``)."""
+        on_cpu = self.served and self.recipe.get("use_cpu")
+        return self.recipe.output_dir.with_name(f"{self.name}.served").absolute() if on_cpu else None
+
     def serve(self, gpus: int) -> list[str]:
-        """``vllm serve`` on so many GPUs."""
-        get = self.recipe.get
-        words = ["vllm", "serve", *self._served_model()]
+        """``vllm serve`` on so many GPUs; on a CPU, of the copy that has to be there."""
+        get, copy = self.recipe.get, self.served_folder
+        words = ["vllm", "serve", *([str(copy)] if copy else self._served_model())]
         words += ["--port", str(get("vllm_server_port"))]
         words += ["--tensor-parallel-size", str(self.parallel(gpus))]
         words += ["--dtype", compute_dtype(self.recipe)]
         words += ["--gpu-memory-utilization", "0.9"]
         if get("vllm_max_model_length"):
             words += ["--max-model-len", str(get("vllm_max_model_length"))]
-        return [*words, *SERVE_OPTIONS]
+        return [*words, *SERVE_OPTIONS, *(SERVE_ON_A_CPU if copy else SERVE_ON_GPUS)]
 
 
 def _divides_heads(shape: Shape, count: int) -> bool:

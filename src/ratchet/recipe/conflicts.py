@@ -40,11 +40,6 @@ def conflicts(recipe: Recipe) -> Iterator[str]:
         yield f"{place}quantised weights cannot be trained; add use_peft: true (QLoRA)"
     if recipe.get("load_best_model_at_end") and recipe.get("eval_strategy") == "no":
         yield f"{place}load_best_model_at_end needs eval_strategy: steps or epoch"
-    if recipe.served and recipe.get("use_cpu"):
-        yield (
-            f"{place}use_vllm needs a GPU, and use_cpu is set: a server takes weights over NCCL. On a CPU sample "
-            "with vllm_mode: colocate (docs/vllm_on_cpu.md)"
-        )
     best, known = recipe.get("metric_for_best_model"), measured(recipe)
     # TRL measures more where there are held-out targets (eval_loss and what goes with it).
     if best is not None and not recipe.method.imitates and best.removeprefix("eval_") not in known:

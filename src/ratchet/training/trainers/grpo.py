@@ -15,6 +15,7 @@ from ratchet.training.samplers import epoch_sampler
 from ratchet.training.services import Services
 from ratchet.training.trainers.mixins import RecipeTrainer
 from ratchet.training.vllm_engine import FIGURE, engine_as_the_recipe_says
+from ratchet.training.vllm_files import weights_through_files
 from ratchet.training.vllm_server import wait_until_ready
 
 
@@ -89,7 +90,7 @@ def build(run: Run, services: Services) -> RecipeGRPOTrainer:
     if recipe.values.get("eos_token") and recipe.get("use_vllm"):  # which knows the model's own end tokens alone
         given = arguments.generation_kwargs or {}
         arguments.generation_kwargs = {**given, "stop_token_ids": [run.tokenizer.eos_token_id]}
-    with engine_as_the_recipe_says(recipe):
+    with engine_as_the_recipe_says(recipe), weights_through_files(recipe):
         trainer = RecipeGRPOTrainer(
             model=starting_model(run),
             args=arguments,
