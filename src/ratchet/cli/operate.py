@@ -75,6 +75,14 @@ def prepare(arguments: Arguments) -> None:
     print(f"written to {folder}: train.jsonl, validation.jsonl, test.jsonl, report.md, manifest.json")
 
 
+def fetch(arguments: Arguments) -> None:
+    """Make a model's folder."""
+    from ratchet.models.smollm2 import fetch
+    from ratchet.recipe.makers import FETCHED
+
+    print(fetch(arguments["output"] or Path(FETCHED)))
+
+
 def launch(arguments: Arguments) -> int:
     """Start a recipe somewhere."""
     from ratchet.launch.places import LaunchRequest, run

