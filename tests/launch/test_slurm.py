@@ -1,60 +1,28 @@
-"""Slurm: the files are sound shell, and jobs run for real on a stand-in that starts the ranks as local processes."""
+"""Slurm: the files are sound shell, and jobs run in a real Slurm with two nodes on this machine."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from safetensors.numpy import load_file
 
 from ratchet.errors import UserError
 from ratchet.launch.request import launch_of
-from ratchet.launch.slurm import Options, render
+from ratchet.launch.slurm.files import Options, render
 
-sys.path.insert(0, str(Path(__file__).parent))
-from slurm_stand_in import Cluster  # noqa: E402
-
-QUICK = [
-    "--report",
-    "off",
-    "--logging_steps",
-    "1",
-    "--save_steps",
-    "5",
-    "--save_strategy",
-    "steps",
-    "--evaluation.max_rows",
-    "4",
-]
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = [str(ROOT / "recipes/debug/grpo.yaml"), "--report", "off", "--logging_steps", "1", "--save_steps", "5"]
+RECIPE += ["--save_strategy", "steps", "--evaluation.before", "false", "--evaluation.after", "false"]
+TWO = ("--config_file", str(ROOT / "accelerate_configs/cpu2.yaml"), "--nodes", "2", "--num_processes", "2")
+ONE = ("--config_file", str(ROOT / "accelerate_configs/cpu.yaml"))
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    return Cluster(tmp_path / "slurm")
-
-
-def _submit(root, cluster, tmp_path, *more, code=0, config="cpu2"):
-    words = [
-        sys.executable,
-        "-m",
-        "ratchet",
-        "launch",
-        str(root / "recipes/debug/grpo.yaml"),
-        "--on",
-        "slurm",
-        *QUICK,
-    ]
-    words += [
-        "--config_file",
-        str(root / f"accelerate_configs/{config}.yaml"),
-        "--output_dir",
-        str(tmp_path / "run"),
-        *more,
-    ]
-    done = subprocess.run(words, cwd=root, env=cluster.environ, capture_output=True, text=True)
-    assert done.returncode == code, done.stdout + done.stderr
-    return done
+def _submit(cluster, *words, code=0):
+    placed = words if "--config_file" in words else (*ONE, *words)
+    output = () if "--output_dir" in words else ("--output_dir", str(cluster.folder.parent / "run"))
+    return cluster.ratchet("launch", *RECIPE, "--on", "slurm", *output, *placed, code=code)
 
 
 VARIANTS = [
@@ -95,9 +63,9 @@ def test_every_rendering_passes_bash_and_shellcheck(root, tmp_path, options, ove
             path = tmp_path / name
             path.write_text(text)
             subprocess.run(["bash", "-n", str(path)], check=True)
-            # The activate script of an environment is not here to be followed.
+            # An activate script is not here to be followed; a trap calls what nothing else does.
             done = subprocess.run(
-                [str(checker), "--exclude=SC1091", "--shell=bash", str(path)], capture_output=True, text=True
+                [str(checker), "--exclude=SC1091,SC2329", "--shell=bash", str(path)], capture_output=True, text=True
             )
             assert done.returncode == 0, done.stdout
 
@@ -150,83 +118,173 @@ def test_options_that_do_not_go_together_are_refused(root, options, overrides, s
         _render(root, options, overrides)
 
 
-@pytest.mark.apart
-def test_two_nodes_train_as_one_run(root, cluster, tmp_path):
-    _submit(root, cluster, tmp_path, "--nodes", "2", "--num_processes", "2", "--max_steps", "6")
-    code, log = cluster.run(1)
-    assert code == 0, log[-3000:]
-    assert json.loads((tmp_path / "run/result.json").read_text())["steps"] == 6
-    assert json.loads((tmp_path / "run/run.json").read_text())["processes"] == 2
-    assert not cluster.requeued(1)
+def _run(cluster, *words, code=0):
+    """The first job of a launch, or what the command said where it ended otherwise."""
+    done = _submit(cluster, *words, code=code)
+    return done if code else done.stdout.split()[1]
 
 
-@pytest.mark.apart
-def test_a_job_whose_time_is_up_goes_on_exactly(root, cluster, tmp_path):
-    long = ("--max_steps", "24")
-    _submit(root, cluster, tmp_path, *long)
-    code, log = cluster.run(1, tmp_path / "run/diagnostics/log.jsonl", '"step": 4')
-    assert cluster.requeued(1), log[-3000:]
-    assert code == 75
-    assert not (tmp_path / "run/result.json").exists()
-    code, log = cluster.run(1)
-    assert code == 0, log[-3000:]
-    assert "resumes     after step" in log
-    alone = tmp_path / "alone"
-    _submit(root, cluster, tmp_path, *long, "--output_dir", str(alone))
-    assert cluster.run(2)[0] == 0
-    first, second = (load_file(folder / "model.safetensors") for folder in (tmp_path / "run", alone))
-    assert all((first[name] == second[name]).all() for name in first)
+def _same(one: Path, other: Path) -> bool:
+    return (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
 
 
-def test_an_array_gives_every_seed_its_own_folder(root, cluster, tmp_path):
-    _submit(
-        root,
-        cluster,
-        tmp_path,
-        "--seeds",
-        "3-4",
-        "--max_steps",
-        "2",
-        "--num_processes",
-        "1",
-        config="cpu",
-    )
-    assert cluster.run(1, array=3)[0] == 0
-    assert "seed: 3" in (tmp_path / "run-seed3/recipe.yaml").read_text()
+def test_an_array_gives_every_seed_its_own_folder(cluster, tmp_path):
+    number = _run(cluster, "--seeds", "3-4", "--max_steps", "2")
+    for seed in (3, 4):
+        assert cluster.ended(f"{number}_{seed}") == "COMPLETED", cluster.logs(tmp_path)
+        assert f"seed: {seed}" in (tmp_path / f"run-seed{seed}/recipe.yaml").read_text()
 
 
-def test_an_evaluation_waits_for_the_run(root, cluster, tmp_path):
-    done = _submit(
-        root,
-        cluster,
-        tmp_path,
-        "--evaluate",
-        "--max_steps",
-        "2",
-        "--num_processes",
-        "1",
-        config="cpu",
-    )
+def test_an_evaluation_waits_for_the_run(cluster, tmp_path):
+    done = _submit(cluster, "--evaluate", "--max_steps", "2")
     assert "job 2 evaluates" in done.stdout
-    assert "--dependency=afterok:1" in cluster.options(2)
-    assert cluster.run(1)[0] == 0
-    code, log = cluster.run(2)
-    assert code == 0, log[-2000:]
+    assert cluster.job("2", "Dependency").startswith("afterok:1")
+    assert cluster.ended("2") == "COMPLETED", cluster.logs(tmp_path)
     assert json.loads((tmp_path / "run/evaluation-test.json").read_text())["split"] == "test"
 
 
-def test_a_run_that_fails_is_not_put_into_the_queue_again(root, cluster, tmp_path):
+def test_a_run_that_fails_is_not_requeued_and_its_evaluation_does_not_wait(cluster, tmp_path):
     (tmp_path / "run").write_text("a file")
-    _submit(root, cluster, tmp_path)
-    code, log = cluster.run(1)
-    assert code != 0
-    assert "is a file" in log
-    assert not cluster.requeued(1)
+    number = _run(cluster, "--evaluate")
+    assert cluster.ended(number) == "FAILED"
+    assert "is a file" in cluster.logs(tmp_path)
+    assert cluster.job(number, "Restarts") == "0"
+    assert cluster.ended("2") == "CANCELLED"
 
 
-def test_what_sbatch_refuses_is_said(root, cluster, tmp_path):
-    done = _submit(root, cluster, tmp_path, "--sbatch=--nodes=999", code=2)
-    assert "Requested node configuration is not available" in done.stderr
+def test_what_sbatch_refuses_is_said(cluster):
+    done = _run(cluster, "--partition", "nothing", code=2)
+    assert "sbatch refuses" in done.stderr
+    assert "invalid partition specified" in done.stderr
+
+
+@pytest.mark.parametrize(("option", "said"), [("--stop", "there is no job nothing"), ("--follow", "none of Ratchet")])
+def test_a_job_that_is_not_there_is_no_traceback(cluster, option, said):
+    done = cluster.ratchet("launch", "--on", "slurm", option, "nothing", code=2)
+    assert said in done.stderr
+
+
+@pytest.mark.apart
+def test_two_nodes_train_as_one_run_that_can_be_shown_and_followed(cluster, tmp_path):
+    number = _run(cluster, *TWO, "--max_steps", "6")
+    followed = cluster.ratchet("launch", "--on", "slurm", "--follow", "run")
+    assert followed.stdout.count("step     6/6") == 1
+    assert followed.stdout.splitlines()[-1] == f"job {number}: completed"
+    assert json.loads((tmp_path / "run/run.json").read_text())["processes"] == 2
+    shown = cluster.ratchet("launch", "--on", "slurm", "--status").stdout.split()
+    assert shown[:3] == [number, "run", "completed"]
+    assert shown[-2:] == ["step", "6"]
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory, finish):
+    """The same run on two processes, without Slurm and without a stop."""
+    base = tmp_path_factory.mktemp("alone")
+    words = [sys.executable, "-m", "accelerate.commands.launch", "--config_file"]
+    words += [str(ROOT / "accelerate_configs/cpu2.yaml"), str(ROOT / "scripts/grpo.py"), *RECIPE]
+    done = finish([*words, "--max_steps", STEPS, "--output_dir", str(base / "run")], base, 300)
+    assert done.returncode == 0, done.stderr
+    return base / "run"
+
+
+STEPS = "40"
+
+
+def _ended(cluster, tmp_path, number):
+    """Wait until a run that was told to stop has saved and is not in the queue any more."""
+    state = cluster.ended(number)
+    assert "is finished and saved" in cluster.logs(tmp_path)
+    assert cluster.job(number, "Restarts") == "0"
+    return state
+
+
+@pytest.mark.apart
+def test_a_job_whose_time_is_up_goes_on(cluster, tmp_path):
+    number = _run(cluster, "--time", "00:01:00", "--notice", "30", "--max_steps", "100")
+    assert cluster.ended(number) == "COMPLETED", cluster.logs(tmp_path)
+    assert int(cluster.job(number, "Restarts")) >= 1
+    assert "resumes     after step" in cluster.logs(tmp_path)
+
+
+@pytest.mark.apart
+@pytest.mark.parametrize("how", ["--stop", "scancel"])
+def test_a_run_that_is_ended_has_saved_and_stays_ended(cluster, tmp_path, alone, how):
+    words = (*TWO, "--max_steps", STEPS)
+    number = _run(cluster, *words)
+    cluster.trains(tmp_path / "run", 4)
+    if how == "--stop":
+        assert "is told" in cluster.ratchet("launch", "--on", "slurm", "--stop", "run").stdout
+    else:
+        cluster.ask("scancel", number)
+    assert _ended(cluster, tmp_path, number) == ("FAILED" if how == "--stop" else "CANCELLED")
+    number = _run(cluster, *words)
+    assert cluster.ended(number) == "COMPLETED", cluster.logs(tmp_path)
+    assert _same(tmp_path / "run", alone)
+
+
+@pytest.mark.apart
+def test_a_notice_to_one_task_leaves_the_others_of_its_array_alone(cluster, tmp_path):
+    number = _run(cluster, "--seeds", "0-1", "--max_steps", STEPS)
+    cluster.trains(tmp_path / "run-seed1", 4)
+    cluster.trains(tmp_path / "run-seed0", 1)
+    cluster.ask("scancel", "--batch", "--signal=USR1", f"{number}_1")  # the last task has the array's own number
+    assert {cluster.ended(f"{number}_{seed}") for seed in (0, 1)} == {"COMPLETED"}, cluster.logs(tmp_path)
+    assert [cluster.job(f"{number}_{seed}", "Restarts") for seed in (0, 1)] == ["0", "1"]
+
+
+@pytest.mark.apart
+def test_a_preempted_run_comes_back(cluster, tmp_path, alone):
+    number = _run(cluster, *TWO, "--max_steps", STEPS)
+    cluster.trains(tmp_path / "run", 4)
+    cluster.ask("sbatch", "--partition=urgent", "--nodes=2", "--exclusive", "--wrap", "sleep 5", "--output=/dev/null")
+    assert cluster.ended(number) == "COMPLETED", cluster.logs(tmp_path)
+    assert int(cluster.job(number, "Restarts")) >= 1
+    assert _same(tmp_path / "run", alone)
+
+
+@pytest.mark.apart
+def test_a_run_whose_node_dies_goes_on_when_it_is_back(cluster, tmp_path, alone):
+    number = _run(cluster, *TWO, "--max_steps", STEPS)
+    cluster.trains(tmp_path / "run", 7)
+    cluster.fail(cluster.nodes[1])
+    cluster.until(lambda: cluster.job(number) == "PENDING", "the job is not requeued")
+    cluster.revive(cluster.nodes[1])
+    assert cluster.ended(number) == "COMPLETED", cluster.logs(tmp_path)
+    assert "resumes     after step" in cluster.logs(tmp_path)
+    assert _same(tmp_path / "run", alone)
+
+
+@pytest.mark.apart
+def test_a_folder_that_only_one_node_sees_is_said(cluster, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    cluster.reboot(cluster.nodes[1], f"mount -t tmpfs -o size=1m none {shared}")
+    number = _run(cluster, *TWO, "--max_steps", "4", "--output_dir", str(shared / "run"))
+    assert cluster.ended(number) == "FAILED"
+    said = next((shared / "run.slurm").glob("run-*.log")).read_text()
+    assert f"{cluster.nodes[1]} does not see" in said and "a file system that all nodes see" in said
+
+
+@pytest.mark.apart
+def test_a_disk_of_a_node_that_is_too_small_is_said(cluster, tmp_path):
+    (tmp_path / "run").mkdir()
+    cluster.reboot(cluster.nodes[1], f"mount -t tmpfs -o size=1m none {tmp_path / 'run'}")
+    number = _run(cluster, *TWO, "--max_steps", "4")
+    assert cluster.ended(number) == "FAILED"
+    assert re.search(r"error: .*/run on \S+ has 9\d\d.\d KiB free, and a checkpoint needs", cluster.logs(tmp_path))
+
+
+@pytest.mark.apart
+def test_each_node_may_keep_the_run_on_a_disk_of_its_own(cluster, tmp_path, alone):
+    (tmp_path / "run").mkdir()
+    cluster.reboot(cluster.nodes[1], f"mount -t tmpfs none {tmp_path / 'run'}")
+    words = (*TWO, "--max_steps", STEPS)
+    number = _run(cluster, *words)
+    cluster.trains(tmp_path / "run", 4)
+    cluster.ask("scancel", "--batch", "--signal=USR1", number)
+    assert cluster.ended(number) == "COMPLETED", cluster.logs(tmp_path)
+    assert "resumes     after step" in cluster.logs(tmp_path)
+    assert _same(tmp_path / "run", alone)
 
 
 def test_without_slurm_the_command_says_so(script, tmp_path):

@@ -2,10 +2,11 @@
 
 from ratchet.cli.verb import Option
 
-PLACES = ("local", "slurm", "lambda", "hf-jobs")
+PLACES = ("local", "slurm", "lambda", "sky", "hf-jobs")
 LOCAL = "--on local, accelerate launch on the GPUs that are here, and vLLM's server beside it with vllm_mode: server"
 SLURM = "--on slurm, a job that resumes by itself after a stop"
 LAMBDA = "--on lambda, one instance of Lambda Cloud, ended through the API whatever happens"
+SKY = "--on sky, a machine of another cloud, through SkyPilot"
 HF_JOBS = "--on hf-jobs, a job on the Hub"
 
 
@@ -46,11 +47,19 @@ OPTIONS = (
         Option("seeds", "an array over seeds, as 0-4 or 0,1,7", "LIST"),
         Option("inference-nodes", "nodes for vLLM, beside those that train", "N", int),
         Option("evaluate", "evaluate the trained model by a job that depends on this one"),
+        Option("status", "print your runs in the queue (lambda, sky: your machines)"),
+        Option("follow", "print what a job writes, until it ends", "RUN|JOB"),
+        Option(
+            "stop",
+            "let a run finish its step, save and end (lambda, sky: end the machine)",
+            "RUN|ID",
+            needs="--stop names a run, a job or an instance; --status shows them",
+        ),
     ),
     *_of(
         LAMBDA,
-        Option("max-price", "what an hour may cost; required", "USD", float, least=0.001),
-        Option("max-hours", "after which the instance is ended; required", "HOURS", float, least=0.001),
+        Option("max-price", "what an hour may cost; required (sky too)", "USD", float, least=0.001),
+        Option("max-hours", "after which the run is ended; required (sky too)", "HOURS", float, least=0.001),
         Option("instance-type", "the cheapest with enough GPUs by default", "TYPE"),
         Option("region", "the instance's", "REGION"),
         Option("ssh-key", "the one key of the account that the instance knows", "NAME"),
@@ -61,8 +70,17 @@ OPTIONS = (
         Option("lost-minutes", "without an answer, after which it is ended (15)", "MINUTES", float),
         Option("sync-minutes", "between copies of the outputs (10)", "MINUTES", float),
         Option("list", "print what can be had, and what it costs"),
-        Option("status", "print the account's instances"),
-        Option("stop", "end an instance", "RUN|ID", needs="--stop names a run or an instance; --status shows them"),
+    ),
+    *_of(
+        SKY,
+        Option("infra", "the clouds, as gcp,lambda or aws/us-east-1; the cheapest is taken; required", "LIST"),
+        Option("gpu", "as h100 or l4,a10; by default all on which the run fits", "LIST"),
+        Option("spot", "machines that may be taken away, at a lower price"),
+        Option("managed", "SkyPilot's jobs controller begins the run again after a lost machine"),
+        Option("recoveries", "how often a run that stopped early is begun again (5)", "N", int),
+        Option("output-bucket", "gs://NAME or s3://NAME, where outputs go", "BUCKET"),
+        Option("data-bucket", "whose files are the task's data", "BUCKET"),
+        Option("ends-by-hand", "take a cloud on which nothing ends a machine by itself"),
     ),
     *_of(
         HF_JOBS,
@@ -70,6 +88,6 @@ OPTIONS = (
         Option("timeout", "how long it may take, as 3h; required", "TIME"),
         Option("image", "the container (python:3.11)", "IMAGE"),
         Option("source", "what pip installs in the job; the recipe's publish.source by default", "PIP_SOURCE"),
-        Option("detach", "leave the run alone once it has begun (local and lambda too)"),
+        Option("detach", "leave the run alone once it has begun (local, lambda and sky too)"),
     ),
 )

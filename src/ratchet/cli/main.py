@@ -1,6 +1,7 @@
 """``ratchet VERB ...``: find the verb, understand its command line, and only then import what it does."""
 
 import importlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,13 +27,19 @@ def main() -> int | None:
 @command
 def sft() -> int | None:
     """``scripts/sft.py``, which accelerate launches: the verb sft."""
-    return run(["sft", *sys.argv[1:]])
+    return _launched("sft")
 
 
 @command
 def grpo() -> int | None:
     """``scripts/grpo.py``, which accelerate launches: the verb grpo."""
-    return run(["grpo", *sys.argv[1:]])
+    return _launched("grpo")
+
+
+def _launched(script: str) -> int | None:
+    # A job's launcher ignores SIGUSR1, which is for its processes; they inherit that.
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+    return run([script, *sys.argv[1:]])
 
 
 def run(words: Sequence[str]) -> int | None:

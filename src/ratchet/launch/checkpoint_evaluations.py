@@ -25,7 +25,8 @@ from ratchet.hub.contents import revision_of, stage
 from ratchet.hub.repository import sentence
 from ratchet.hub.results import publish
 from ratchet.launch.hf_jobs import HubJob, requirement
-from ratchet.launch.slurm import header, sbatch
+from ratchet.launch.slurm.files import header
+from ratchet.launch.slurm.queue import sbatch
 from ratchet.recipe import Recipe
 
 EVALUATING, RESULTS = "_evaluating", "evaluations"

@@ -17,6 +17,7 @@ from pathlib import Path
 from ratchet.errors import UserError
 from ratchet.launch.place import Place
 from ratchet.launch.request import Launch, LaunchRequest, program_of
+from ratchet.launch.sent import written
 
 GPUS = {
     "l4x4": 4,
@@ -31,7 +32,6 @@ GPUS = {
     "h200x8": 8,
 }
 PASSED_ON = ("HF_TOKEN", "WANDB_API_KEY")
-END = "RATCHET_RECIPE"  # of a file that the job's shell writes
 PACKAGE = "ratchet-recipes"
 
 
@@ -141,9 +141,7 @@ def script(launch: Launch, options: Options) -> str:
     # A checkpoint on the Hub is what a new job of the same run has to resume from: its own disk is empty.
     if recipe.get("hub_strategy") in ("checkpoint", "all_checkpoints") and "--resume" not in launch.extra:
         words += ["--resume", "hub"]
-    lines = ["set -e", "mkdir -p ratchet && cd ratchet"]
-    lines += [f"cat > recipe.yaml <<'{END}'", f"{recipe.as_yaml()}{END}"]
-    lines += [f"cat > accelerate.yaml <<'{END}'", f"{launch.accelerate_yaml().rstrip()}\n{END}"]
+    lines = ["set -e", "mkdir -p ratchet && cd ratchet", *written(launch)]
     return "\n".join([*lines, f"pip install --quiet {shlex.quote(wanted)}", shlex.join(words)])
 
 

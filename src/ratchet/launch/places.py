@@ -11,11 +11,12 @@ from ratchet.launch.lambda_cloud.place import LambdaCloud
 from ratchet.launch.local import Local
 from ratchet.launch.place import Place
 from ratchet.launch.request import LaunchRequest, dotenv, masked
-from ratchet.launch.slurm import Slurm
+from ratchet.launch.sky.place import Sky
+from ratchet.launch.slurm.place import Slurm
 
 __all__ = ["FLAGS", "OPTIONS", "PLACES", "LaunchRequest", "run"]
 
-PLACES: Mapping[str, Place[Any]] = {place.name: place for place in (Local(), Slurm(), LambdaCloud(), HubJobs())}
+PLACES: Mapping[str, Place[Any]] = {place.name: place for place in (Local(), Slurm(), LambdaCloud(), Sky(), HubJobs())}
 COMMON = ("on", "dry_run", "config_file", "num_processes", "nodes", "resume", "resume_anyway", "help")
 FLAGS = frozenset({"dry_run", "help", "resume_anyway"}).union(*(place.flags for place in PLACES.values()))
 OPTIONS = tuple(dict.fromkeys([*COMMON, *(name for place in PLACES.values() for name in place.takes)]))

@@ -14,6 +14,25 @@ from ratchet.launch.request import Launch
 CODE, HOME = "~/ratchet/code", "~/ratchet"
 # What a repository is known to hold, where git cannot be asked.
 KNOWN = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "src", "scripts", "recipes", "accelerate_configs")
+# Into the folder .venv of the repository; what an earlier start has installed stays.
+INSTALL = (
+    "if [ ! -x .venv/bin/accelerate ]; then",
+    "    if command -v python3.11 > /dev/null; then python3.11 -m venv .venv",
+    "    else curl -LsSf https://astral.sh/uv/install.sh | sh && ~/.local/bin/uv venv --seed --python 3.11 .venv; fi",
+    '    .venv/bin/pip install --quiet -e ".[deepspeed,vllm,tracking]"',
+    "fi",
+)
+END = "RATCHET_RECIPE"  # of a file that a shell writes
+
+
+def written(launch: Launch) -> list[str]:
+    """Lines of a shell script that write recipe.yaml and accelerate.yaml, which no repository holds."""
+    return [
+        f"cat > recipe.yaml <<'{END}'",
+        f"{launch.recipe.as_yaml()}{END}",
+        f"cat > accelerate.yaml <<'{END}'",
+        f"{launch.accelerate_yaml().rstrip()}\n{END}",
+    ]
 
 
 def secrets_file(name: str) -> str:
@@ -38,12 +57,7 @@ def run_script(launch: Launch, outputs: str | None) -> str:
             *link,
             "train() {",
             "    set -e",
-            "    if [ ! -x .venv/bin/accelerate ]; then",
-            "        if command -v python3.11 > /dev/null; then python3.11 -m venv .venv",
-            "        else curl -LsSf https://astral.sh/uv/install.sh | sh && "
-            "~/.local/bin/uv venv --seed --python 3.11 .venv; fi",
-            '        .venv/bin/pip install --quiet -e ".[deepspeed,vllm,tracking]"',
-            "    fi",
+            *(f"    {line}" for line in INSTALL),
             '    export PATH="$PWD/.venv/bin:$PATH"',
             f"    {shlex.join(words)}",
             "}",
@@ -78,8 +92,8 @@ def earlier_outputs(launch: Launch) -> list[Path]:
     return [file for file in sorted(folder.rglob("*")) if file.is_file()] if folder.is_dir() else []
 
 
-def carried(launch: Launch) -> list[Path]:
-    """Files of data and models that are named by a folder here and not in git.
+def carried_folders(launch: Launch) -> list[Path]:
+    """Folders of data and models here that the recipe names, relative to the repository.
 
     Raises:
         UserError: where such a folder lies outside the repository, or outputs would go to a place of this machine.
@@ -94,7 +108,7 @@ def carried(launch: Launch) -> list[Path]:
         "data.source": getattr(recipe.task, "source", None),
         "model_name_or_path": recipe.values.get("model_name_or_path"),
     }
-    files = []
+    folders = []
     for key, value in named.items():
         folder = Path(str(value or "")).expanduser()
         if not value or not folder.is_dir():
@@ -107,5 +121,15 @@ def carried(launch: Launch) -> list[Path]:
         if Path(value).is_absolute():
             relative = folder.resolve().relative_to(root)
             raise UserError(f"{key}: write {relative} instead of {value}, which is a folder of this machine")
-        files += [file for file in sorted((launch.root / folder).rglob("*")) if file.is_file()]
-    return files
+        folders.append(folder)
+    return folders
+
+
+def carried(launch: Launch) -> list[Path]:
+    """Their files.
+
+    Raises:
+        UserError: as ``carried_folders``.
+    """
+    folders = [launch.root / folder for folder in carried_folders(launch)]
+    return [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]

@@ -1,11 +1,13 @@
 """Room on the disk for a run's checkpoints: estimated before the first one, announced, and waited for."""
 
+import math
+import platform
 import shutil
 import time
 from pathlib import Path
 
 from accelerate import PartialState
-from accelerate.utils import broadcast_object_list
+from accelerate.utils import broadcast_object_list, gather_object
 from transformers import Trainer
 
 from ratchet.checkpoints.store import checkpoints
@@ -56,24 +58,29 @@ class DiskBudget:
                 total += count * (per_trained or 2 * width)
         return total
 
+    def _least(self) -> tuple[int, str]:
+        """The least room of all nodes, and which has it: each may save on a disk of its own."""
+        return min(gather_object([(self.free, platform.node())]))
+
     def announce(self) -> None:
-        """Say how large checkpoints will be.
+        """Say how large checkpoints will be; every process must call this.
 
         Raises:
             UserError: where not even one fits.
         """
-        size, free = self.size, self.free
-        self.state.print(f"  checkpoints about {size_text(size)} each, {size_text(free)} free", flush=True)
+        size, (free, node) = self.size, self._least()
+        if self.state.is_main_process:
+            print(f"  checkpoints about {size_text(size)} each, {size_text(free)} free", flush=True)
         if free < size:
             raise UserError(
-                f"{self.folder} has {size_text(free)} free, and a checkpoint needs about {size_text(size)}; free "
-                f"{size_text(size - free)}, name another --output_dir, or save less (save_only_model: true, "
+                f"{self.folder} on {node} has {size_text(free)} free, and a checkpoint needs about {size_text(size)}; "
+                f"free {size_text(size - free)}, name another --output_dir, or save less (save_only_model: true, "
                 "use_peft: true, or save_strategy: no)"
             )
 
     def has_room(self) -> bool:
-        """Whether a checkpoint fits with room to spare; the main process decides for all."""
-        return broadcast_object_list([self.free > 1.1 * self.size])[0]
+        """Whether a checkpoint fits with room to spare; every process must call this."""
+        return self._least()[0] > 1.1 * self.size
 
     def looks_full(self) -> bool:
         """Whether an error on writing is explained by what is left on the disk."""
@@ -88,25 +95,22 @@ class DiskBudget:
         Raises:
             Stopped: where it still does not fit then.
         """
-        enough = self._wait_here(until) if self.state.is_main_process else True
-        if broadcast_object_list([enough])[0]:
+        need, told = int(MARGIN * self.size), math.inf
+        while True:
+            free, node = self._least()
+            left = broadcast_object_list([until - time.monotonic()])[0]  # the main process's clock is everyone's
+            if free >= need or left <= 0:
+                break
+            if self.state.is_main_process and left < told - REMIND:
+                told = left
+                print(
+                    f"a checkpoint needs {size_text(need)}, and {self.folder} on {node} has {size_text(free)} free: "
+                    f"free {size_text(need - free)}; waiting {duration(left)} for it",
+                    flush=True,
+                )
+            time.sleep(1)
+        if free >= need:
             return
         last = checkpoints(self.folder)
         kept = f"the last checkpoint is {last[0].path.name}" if last else "there is no checkpoint yet"
         raise Stopped(f"no space for a checkpoint at step {step}; {kept}. Free some, and rerun the same command")
-
-    def _wait_here(self, until: float) -> bool:
-        need, told = int(MARGIN * self.size), -REMIND
-        while (free := self.free) < need:
-            now = time.monotonic()
-            if now >= until:
-                return False
-            if now - told > REMIND:
-                print(
-                    f"a checkpoint needs {size_text(need)}, and {self.folder} has {size_text(free)} free: free "
-                    f"{size_text(need - free)}; waiting {duration(until - now)} for it",
-                    flush=True,
-                )
-                told = now
-            time.sleep(1)
-        return True

@@ -1,4 +1,4 @@
-"""Slurm: a job and a script for each of its nodes, rendered here; nothing reads YAML in a shell.
+"""A job and a script for each of its nodes, rendered here; nothing reads YAML in a shell.
 
 The job gets a signal before its time is up (``--signal``) and passes it on to the training processes themselves,
 which finish their step, save it and leave; then the job requeues itself and resumes exactly. A job that is preempted
@@ -7,18 +7,18 @@ does the same. ``header`` and ``sbatch`` are also what evaluations of saved chec
 
 import re
 import shlex
-import shutil
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ratchet.errors import Stopped, UserError
-from ratchet.files import write_text
-from ratchet.launch.place import Place
-from ratchet.launch.request import SERVE_ENVIRONMENT, Launch, LaunchRequest
+from ratchet.errors import STATUS_FILE, Stopped, UserError
+from ratchet.integrations import served_copy
+from ratchet.launch.request import SERVE_ENVIRONMENT, Launch
+from ratchet.models.folder import locate_of
+from ratchet.runtime import VLLM_ON_A_CPU
 
 PORT = 29500  # torch's own; jobs that share a node get others after it
+ENDING = ".slurm"  # of the folder beside a run's own that holds its scripts and logs
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def render(launch: Launch, options: Options) -> Files:
         UserError: for options that do not go together.
     """
     check(launch, options)
-    folder = launch.recipe.output_dir.absolute().with_name(f"{launch.name}.slurm")
+    folder = launch.recipe.output_dir.absolute().with_name(f"{launch.name}{ENDING}")
     texts = {
         "recipe.yaml": launch.recipe.as_yaml(),
         "job.sbatch": _job(launch, options, folder),
@@ -99,15 +99,37 @@ _NOTICE = [
     "training=",
     """trap 'stopping=1; [ -z "$training" ] || kill -USR1 "$training" 2> /dev/null || true' USR1 TERM""",
 ]
-# Without a result the run is not finished: it is requeued, which a run that failed by itself is not.
+_FORGET = [f'rm -f "${STATUS_FILE}" "${STATUS_FILE}".told-*']
+# The launchers pass on neither exit code nor sentence. A run that was told to stop is requeued, which one that failed
+# by itself is not. Of a preempted job only the nodes are told, and all of them, while after one that fails srun tells
+# the others. Slurm would take a job that was cancelled back into the queue too, and one that was to
+# end (--stop) may not be requeued.
 _REQUEUE = [
-    'if [ "$stopping" = 1 ] && [ ! -f "$output/result.json" ]; then',
-    '    echo "stopped early: the step is saved; into the queue again"',
-    '    scontrol requeue "$SLURM_JOB_ID"',
+    f'if [ -s "${STATUS_FILE}" ]; then',
+    f'    code=$(head -n 1 "${STATUS_FILE}")',
+    f'    tail -n +2 "${STATUS_FILE}" >&2',
+    "fi",
+    f'told=$(find "$folder" -name "${{{STATUS_FILE}##*/}}.told-*" | wc -l)',
+    '[ "$told" -lt "$nodes" ] || stopping=1',
+    *_FORGET,
+    'if [ "$stopping" = 1 ] && [ "$code" != 0 ]; then',
+    '    shown="$(scontrol show job "$job" || true)"',
+    '    if [[ $shown == *" JobState=RUNNING "* && $shown == *" Requeue=1 "* ]]; then',
+    '        echo "stopped early; into the queue again"',
+    '        scontrol requeue "$job"',
+    "    else",
+    '        echo "stopped early; the same command resumes"',
+    "    fi",
     f"    exit {Stopped.code}",
     "fi",
     'exit "$code"',
 ]
+# A folder that is not shared is said by name, instead of by bash. The node's own shell expands it.
+_EXPANDED_THERE = "# shellcheck disable=SC2016"
+_NODE = (
+    '[ -f "$0" ] || { echo "$SLURMD_NODENAME does not see $0: '
+    'output_dir must lie on a file system that all nodes see" >&2; exit 2; }; exec bash "$0"'
+)
 # A signal interrupts bash's wait, whose status is then the signal's.
 _WAIT = [
     "wait_for() {",
@@ -174,7 +196,13 @@ def _job(launch: Launch, options: Options, folder: Path) -> str:
     lines += [f"cd {shlex.quote(str(Path.cwd()))}", f"folder={shlex.quote(str(folder))}"]
     lines += [f"output={shlex.quote(str(launch.recipe.output_dir))}"]
     if options.seeds:
+        # The number of an array's last task is also the array's own: requeued by it, all tasks would begin again.
+        lines += ['job="${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"']
         lines += ['SEED="$SLURM_ARRAY_TASK_ID"', 'output="$output-seed$SEED"', "export SEED"]
+    else:
+        lines += ['job="$SLURM_JOB_ID"']
+    lines += [f'export {STATUS_FILE}="$folder/status-$job"', *_FORGET]
+    lines += [f"nodes={launch.placement.machines}"]
     lines += [*_RENDEZVOUS, *_NOTICE, *_WAIT, *_steps(launch, options, container), 'wait_for "$training"']
     lines += ['kill "$server" 2>/dev/null || true'] if options.inference_nodes else []
     return "\n".join([*lines, *_REQUEUE, ""])
@@ -184,7 +212,7 @@ def _steps(launch: Launch, options: Options, container: list[str]) -> list[str]:
     """The nodes that train, and the one that serves after them."""
     train = ["srun", "--ntasks-per-node=1", "--kill-on-bad-exit=1", *container]
     if not options.inference_nodes:
-        return [f'{shlex.join(train)} bash "$folder/node.sh" &', "training=$!"]
+        return [_EXPANDED_THERE, f'{shlex.join([*train, "bash", "-c", _NODE])} "$folder/node.sh" &', "training=$!"]
     count = launch.placement.machines
     train += [f"--nodes={count}", f"--ntasks={count}", "--relative=0", "--exact"]
     serve = ["srun", "--nodes=1", "--ntasks=1", f"--relative={count}", "--exact", *container]
@@ -192,7 +220,8 @@ def _steps(launch: Launch, options: Options, container: list[str]) -> list[str]:
         f'export VLLM_HOST="${{hosts[{count}]}}"',
         f'{shlex.join(serve)} bash "$folder/vllm.sh" >> "$folder/vllm.log" 2>&1 &',
         "server=$!",
-        f'{shlex.join(train)} bash "$folder/node.sh" &',
+        _EXPANDED_THERE,
+        f'{shlex.join([*train, "bash", "-c", _NODE])} "$folder/node.sh" &',
         "training=$!",
     ]
 
@@ -214,12 +243,18 @@ def _node(launch: Launch, options: Options, folder: Path) -> str:
         "#!/bin/bash",
         "# One node: accelerate launch with this node's rank. A signal goes to the training processes themselves, "
         "since a launcher would give",
-        "# them 30 seconds and no more.",
+        "# them 30 seconds and no more. srun sends it to all processes: the launcher has to survive it. Before a "
+        "process trains, nothing is lost",
+        "# by ending it.",
         "set -euo pipefail",
         *_environment(options),
-        f"{line} &",
+        f"(trap '' USR1; exec {line}) &",
         "launcher=$!",
-        """trap 'pkill -USR1 -f -P "$launcher" "scripts/[a-z_]+[.]py" || true' USR1 TERM""",
+        "told() {",
+        f'    touch "${STATUS_FILE}.told-$SLURM_NODEID"',
+        '    pkill -USR1 -f -P "$launcher" "scripts/[a-z_]+[.]py" || kill -TERM "$launcher" 2> /dev/null || true',
+        "}",
+        "trap told USR1 TERM",
         *_WAIT,
         'wait_for "$launcher"',
         'exit "$code"',
@@ -231,7 +266,11 @@ def _node(launch: Launch, options: Options, folder: Path) -> str:
 def _vllm(launch: Launch, options: Options) -> str:
     serve = [*launch.serve(max(1, _gpus(launch, options))), "--host", "0.0.0.0"]
     lines = ["#!/bin/bash", "set -euo pipefail", *_environment(options)]
-    lines += [f"export {name}={value}" for name, value in SERVE_ENVIRONMENT.items()]
+    environment = dict(SERVE_ENVIRONMENT)
+    if copy := launch.served_folder:
+        environment |= VLLM_ON_A_CPU
+        lines.append(served_copy.command(locate_of(launch.recipe.values), copy))
+    lines += [f"export {name}={value}" for name, value in environment.items()]
     return "\n".join([*lines, f"exec {shlex.join(serve)}", ""])
 
 
@@ -239,6 +278,7 @@ def _evaluation(launch: Launch, options: Options, folder: Path) -> str:
     log = folder / ("evaluate-%A_%a.log" if options.seeds else "evaluate-%j.log")
     gpus = 1 if _gpus(launch, options) else 0  # an evaluation is one process
     directives = _directives(launch, options, 1, gpus, f"{launch.name}-evaluate", log)
+    directives += ["--kill-on-invalid-dep=yes"]  # a run that failed is not waited for
     directives += [f"--array={options.seeds}"] if options.seeds else []
     seed = "-seed$SLURM_ARRAY_TASK_ID" if options.seeds else ""
     lines = [*header(directives), f"cd {shlex.quote(str(Path.cwd()))}", *_environment(options)]
@@ -248,95 +288,3 @@ def _evaluation(launch: Launch, options: Options, folder: Path) -> str:
         '--output "$output/evaluation-test.json"'
     ]
     return "\n".join([*lines, ""])
-
-
-def submit(files: Files) -> list[str]:
-    """Write the files and hand them to sbatch; returns what to tell the user.
-
-    Raises:
-        UserError: where there is no sbatch, or it refuses.
-    """
-    if shutil.which("sbatch") is None:
-        raise UserError(
-            "there is no sbatch here, so no Slurm; --dry-run prints the files, which can be carried to a login node"
-        )
-    for name, text in files.texts.items():
-        write_text(files.folder / name, text)
-    number = _number(files.job)
-    lines = [
-        f"job {number} is in the queue ({files.job}); its log is in {files.folder}",
-        f"  squeue --job {number}",
-        f"  scancel {number}",
-    ]
-    if "evaluate.sbatch" in files.texts:
-        kind = "aftercorr" if "--array" in files.texts["evaluate.sbatch"] else "afterok"
-        after = _number(files.folder / "evaluate.sbatch", f"--dependency={kind}:{number}")
-        lines.append(f"job {after} evaluates the trained model when it is finished")
-    return lines
-
-
-def sbatch(script: Path, *options: str) -> str:
-    """Submit a script; what sbatch says.
-
-    Raises:
-        UserError: where there is no sbatch, or it refuses.
-    """
-    if shutil.which("sbatch") is None:
-        raise UserError("there is no sbatch here, so no Slurm")
-    done = subprocess.run(["sbatch", *options, str(script)], capture_output=True, text=True)
-    if done.returncode:
-        raise UserError(f"sbatch refuses {script}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout.strip()
-
-
-def _number(script: Path, *options: str) -> str:
-    """Submit a script; its job's number."""
-    said = sbatch(script, "--parsable", *options)
-    number = said.split(";")[0]
-    if not number.isdigit():
-        raise UserError(f"sbatch refuses {script}: {said}")
-    return number
-
-
-class Slurm(Place[Options]):
-    """A cluster with Slurm, from one of its login nodes."""
-
-    name = "slurm"
-    takes = (
-        *("time", "partition", "account", "gpus_per_node", "cpus_per_node", "container", "mounts", "venv", "sbatch"),
-        *("notice", "seeds", "inference_nodes", "evaluate"),
-    )
-    flags = frozenset({"evaluate"})
-
-    def read(self, request: LaunchRequest, environ: Mapping[str, str]) -> Options:
-        """The options, each with its default where it is not given."""
-        return Options(
-            time=request.text("time") or Options.time,
-            partition=request.text("partition"),
-            account=request.text("account"),
-            gpus=request.number("gpus_per_node", None),
-            cpus=request.number("cpus_per_node", None, 1),
-            container=request.text("container"),
-            mounts=request.text("mounts"),
-            venv=request.text("venv"),
-            more=tuple((request.text("sbatch") or "").split()),
-            notice=request.number("notice", Options.notice, 1),
-            seeds=request.text("seeds"),
-            inference_nodes=request.number("inference_nodes", 0),
-            evaluate=request.given("evaluate"),
-        )
-
-    def check(self, launch: Launch, options: Options) -> None:
-        """Options that do not go together are refused."""
-        check(launch, options)
-
-    def render(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> str:
-        """All files, and the command that submits them."""
-        files = render(launch, options)
-        texts = [f"# {files.folder / name}\n{text}" for name, text in files.texts.items()]
-        return "\n".join(texts) + f"sbatch {files.job}"
-
-    def start(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
-        """Submit."""
-        print("\n".join(submit(render(launch, options))))
-        return 0

@@ -1,0 +1,1 @@
+"""SkyPilot: a run as a task for clouds that have no launcher of their own here."""
