@@ -32,7 +32,7 @@ ARROWS = {
     },
     "doctor": {"errors", "files", "runtime"},
     "plan": {"errors", "files", "runtime", "tasks", "recipe", "record", "models"},
-    "launch": {"errors", "files", "program", "runtime", "tasks", "recipe", "plan", "hub", "models"},
+    "launch": {"errors", "files", "program", "runtime", "tasks", "recipe", "record", "plan", "hub", "models"},
     "integrations": {
         *("errors", "files", "runtime", "tasks", "rewards", "recipe", "models", "evaluation", "plan", "launch"),
     },

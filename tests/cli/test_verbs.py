@@ -57,7 +57,7 @@ def test_names_of_options_are_unique_and_their_help_is_a_phrase(verb):
 
 
 def test_the_overview_names_every_verb_in_a_group():
-    assert re.findall(r"^  ([a-z]+) ", overview(), re.MULTILINE) == list(NAMES)
+    assert re.findall(r"^  ([a-z-]+) ", overview(), re.MULTILINE) == list(NAMES)
 
 
 def test_what_a_launch_offers_is_what_the_places_take():
@@ -69,7 +69,8 @@ def test_what_a_launch_offers_is_what_the_places_take():
     assert options["on"].choices == tuple(PLACES)
     for place in PLACES.values():
         for name in place.takes:
-            assert options[name].group.startswith(f"--on {place.name},") or name == "detach"
+            option = options[name]
+            assert option.group.startswith(f"--on {place.name},") or place.name in option.help
 
 
 RUN = f"""

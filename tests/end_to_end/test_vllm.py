@@ -19,8 +19,9 @@ from safetensors.torch import load_file
 
 from ratchet.doctor import network
 from ratchet.errors import UserError
-from ratchet.integrations import served_copy, vllm_cpu
+from ratchet.integrations import vllm_cpu
 from ratchet.launch.request import SERVE_ENVIRONMENT
+from ratchet.models import served_copy
 from ratchet.runtime import VLLM_ON_A_CPU
 
 pytestmark = pytest.mark.apart
@@ -192,7 +193,16 @@ def test_the_doctor_asks_for_a_token(served, monkeypatch):
 def test_the_flagship_recipe_runs_with_a_small_model_in_place_of_its_own(interpreter, finish, tmp_path):
     words = [str(interpreter), str(ROOT / "scripts/grpo.py"), str(ROOT / "recipes/aquarat.yaml"), *SHORT]
     words += ["--model_name_or_path", "ratchet-tiny", "--chat_template_kwargs", "{}", "--data.source", "generated"]
-    words += ["--use_cpu", "true", "--bf16", "false", "--max_completion_length", "40", "--vllm_max_model_length", "256"]
+    words += [
+        "--use_cpu",
+        "true",
+        "--bf16",
+        "false",
+        "--max_completion_length",
+        "40",
+        "--vllm_max_model_length",
+        "256",
+    ]
     words += ["--rewards.overlong.cache", "16", "--eval_strategy", "no", "--logging_steps", "1", "--output_dir", "out"]
     done = finish([*words, "--vllm_gpu_memory_utilization", "0.1"], tmp_path, 300, PYTHONPATH=str(ROOT / "src"))
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

@@ -26,7 +26,7 @@ def test_flags_are_options():
 
 
 def test_an_option_of_two_places_is_answered_with_both():
-    with pytest.raises(UserError, match="--detach is for --on local, lambda and hf-jobs, not for slurm"):
+    with pytest.raises(UserError, match="--detach is for --on local, lambda, sky and hf-jobs, not for slurm"):
         run(LaunchRequest("r.yaml", (), {"on": "slurm", "detach": "true"}))
 
 

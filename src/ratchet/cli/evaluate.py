@@ -4,7 +4,7 @@ import os
 
 from ratchet.cli.verb import Arguments
 from ratchet.errors import UserError
-from ratchet.recipe import load_recipe
+from ratchet.recipe import Recipe, load_recipe
 
 LIMITS = ("concurrency", "timeout", "retries")
 
@@ -50,8 +50,21 @@ def _overrides(arguments: Arguments) -> list[tuple[str, str]]:
 
 def lighteval(arguments: Arguments) -> int:
     """Evaluate a model with lighteval, beside this project's own way."""
-    from ratchet.inference.policy import recipe_of
     from ratchet.integrations.lighteval.run import run
+
+    return run(*_beside(arguments))
+
+
+def lm_eval(arguments: Arguments) -> int:
+    """Evaluate a model with lm-evaluation-harness, beside this project's own way."""
+    from ratchet.integrations.lm_eval import run
+
+    return run(*_beside(arguments))
+
+
+def _beside(arguments: Arguments) -> tuple[Recipe, str, list[str], bool]:
+    """What another harness is to measure: recipe, model, its tasks, and whether ratchet evaluate stands beside it."""
+    from ratchet.inference.policy import recipe_of
 
     overrides = list(arguments.overrides)
     if arguments["split"]:
@@ -64,7 +77,7 @@ def lighteval(arguments: Arguments) -> int:
         model = arguments["model"] or named
         recipe = recipe_of(named, arguments["task"], overrides)
     tasks = [name for name in (arguments["tasks"] or "").split(",") if name]
-    return run(recipe, model, tasks, not arguments["alone"])
+    return recipe, model, tasks, not arguments["alone"]
 
 
 def chat(arguments: Arguments) -> None:

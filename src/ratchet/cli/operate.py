@@ -77,7 +77,7 @@ def prepare(arguments: Arguments) -> None:
 
 def fetch(arguments: Arguments) -> None:
     """Make a model's folder."""
-    from ratchet.models.smollm2 import fetch
+    from ratchet.integrations.smollm2 import fetch
     from ratchet.recipe.makers import FETCHED
 
     print(fetch(arguments["output"] or Path(FETCHED)))

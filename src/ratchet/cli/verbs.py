@@ -239,6 +239,22 @@ VERBS = (
         keys=True,
     ),
     Verb(
+        "lm-eval",
+        MODEL,
+        "the same with lm-evaluation-harness, which reads answers in its own ways",
+        "ratchet.cli.evaluate:lm_eval",
+        "lm-eval ratchet-tiny --task aquarat --data.source generated",
+        (Positional("recipe", "RECIPE.yaml|MODEL", "a recipe or a model"),),
+        (
+            Option("model", "what is measured, where a recipe is named", "MODEL"),
+            Option("task", "the task of a model that has no recipe.yaml", "TASK"),
+            Option("tasks", "<task>_strict, <task>_flexible, <task>_letters; all by default", "NAME,NAME"),
+            SPLIT,
+            Option("alone", "leave out ratchet evaluate's own way"),
+        ),
+        keys=True,
+    ),
+    Verb(
         "chat",
         MODEL,
         "ask a model questions, or let rows of its task go through it one by one",

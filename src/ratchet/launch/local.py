@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.errors import UserError
-from ratchet.integrations import served_copy
 from ratchet.launch.place import Place
 from ratchet.launch.request import SERVE_ENVIRONMENT, Launch, LaunchRequest, launch_of
 from ratchet.launch.supervise import Commands, run
+from ratchet.models import served_copy
 from ratchet.models.folder import locate_of
 from ratchet.plan.plan import launch_line
 from ratchet.program import typed

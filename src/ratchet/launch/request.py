@@ -110,7 +110,7 @@ class Launch:
 
     @property
     def served_folder(self) -> Path | None:
-        """On a CPU the copy of the model that is served (``integrations.served_copy``)."""
+        """On a CPU the copy of the model that is served (``models.served_copy``)."""
         on_cpu = self.served and self.recipe.get("use_cpu")
         return self.recipe.output_dir.with_name(f"{self.name}.served").absolute() if on_cpu else None
 

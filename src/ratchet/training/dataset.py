@@ -20,7 +20,7 @@ from ratchet.rewards import check_messages, raised, validate_task
 from ratchet.tasks import load_split, train_split
 from ratchet.tasks.base import Row
 from ratchet.training.callbacks.curriculum import STAGE, stage_pools
-from ratchet.training.nodes import first_in
+from ratchet.training.nodes import check_shared
 
 SAMPLES = 64
 """Rows on which a chat template is checked."""
@@ -43,8 +43,6 @@ class Prepared(Written):
     """The training data of a run."""
 
     train: Dataset = None
-    first: bool = False
-    """Whether this process makes and moves what is in the output folder (``first_in``)."""
 
 
 def write_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, folder: Path) -> Written:
@@ -86,16 +84,13 @@ def write_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, folder: Path
 def read_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, written: Written) -> Prepared:
     """The rows that the main process wrote. Every process must call this.
 
-    A node with an output folder of its own writes them there once more.
+    Raises:
+        UserError: where a node does not see them.
     """
     disable_progress_bars()
-    state, folder = PartialState(), recipe.output_dir / "data"
-    state.wait_for_everyone()
-    first = first_in(recipe.output_dir)
-    if first and not state.is_main_process:
-        write_rows(recipe, chat, limit, folder)
-    state.wait_for_everyone()
-    return Prepared(written.notes, written.sha256, written.audit, load_from_disk(str(folder)), first)
+    PartialState().wait_for_everyone()
+    check_shared(recipe.output_dir)
+    return Prepared(written.notes, written.sha256, written.audit, load_from_disk(str(recipe.output_dir / "data")))
 
 
 def _samples(recipe: Recipe, rows: Sequence[Row]) -> list[Sample]:

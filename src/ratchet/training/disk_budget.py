@@ -59,7 +59,7 @@ class DiskBudget:
         return total
 
     def _least(self) -> tuple[int, str]:
-        """The least room of all nodes, and which has it: each may save on a disk of its own."""
+        """The least room that a node sees, and which: quotas and mounts may differ."""
         return min(gather_object([(self.free, platform.node())]))
 
     def announce(self) -> None:

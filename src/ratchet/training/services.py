@@ -121,7 +121,6 @@ class RunServices(Services):
             recipe.checkpointing,
             self.run.start,
             made_from(trainer, self.run),
-            first=self.run.data.first,
             run=recipe.output_dir,
             began=self.began,
             # It may wait for room on the disk, and write and hash very much.

@@ -1,4 +1,4 @@
-"""Weights for a vLLM server on a CPU, through the folder that it serves (``integrations.served_copy``)."""
+"""Weights for a vLLM server on a CPU, through the folder that it serves (``models.served_copy``)."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors.torch import save_file
 
-from ratchet.integrations import served_copy
+from ratchet.models import served_copy
 from ratchet.recipe import Recipe
 
 WEIGHTS = "model.safetensors"

@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 
 from ratchet.errors import UserError
-from ratchet.evaluation.evaluate import Answered, Result
 from ratchet.integrations.lighteval import run, venv
 from ratchet.integrations.lighteval.run import AGIEVAL
 
@@ -117,40 +116,6 @@ def test_a_detail_of_lighteval_becomes_an_entry(metric, response, correct, compl
     detail = {"doc": {"id": "7", "specific": {"id": "row 7"}}, "metric": metric, "model_response": response}
     assert run._entry(detail) == {"id": "row 7", "correct": correct, "completion": completion}
     assert run._entry({**detail, "doc": {"id": "7", "specific": None}})["id"] == "7"
-
-
-def ours(*completions: str) -> Result:
-    answered = [
-        Answered(str(i), "A", "A", completion == "A", completion, 1, False)
-        for i, completion in enumerate(completions, 1)
-    ]
-    return Result("m", "t", "test", answered, "AB", seconds=1.0, generated_tokens=2)
-
-
-ENTRIES = [{"id": "1", "correct": True, "completion": "A"}, {"id": "2", "correct": True, "completion": "B"}]
-LETTERS = [{"id": "1", "correct": False, "completion": None}]
-
-
-def test_both_ways_stand_side_by_side():
-    lines = run.table({"t_letters": LETTERS, "t": ENTRIES}, ours("A", "C")).splitlines()
-    assert lines[2].startswith("| t | 1.000 [") and lines[2].endswith("(n = 2) | 1 of 2 | 1 of 2 |")
-    assert lines[3].startswith("| t_letters | 0.000 [") and lines[3].endswith("| nothing is generated |  |  |")
-
-
-def test_lighteval_alone_has_one_column():
-    assert run.table({"t": ENTRIES}, None).splitlines()[1:2] == ["|---|---|"]
-
-
-def test_results_and_every_row_are_written_and_earlier_ones_kept(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    for _ in range(2):
-        run._write(recipe(), "some/model", {"t": ENTRIES}, ours("A", "C"))
-    folder = tmp_path / "outputs/evaluations/some--model"
-    result = json.loads((folder / "lighteval-aquarat-test.json").read_text())
-    assert result["tasks"]["t"]["n"] == 2 and result["ratchet"]["accuracy"] == 0.5
-    rows = [json.loads(line) for line in (folder / "lighteval-aquarat-test.jsonl").read_text().splitlines()]
-    assert rows == [{"task": "t", **entry} for entry in ENTRIES]
-    assert (folder / "lighteval-aquarat-test-1.json").is_file() and "kept the earlier" in capsys.readouterr().out
 
 
 def test_the_environment_lies_where_the_user_says_or_in_the_cache(monkeypatch, tmp_path):

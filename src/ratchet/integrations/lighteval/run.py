@@ -16,26 +16,18 @@ from typing import Any
 
 import ratchet
 from ratchet.errors import UserError
-from ratchet.evaluation.evaluate import Answered, Result, rows_to_evaluate
-from ratchet.evaluation.run import ELSEWHERE, measure, named, ready
-from ratchet.evaluation.statistics import Share, clusters, share
-from ratchet.files import keep_earlier, read_json, write_json, write_text
+from ratchet.evaluation.evaluate import rows_to_evaluate
+from ratchet.evaluation.run import measure, ready
+from ratchet.files import write_text
+from ratchet.integrations.beside import Entry, lay_model, table, write
 from ratchet.integrations.lighteval.venv import python
-from ratchet.models import load_for_evaluation, load_tokenizer, locate_of
 from ratchet.models.load import template_file
-from ratchet.models.sampling import IDS
 from ratchet.recipe import Recipe
 from ratchet.recipe.precision import compute_dtype
-from ratchet.runtime import command_line
 from ratchet.tasks import packing
 from ratchet.tasks.base import Row
 
 AGIEVAL = "agieval:aqua-rat"
-
-
-Entry = dict[str, Any]
-"""A row as lighteval evaluated it: "id", "correct", "cluster" (``Task.cluster``), and "completion", None where nothing
-was generated."""
 
 
 def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -> int:
@@ -63,8 +55,8 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
                 return code
         found = _all_details(folder, {row["id"]: recipe.task.cluster(row) for row in rows})
     ours = measure(recipe, model) if beside else None
-    print(table(found, ours))
-    _write(recipe, model, found, ours)
+    print(table("lighteval", found, ours))
+    write("lighteval", recipe, model, found, ours)
     return 0
 
 
@@ -80,60 +72,6 @@ def _all_details(folder: Path, cluster_of: Mapping[str, str | None]) -> dict[str
         for entry in entries:
             entry["cluster"] = cluster_of.get(entry["id"])
     return found
-
-
-def _write(recipe: Recipe, model: str, found: Mapping[str, Sequence[Entry]], ours: Result | None) -> None:
-    target = ELSEWHERE / named(model) / f"lighteval-{recipe.task.name}-{recipe.evaluation.split}.json"
-    every_row = target.with_suffix(".jsonl")
-    if note := keep_earlier(target, every_row):
-        print(note)
-    result = {
-        "model": model,
-        "command": command_line(),
-        "split": recipe.evaluation.split,
-        "tasks": {name: _share(entries).as_dict() for name, entries in found.items()},
-        "ratchet": ours.as_dict() if ours else None,
-    }
-    write_json(target, result)
-    lines = []
-    for name, entries in found.items():
-        lines += [json.dumps({"task": name, **entry}, ensure_ascii=False) + "\n" for entry in entries]
-    write_text(every_row, "".join(lines))
-    print(f"\nwritten to {target}, every row to {every_row.name} beside it")
-
-
-def table(found: Mapping[str, Sequence[Entry]], ours: Result | None) -> str:
-    """Both ways side by side, with n, intervals, and on how many rows they agree."""
-    if ours is None:
-        lines = ["| task | lighteval |", "|---|---|"]
-        for name, entries in sorted(found.items()):
-            lines.append(f"| {name} | {_share(entries)} |")
-        return "\n".join(lines)
-    lines = ["| task | lighteval | ratchet evaluate | same completion | same verdict |", "|---|---|---|---|---|"]
-    answered = {a.id: a for a in ours.answered}
-    for name, entries in sorted(found.items()):
-        theirs = _share(entries)
-        lines.append(f"| {name} | {theirs} | {' | '.join(_agreement(entries, answered))} |")
-    return "\n".join(lines)
-
-
-def _share(entries: Sequence[Entry]) -> Share:
-    return share([entry["correct"] for entry in entries], clusters((e["id"], e.get("cluster")) for e in entries))
-
-
-def _agreement(entries: Sequence[Entry], answered: Mapping[str, Answered]) -> list[str]:
-    """Three cells: our accuracy on the same rows, and on how many completions and verdicts are the same."""
-    both = [
-        (entry, answered[entry["id"]])
-        for entry in entries
-        if entry["completion"] is not None and entry["id"] in answered
-    ]
-    if not both:
-        return ["nothing is generated", "", ""]
-    same_completion = sum(entry["completion"] == ours.completion for entry, ours in both)
-    same_verdict = sum(entry["correct"] == ours.correct for entry, ours in both)
-    accuracy = share([ours.correct for _, ours in both], clusters((ours.id, ours.cluster) for _, ours in both))
-    return [str(accuracy), f"{same_completion} of {len(both)}", f"{same_verdict} of {len(both)}"]
 
 
 def _chosen(recipe: Recipe, rows: Sequence[Row], wanted: Sequence[str]) -> list[str]:
@@ -167,16 +105,7 @@ def _hub_answers() -> bool:
 
 def _lay(folder: Path, recipe: Recipe, model: str, rows: Sequence[Row]) -> None:
     """What lighteval works on: the model, the recipe, the rows, and Ratchet alone of what is installed here."""
-    path = Path(locate_of(recipe.values, model))
-    if (path / "config.json").is_file():
-        _link(path, folder / "model")
-    else:  # an adapter
-        if recipe.values.get("load_in_4bit") or recipe.values.get("load_in_8bit"):
-            print(
-                "note: the adapter trained beside quantised weights, and lighteval is given it merged into whole ones"
-            )
-        load_for_evaluation(str(path), compute_dtype(recipe), "cpu").save_pretrained(folder / "model")
-        load_tokenizer(str(path)).save_pretrained(folder / "model")
+    lay_model(folder / "model", recipe, model, "lighteval")
     (folder / "packages").mkdir()
     (folder / "packages/ratchet").symlink_to(Path(ratchet.__file__).parent.absolute())
     write_text(folder / "recipe.yaml", recipe.as_yaml())
@@ -184,17 +113,6 @@ def _lay(folder: Path, recipe: Recipe, model: str, rows: Sequence[Row]) -> None:
     for row in rows:  # as text inside: Arrow would give all rows the same columns
         lines.append(json.dumps({"id": row["id"], packing.COLUMN: packing.pack(row)}, ensure_ascii=False) + "\n")
     write_text(folder / "rows/test.jsonl", "".join(lines))
-
-
-def _link(path: Path, target: Path) -> None:
-    """The model's files, but for what its author would have sampling be: only end tokens are taken from there."""
-    target.mkdir()
-    for file in path.iterdir():
-        if file.name != "generation_config.json":
-            (target / file.name).symlink_to(file.absolute())
-    own = read_json(path / "generation_config.json")
-    if isinstance(own, dict):
-        write_json(target / "generation_config.json", {name: own[name] for name in IDS if name in own})
 
 
 def _lighteval(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[str]) -> int:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.errors import STATUS_FILE, Stopped, UserError
-from ratchet.integrations import served_copy
 from ratchet.launch.request import SERVE_ENVIRONMENT, Launch
+from ratchet.models import served_copy
 from ratchet.models.folder import locate_of
 from ratchet.runtime import VLLM_ON_A_CPU
 

@@ -12,7 +12,6 @@ from ratchet.errors import UserError
 from ratchet.files import write_text
 from ratchet.launch.slurm.files import ENDING, Files
 from ratchet.program import typed
-from ratchet.record.records import read as records
 
 # As squeue's --format names them; no field but the last can hold the bar.
 FIELDS = ("%i", "%F", "%T", "%M", "%l", "%D", "%r", "%j", "%o")
@@ -62,6 +61,8 @@ class Job:
     @property
     def step(self) -> str:
         """The last one that the run has logged."""
+        from ratchet.record.records import read as records  # which wants numpy
+
         with suppress(OSError):
             entries, _ = records(self.output, "log")
             if entries:

@@ -65,13 +65,12 @@ class CheckpointManager(TrainerCallback):
         start: Start,
         made_from: Mapping[str, Any],
         *,
-        first: bool,
         run: Path,
         began: float,
         patience: float,
     ):
         self.trainer, self.states, self.settings = trainer, states, settings
-        self.start, self.made_from, self.first, self.run, self.began = start, made_from, first, run, began
+        self.start, self.made_from, self.run, self.began = start, made_from, run, began
         self.patience = patience
         self.accelerator, self.budget = trainer.accelerator, DiskBudget(trainer, run)
         self.undo = StepUndo(states)
@@ -182,11 +181,11 @@ class CheckpointManager(TrainerCallback):
         before, self.run = self.run, now or self.run
         self.budget.folder, self.trainer.args.output_dir = self.run, str(self.run)
         if now is not None:
-            if self.first:
+            if self.accelerator.is_main_process:
                 gather(before, now)
             return f"{before} was renamed to {now} while the run was under way: resume it with --output_dir {now}"
         self._saved = None
-        if self.first:
+        if self.accelerator.is_main_process:
             self.run.mkdir(parents=True, exist_ok=True)
         return f"{before} was deleted while the run was under way, with all that was in it: the same command resumes"
 
@@ -234,12 +233,12 @@ class CheckpointManager(TrainerCallback):
         errors: list[tuple[str, bool]] = []
         for act in (self._make, lambda folder: self._write(write, folder), self._publish):
             errors = errors or self._everywhere(act, folder)
-        if self.first:
+        if self.accelerator.is_main_process:
             shutil.rmtree(folder.parent, ignore_errors=True)
         return errors
 
     def _make(self, folder: Path) -> None:
-        if self.first:
+        if self.accelerator.is_main_process:
             shutil.rmtree(folder.parent, ignore_errors=True)
             folder.mkdir(parents=True)
 
@@ -264,7 +263,7 @@ class CheckpointManager(TrainerCallback):
             self._saving = False
 
     def _publish(self, folder: Path) -> None:
-        if self.first:
+        if self.accelerator.is_main_process:
             made = time.strftime("%Y-%m-%dT%H:%M:%S%z")
             seal(folder, step=self.trainer.state.global_step, made=made, **self.made_from)
             self.budget.measured = publish(folder, self.run).size
