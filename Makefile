@@ -1,7 +1,7 @@
 # make demo      install into .venv and watch a tiny model learn (a CPU and some minutes)
 # make dakota    the same with a word of Dakota: a model from random weights learns to spell numbers, then to spell them well
 # make test      install into .venv and run the default tests
-# make test-apart  the long tests: whole runs, faults, and what lives in environments of its own (lighteval, verifiers packages)
+# make test-apart  the long tests: whole runs, faults, and what lives in environments of its own (lighteval, lm-eval, vLLM, SkyPilot, verifiers packages)
 # make evaluate MODEL=outputs/demo [TASK=aquarat]   measure a model with lighteval, beside ratchet evaluate
 # make quality   ruff, as CI runs it        make style   let ruff mend what it can
 # make tiny      train the embedded tiny model again from nothing

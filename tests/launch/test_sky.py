@@ -209,6 +209,12 @@ def test_a_run_that_fails_is_fetched_and_ended_too(sky):
     assert [words[0] for words in commands] == ["launch", "logs", "down"]
 
 
+def test_a_run_that_may_go_on_keeps_its_machine(sky):
+    done, commands = sky(2, logs=101)
+    assert [words[0] for words in commands] == ["launch", "logs"]
+    assert "the machine ends itself 10 minutes after the run" in done.stderr
+
+
 def test_what_runs_is_shown(sky):
     _, commands = sky(0, "--status")
     assert commands == [["status"], ["jobs", "queue"]]

@@ -17,6 +17,8 @@ from ratchet.launch.request import Launch, LaunchRequest, program_of
 from ratchet.launch.sky.clouds import VERSION, places
 from ratchet.launch.sky.task import BY_HAND, CODE, IDLE_MINUTES, Options, check, command, task
 
+ENDED = (0, 100, 103)  # with which "sky logs" says that a job succeeded, failed, was cancelled (its JobExitCode)
+
 
 class Sky(Place[Options]):
     """Clouds through SkyPilot."""
@@ -92,6 +94,11 @@ class Sky(Place[Options]):
                 f"\nthe run goes on; sky logs {name} follows it. {_who_ends(options)}\n  end it:  {shlex.join(ends)}"
             )
             return 0
+        if code not in ENDED:  # the way there was lost, and the run may go on
+            raise UserError(
+                f"sky logs {name} ended with {code}, which tells nothing of the run. {_who_ends(options)}; "
+                f"sky logs {name} follows it, {shlex.join(ends)} ends it"
+            )
         if not options.output_bucket and not _fetched(launch, environ):
             raise UserError(
                 f"the outputs could not be fetched from {name}, so it is left as it is. {_who_ends(options)}; "
