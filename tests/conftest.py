@@ -61,6 +61,22 @@ def script(tmp_path: Path):
     return _runner(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def smollm2(tmp_path_factory) -> Path:
+    """A real language model, with a tokenizer, a template and weights that were made elsewhere."""
+    from ratchet.errors import UserError
+    from ratchet.integrations.smollm2 import fetch
+
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if WORKER else base) / "smollm2"  # one for all workers
+    with FileLock(folder.with_suffix(".lock")):
+        try:
+            fetch(folder)
+        except UserError as error:
+            pytest.skip(f"no SmolLM2: {str(error).splitlines()[0]}")
+    return folder
+
+
 @dataclass
 class Demo:
     """The demo as ``make demo`` runs it, once for all tests that look at it."""

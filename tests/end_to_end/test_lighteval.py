@@ -52,6 +52,12 @@ def test_real_rows_get_the_same_completions_and_verdicts_both_ways(script, tmp_p
     assert {path.name: path.read_bytes() for path in model.iterdir()} == before
 
 
+def test_a_real_language_model_gives_the_same_completions_both_ways(script, smollm2):
+    few = ("--data.held_out", "8", "--evaluation.max_new_tokens", "24")
+    done = script("ratchet", "lighteval", "recipes/smollm2/sft.yaml", "--model", str(smollm2), *few)
+    assert done.stdout.count("| 8 of 8 | 8 of 8 |") == 1
+
+
 def test_new_weights_at_an_old_path_get_a_new_result(script, tmp_path, model):
     words = (
         "ratchet",

@@ -165,6 +165,24 @@ def test_a_server_answers_as_the_model_itself_does(script, tmp_path, served):
     assert here == there and len(here) == 60
 
 
+def test_a_real_language_model_answers_behind_a_server_as_it_does_here(interpreter, script, tmp_path, smollm2):
+    port = _free_port()
+    server = _serve(interpreter, tmp_path / "log", smollm2, port, "--served-model-name", "smollm2")
+    words = ("ratchet", "evaluate", "recipes/smollm2/sft.yaml", "--data.held_out", "12")
+    words += ("--evaluation.max_new_tokens", "24", "--model_name_or_path", str(smollm2))
+    there = ("--server", f"http://127.0.0.1:{port}/v1", "--model", "smollm2")
+    try:
+        for name, more in (("here", ("--model", str(smollm2))), ("there", there)):
+            script(*words, *more, "--output", f"{name}.json", "--completions", f"{name}.jsonl")
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+    texts = [
+        [json.loads(line)["completion"] for line in (tmp_path / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("here", "there")
+    ]
+    assert texts[0] == texts[1] and len(texts[0]) == 12
+
+
 def test_a_row_that_is_longer_than_the_servers_model_does_not_end_an_evaluation(script, served):
     words = ("ratchet", "evaluate", "recipes/demo.yaml", "--server", served[0], "--evaluation.max_rows", "8")
     done = script(*words, "--evaluation.max_new_tokens", "230", "--output", "long.json")

@@ -22,6 +22,8 @@ def asynchronous_conflicts(recipe: Recipe) -> Iterator[str]:
     get = recipe.get
     if not recipe.served:
         yield "asynchronous needs a vLLM server: use_vllm: true, vllm_mode: server"
+    if get("use_cpu"):
+        yield "asynchronous needs a GPU, for its attention (FlashAttention 3); take use_cpu out, or asynchronous"
     if get("beta"):
         yield f"asynchronous has no reference model; set beta: 0.0 (now {get('beta')})"
     if get("loss_type") not in (None, "dapo"):

@@ -51,10 +51,12 @@ def install():
 
 
 def allow_cpu():
+    from ratchet import runtime
     from ratchet.recipe import load
 
     found = load.conflicts
-    load.conflicts = lambda recipe: (text for text in found(recipe) if "use_vllm needs a GPU" not in text)
+    load.conflicts = lambda recipe: (text for text in found(recipe) if "asynchronous needs a GPU" not in text)
+    runtime._check_vllm_for_cpus = lambda recipe: None
 
 
 def fail_on_demand():
