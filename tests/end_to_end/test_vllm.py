@@ -23,6 +23,7 @@ from ratchet.integrations import vllm_cpu
 from ratchet.launch.request import SERVE_ENVIRONMENT
 from ratchet.models import served_copy
 from ratchet.runtime import VLLM_ON_A_CPU
+from ratchet.tasks import AquaRat
 
 pytestmark = pytest.mark.apart
 
@@ -190,6 +191,26 @@ def test_a_row_that_is_longer_than_the_servers_model_does_not_end_an_evaluation(
     assert "rows are longer than the server's model: their answers get what is left" in done.stderr
     said = script(*words, "--evaluation.max_new_tokens", "300", "--output", "longer.json", code=2).stderr
     assert "serves a model of 256 tokens, and answers may have 300" in said
+
+
+def test_vf_eval_scores_its_answers_as_the_grader_does(finish, tmp_path, served):
+    command = Path(sys.executable).with_name("vf-eval")
+    if not command.is_file():
+        pytest.skip("verifiers is not installed (extra: verifiers)")
+    words = [str(command), "ratchet-aquarat", "-m", "tiny", "--client.base-url", served[0], "--no-push", "--no-rich"]
+    words += ["-n", "12", "-o", "out", "--run.name", "run", "--env.taskset.data-dir", "generated"]
+    words += ["--sampling.max-tokens", "40", "--sampling.temperature", "0"]
+    places = f"{ROOT / 'environments/aquarat'}:{ROOT / 'src'}"
+    done = finish(words, tmp_path, 300, PYTHONPATH=places, HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr[-3000:]
+    episodes = [json.loads(line) for line in (tmp_path / "out/run/traces.jsonl").read_text().splitlines()]
+    task, answers = AquaRat(source="generated"), []
+    for episode in episodes:
+        (trace,) = episode["traces"]
+        answers.append(trace["nodes"][-1]["message"].get("content") or "")
+        grade = task.grade(answers[-1], trace["task"]["data"]["row"])
+        assert trace["rewards"]["correctness"]["score"] == float(grade.correct)
+    assert len(episodes) == 12 and all("Answer:" in answer for answer in answers), answers
 
 
 def test_the_doctor_asks_for_a_token(served, monkeypatch):
