@@ -1,13 +1,16 @@
 """Slurm: the files are sound shell, and jobs run in a real Slurm with two nodes on this machine."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ratchet.errors import UserError
+from ratchet.integrations import vllm_cpu
 from ratchet.launch.request import launch_of
 from ratchet.launch.slurm.files import Options, render
 
@@ -275,6 +278,33 @@ def test_an_output_folder_that_only_one_node_sees_is_said(cluster, tmp_path):
         f"run on {cluster.nodes[1]} is not the main process's: it must lie on a file system that all nodes see" in said
     )
     assert cluster.job(number, "ExitCode") == "2:0"
+
+
+@pytest.mark.apart
+def test_a_vllm_server_has_a_node_of_its_own(cluster, tmp_path):
+    try:
+        interpreter = vllm_cpu.python()
+    except UserError as error:
+        pytest.skip(f"no vLLM for CPUs: {str(error).splitlines()[0]}")
+    cluster.environ["PYTHONPATH"] = str(ROOT / "src")
+    with socket.create_server(("", 0)) as listener:
+        port = listener.getsockname()[1]
+    words = [str(ROOT / "recipes/debug/vllm_server_cpu.yaml"), "--on", "slurm", *ONE, *RECIPE[1:]]
+    words += ["--max_steps", "4", "--vllm_server_port", str(port), "--output_dir", str(tmp_path / "run")]
+    cluster.ratchet("launch", *words, "--inference-nodes", "1", "--venv", str(interpreter.parents[1]))
+    assert cluster.ended("1") == "COMPLETED", cluster.logs(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "run/diagnostics/log.jsonl").read_text().splitlines()]
+    away = [line["sampling/sampling_logp_difference/mean"] for line in lines if "reward" in line]
+    assert len(away) == 4 and max(away) < 1e-6
+    cluster.until(lambda: "COMPLETING" not in cluster.ask("squeue", "--states=all"), "the server's step does not end")
+    assert not [one for one in psutil.process_iter() if str(tmp_path / "run.served") in " ".join(words_of(one))]
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def test_without_slurm_the_command_says_so(script, tmp_path):
