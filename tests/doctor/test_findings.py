@@ -40,6 +40,12 @@ def test_a_gpu_is_judged_by_its_driver_and_its_memory(driver, used, states):
     assert [finding.state for finding in machine._gpu("H100", driver, "81559", used, "P0")] == states
 
 
+@pytest.mark.parametrize(("version", "state"), [("0.30.0+cpu", "ok"), ("0.30.0", "note"), (None, "note")])
+def test_a_vllm_for_cpus_is_known(version, state, monkeypatch):
+    monkeypatch.setattr(machine, "_installed", {"vllm": version}.get)
+    assert machine._vllm_for_cpus().state == state
+
+
 @pytest.mark.parametrize(
     ("version", "state"),
     [

