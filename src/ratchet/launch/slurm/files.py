@@ -251,7 +251,7 @@ def _node(launch: Launch, options: Options, folder: Path) -> str:
         f"(trap '' USR1; exec {line}) &",
         "launcher=$!",
         "told() {",
-        f'    touch "${STATUS_FILE}.told-$SLURM_NODEID"',
+        f'    touch "${STATUS_FILE}.told-$SLURM_NODEID" || true',
         '    pkill -USR1 -f -P "$launcher" "scripts/[a-z_]+[.]py" || kill -TERM "$launcher" 2> /dev/null || true',
         "}",
         "trap told USR1 TERM",
