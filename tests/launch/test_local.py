@@ -264,7 +264,10 @@ def test_secrets_are_masked_by_their_names():
 WRONG = [
     (("recipes/demo.yaml",), "--on names the place"),
     (("recipes/demo.yaml", "--on", "moon"), "--on names the place"),
-    (("recipes/demo.yaml", "--on", "local", "--max-price", "3"), "--max-price is for --on lambda and sky, not for local"),
+    (
+        ("recipes/demo.yaml", "--on", "local", "--max-price", "3"),
+        "--max-price is for --on lambda and sky, not for local",
+    ),
     (("recipes/demo.yaml", "--on", "local", "--dryrun"), "did you mean --dry-run?"),
     (("--on", "local"), "name a recipe"),
     (("recipes/aquarat.yaml", "--on", "local"), "there is no GPU here"),

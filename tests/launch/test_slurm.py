@@ -320,3 +320,9 @@ def test_without_slurm_the_command_says_so(script, tmp_path):
         PATH=str(tmp_path),  # a machine may have Slurm
     )
     assert "there is no sbatch here" in done.stderr
+
+
+def test_a_slurm_without_a_controller_is_a_sentence(cluster):
+    cluster.close()
+    done = cluster.ratchet("launch", "--on", "slurm", "--status", code=2)
+    assert "Slurm does not answer" in done.stderr and "Traceback" not in done.stderr

@@ -252,5 +252,5 @@ def _slurm(name: str, *words: str, refused: str = "") -> str:
     _program(name)
     done = subprocess.run([name, *words], capture_output=True, text=True)
     if done.returncode:
-        raise UserError(f"{refused or name}: {(done.stderr or done.stdout).strip()}")
+        raise UserError(f"{refused or 'Slurm does not answer'}: {(done.stderr or done.stdout).strip()}")
     return done.stdout.strip()
