@@ -65,7 +65,7 @@ COMMANDS = [
     (name, options)
     for text in SHOWN
     for name, options in re.findall(
-        r"(?:(?<=^    )|(?<=`)|(?<=/)|(?<=-m ))ratchet ([a-z]\w*)([^`|#\n]*)", text, re.MULTILINE
+        r"(?:(?<=^    )|(?<=`)|(?<=/)|(?<=-m ))ratchet ([a-z][\w-]*)([^`|#\n]*)", text, re.MULTILINE
     )
 ]
 
