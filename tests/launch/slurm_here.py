@@ -45,6 +45,7 @@ SchedulerType=sched/backfill
 SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0,requeue_setup_env_fail
 MpiDefault=none
 ReturnToService=2
+SlurmdParameters=config_overrides
 SlurmdTimeout=10
 KillWait={kill_wait}
 MinJobAge=600
@@ -63,6 +64,20 @@ def missing() -> list[str]:
 
 def _program(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join([os.environ.get("PATH", ""), *SBIN]))
+
+
+def _apart() -> list[str]:
+    """What starts a program with file systems of its own."""
+    return ["unshare", "--mount", *([] if os.getuid() == 0 else ["--user", "--map-root-user"])]
+
+
+def can_mount() -> bool:
+    """Whether a node here can have file systems of its own: some containers allow none."""
+    try:
+        words = [*_apart(), "mount", "-t", "tmpfs", "none", "/mnt"]
+        return subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+    except OSError:
+        return False
 
 
 def _free_ports(count: int) -> list[int]:
@@ -126,7 +141,8 @@ class Cluster:
         key.chmod(0o400)
         files = {"key-file": key, "socket": place / "socket", "pid-file": place / "pid"}
         files |= {"log-file": place / "log", "seed-file": place / "seed"}
-        self._start("munged", "--foreground", "--force", *(f"--{name}={path}" for name, path in files.items()))
+        here = ("--foreground", "--force", "--origin=127.0.0.1")
+        self._start("munged", *here, *(f"--{name}={path}" for name, path in files.items()))
         self.until((place / "socket").exists, "munge did not start", 20)
 
     def _start(self, program: str, *words: str, name: str | None = None) -> None:
@@ -139,9 +155,7 @@ class Cluster:
         """Start a node's slurmd; a command before it sees file systems of its own, which are the node's alone."""
         words = ["slurmd", "-D", "-f", str(self.configuration), "-N", name]
         if before:
-            line = f"{before}; exec {shlex.join([_program(words[0]), *words[1:]])}"
-            words = ["unshare", "--mount", *([] if os.getuid() == 0 else ["--user", "--map-root-user"])]
-            words += ["bash", "-c", line]
+            words = [*_apart(), "bash", "-c", f"{before}; exec {shlex.join([_program(words[0]), *words[1:]])}"]
         self._start(*words, name=f"slurmd-{name}")
 
     def reboot(self, name: str, before: str) -> None:

@@ -14,6 +14,9 @@ from ratchet.integrations import vllm_cpu
 from ratchet.launch.request import launch_of
 from ratchet.launch.slurm.files import Options, render
 
+sys.path.insert(0, str(Path(__file__).parent))
+from slurm_here import can_mount  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = [str(ROOT / "recipes/debug/grpo.yaml"), "--report", "off", "--logging_steps", "1", "--save_steps", "5"]
 RECIPE += ["--save_strategy", "steps", "--evaluation.before", "false", "--evaluation.after", "false"]
@@ -256,8 +259,14 @@ def test_a_run_whose_node_dies_goes_on_when_it_is_back(cluster, tmp_path, alone)
     assert _same(tmp_path / "run", alone)
 
 
+@pytest.fixture
+def mounts():
+    if not can_mount():
+        pytest.skip("a node can have no file systems of its own here (unshare --mount)")
+
+
 @pytest.mark.apart
-def test_a_folder_that_only_one_node_sees_is_said(cluster, tmp_path):
+def test_a_folder_that_only_one_node_sees_is_said(cluster, mounts, tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()
     cluster.reboot(cluster.nodes[1], f"mount -t tmpfs -o size=1m none {shared}")
@@ -268,7 +277,7 @@ def test_a_folder_that_only_one_node_sees_is_said(cluster, tmp_path):
 
 
 @pytest.mark.apart
-def test_an_output_folder_that_only_one_node_sees_is_said(cluster, tmp_path):
+def test_an_output_folder_that_only_one_node_sees_is_said(cluster, mounts, tmp_path):
     (tmp_path / "run").mkdir()
     cluster.reboot(cluster.nodes[1], f"mount -t tmpfs -o size=1m none {tmp_path / 'run'}")
     number = _run(cluster, *TWO, "--max_steps", "4")
