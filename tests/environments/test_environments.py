@@ -102,6 +102,16 @@ def test_rewards_of_dakota_are_the_graders(tmp_path):
     } == {1.0}
 
 
+def test_prompt_and_sampling_of_a_recipe_reach_the_server(tmp_path):
+    server = chat_server.ChatServer(letter)
+    (tmp_path / "sampling.toml").write_text(re.search(r"```toml\n(.*?)```", README, re.DOTALL).group(1))
+    more = ("-n", "1", "--env.taskset.data-dir", "generated", "@", "sampling.toml")
+    evaluate(tmp_path, "ratchet-aquarat", server.url, *more)
+    (request,) = server.requests
+    assert request["chat_template_kwargs"] == {"enable_thinking": False}
+    assert request["temperature"] == 0.0 and 512 in (request.get("max_tokens"), request.get("max_completion_tokens"))
+
+
 def test_failed_rollouts_are_told_though_vf_eval_does_not(tmp_path):
     server = chat_server.ChatServer(letter)
     server.faults += [400] * 100
