@@ -13,7 +13,6 @@ Prompts are those of ``ratchet evaluate``, rendered; answers are greedy.
 import json
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.evaluation.run import measure, ready
 from ratchet.files import write_text
-from ratchet.integrations.beside import Entry, lay_model, table, write
+from ratchet.integrations.beside import Entry, carry_out, lay_model, table, write
 from ratchet.integrations.environment import Environment
 from ratchet.models import ChatFormat, chat_format
 from ratchet.recipe import Recipe
@@ -143,7 +142,7 @@ def _config(task: Task, row: Row, kind: str, tokens: int) -> dict[str, Any]:
 
 
 def _harness(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[str]) -> int:
-    """Run it; its output goes to a log, whose end is shown when it fails."""
+    """Run it; its exit status."""
     device = "cpu" if recipe.get("use_cpu") else "cuda"
     words = [str(interpreter), "-m", "lm_eval", "run", "--model", "hf", "--tasks", ",".join(tasks)]
     words += ["--model_args", f"pretrained={folder / 'model'},dtype={compute_dtype(recipe)},max_length=1000000"]
@@ -151,14 +150,7 @@ def _harness(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[st
     words += ["--batch_size", str(recipe.evaluation.batch_size), "--device", device]
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("RATCHET_", "PYTHON"))}
     environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
-    print(f"lm-eval: {', '.join(tasks)}", flush=True)
-    with (folder / "log.txt").open("wb") as log:
-        code = subprocess.run(words, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT).returncode
-    if code:
-        lines = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-        print("\n".join(lines[-25:]))
-        print(f"lm-eval failed (exit status {code}); nothing was written", flush=True)
-    return code
+    return carry_out("lm-eval", tasks, words, folder, environ)
 
 
 def _entries(folder: Path, name: str, cluster_of: Mapping[str, str | None]) -> list[Entry]:

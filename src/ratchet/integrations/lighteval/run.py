@@ -7,7 +7,6 @@ absolute. So every run gets an empty folder with a link to the model and a cache
 
 import json
 import os
-import subprocess
 import tempfile
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.evaluation.run import measure, ready
 from ratchet.files import write_text
-from ratchet.integrations.beside import Entry, lay_model, table, write
+from ratchet.integrations.beside import Entry, carry_out, lay_model, table, write
 from ratchet.integrations.lighteval.venv import python
 from ratchet.models.load import template_file
 from ratchet.recipe import Recipe
@@ -116,7 +115,7 @@ def _lay(folder: Path, recipe: Recipe, model: str, rows: Sequence[Row]) -> None:
 
 
 def _lighteval(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[str]) -> int:
-    """Run lighteval; its output goes to a log, whose end is shown when it fails."""
+    """Run lighteval; its exit status."""
     here = Path(__file__).parent
     model = ",".join(f"{key}={value}" for key, value in _model_arguments(folder, recipe, tasks).items())
     words = [
@@ -125,14 +124,7 @@ def _lighteval(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[
         *("--output-dir", str(folder / "out"), "--save-details"),
     ]
     environ = _environ(folder, recipe, tasks)
-    print(f"lighteval: {', '.join(tasks)}", flush=True)
-    with (folder / "log.txt").open("wb") as log:
-        code = subprocess.run(words, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT).returncode
-    if code:
-        lines = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
-        print("\n".join(lines[-25:]))
-        print(f"lighteval failed (exit status {code}); nothing was written", flush=True)
-    return code
+    return carry_out("lighteval", tasks, words, folder, environ)
 
 
 def _model_arguments(folder: Path, recipe: Recipe, tasks: Sequence[str]) -> dict[str, Any]:
