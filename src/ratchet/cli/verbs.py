@@ -36,6 +36,20 @@ TRAINING = (
 TRAINING_DETAILS = "A run that was stopped resumes by itself. On several processes accelerate starts the same:"
 LAUNCHED = "accelerate launch --config_file accelerate_configs/zero2.yaml scripts/{0}.py {1}"
 
+MEASURED = Positional("recipe", "RECIPE.yaml|MODEL", "a recipe or a model")
+
+
+def _beside(tasks: str) -> tuple[Option, ...]:
+    """The options of another harness with such tasks."""
+    return (
+        Option("model", "what is measured, where a recipe is named", "MODEL"),
+        Option("task", "the task of a model that has no recipe.yaml", "TASK"),
+        Option("tasks", f"{tasks}; all by default", "NAME,NAME"),
+        SPLIT,
+        Option("alone", "leave out ratchet evaluate's own way"),
+    )
+
+
 VERBS = (
     Verb(
         "plan",
@@ -228,14 +242,8 @@ VERBS = (
         "measure a model with lighteval, on the recipe's rows and by its grader, beside ratchet evaluate",
         "ratchet.cli.evaluate:lighteval",
         "lighteval ratchet-tiny --task aquarat --data.source generated",
-        (Positional("recipe", "RECIPE.yaml|MODEL", "a recipe or a model"),),
-        (
-            Option("model", "what is measured, where a recipe is named", "MODEL"),
-            Option("task", "the task of a model that has no recipe.yaml", "TASK"),
-            Option("tasks", "<task>, <task>_<kind>, <task>_letters, agieval:aqua-rat; all by default", "NAME,NAME"),
-            SPLIT,
-            Option("alone", "leave out ratchet evaluate's own way"),
-        ),
+        (MEASURED,),
+        _beside("<task>, <task>_<kind>, <task>_letters, agieval:aqua-rat"),
         keys=True,
     ),
     Verb(
@@ -244,14 +252,8 @@ VERBS = (
         "the same with lm-evaluation-harness, which reads answers in its own ways",
         "ratchet.cli.evaluate:lm_eval",
         "lm-eval ratchet-tiny --task aquarat --data.source generated",
-        (Positional("recipe", "RECIPE.yaml|MODEL", "a recipe or a model"),),
-        (
-            Option("model", "what is measured, where a recipe is named", "MODEL"),
-            Option("task", "the task of a model that has no recipe.yaml", "TASK"),
-            Option("tasks", "<task>_strict, <task>_flexible, <task>_letters; all by default", "NAME,NAME"),
-            SPLIT,
-            Option("alone", "leave out ratchet evaluate's own way"),
-        ),
+        (MEASURED,),
+        _beside("<task>_strict, <task>_flexible, <task>_letters"),
         keys=True,
     ),
     Verb(

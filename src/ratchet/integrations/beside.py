@@ -1,6 +1,7 @@
 """What the evaluations by other harnesses share: the model as it is handed over, and two ways side by side."""
 
 import json
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,20 @@ def _link(path: Path, target: Path) -> None:
     own = read_json(path / "generation_config.json")
     if isinstance(own, dict):
         write_json(target / "generation_config.json", {name: own[name] for name in IDS if name in own})
+
+
+def carry_out(
+    harness: str, tasks: Sequence[str], words: Sequence[str], folder: Path, environ: Mapping[str, str]
+) -> int:
+    """Run a harness; its output goes to a log, whose end is shown when it fails. Its exit status."""
+    print(f"{harness}: {', '.join(tasks)}", flush=True)
+    with (folder / "log.txt").open("wb") as log:
+        code = subprocess.run(words, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT).returncode
+    if code:
+        lines = (folder / "log.txt").read_text(encoding="utf-8", errors="replace").splitlines()
+        print("\n".join(lines[-25:]))
+        print(f"{harness} failed (exit status {code}); nothing was written", flush=True)
+    return code
 
 
 def write(harness: str, recipe: Recipe, model: str, found: Mapping[str, Sequence[Entry]], ours: Result | None) -> None:
