@@ -132,10 +132,10 @@ def test_a_node_trains_into_the_bucket(node, tmp_path):
 def test_a_run_ends_with_its_time_and_is_not_begun_again(node, tmp_path):
     long = (*QUICK, ("max_steps", "4000"), ("save_strategy", "steps"))
     process = node(made(DEBUG, time.time() + 30, overrides=long, managed=True, output_bucket="gs://ratchet"))
+    assert process.wait(300) == 1
+    assert list((tmp_path / "ratchet-outputs/debug").glob("checkpoint-*")), "it left before the trainer had saved"
     said, _ = process.communicate(timeout=300)
-    assert process.returncode == 1, said
     assert "is finished and saved" in said and "the time is up (--max-hours)" in said
-    assert list((tmp_path / "ratchet-outputs/debug").glob("checkpoint-*"))
     later = node(made(DEBUG, time.time() - 1, overrides=long, managed=True, output_bucket="gs://ratchet"))
     assert later.communicate(timeout=60)[0] == "the time is up (--max-hours)\n"
     assert later.returncode == 1
@@ -146,7 +146,7 @@ def test_a_run_that_stopped_early_is_begun_again_so_often_and_no_more(node, tmp_
     launcher.parent.mkdir()
     launcher.write_text('#!/bin/bash\necho 75 > "$STATUS_OF_RATCHET"\nexit 1\n')  # as several processes end
     launcher.chmod(0o755)
-    found = made(DEBUG, overrides=QUICK, managed=True, recoveries=2, output_bucket="gs://ratchet")
+    found = made(LARGE, managed=True, recoveries=2, output_bucket="gs://ratchet")
     found["run"] = found["run"].replace('export PATH="$PWD/.venv/bin:$PATH"', 'export PATH="$PWD/bin:$PATH"')
     codes = []
     for _ in range(3):
@@ -159,65 +159,110 @@ def test_a_run_that_stopped_early_is_begun_again_so_often_and_no_more(node, tmp_
 # The command, with a stand-in for SkyPilot's: no cloud can be had here.
 
 SKY = """#!/bin/bash
-echo "$@" >> "$(dirname "$0")/said"
-case "$1" in
-    launch) exit {launch} ;;
-    logs) exit {logs} ;;
-    down) exit {down} ;;
+# Its state is a file for each machine; like the real one it exits with 0 where it cannot end one.
+here="$(dirname "$0")"
+echo "$@" >> "$here/said"
+case "$1 $2" in
+    "launch "*) touch "$here/machine-$3"; sleep {hangs}; exit {launch} ;;
+    "logs "*) exit {logs} ;;
+    "down "*) [ {down} = 0 ] && rm -f "$here/machine-$3"; exit 0 ;;
+    "status --output") printf "a note\\n["; first=1
+        for one in "$here"/machine-*; do
+            [ -e "$one" ] || continue
+            [ "$first" = 1 ] || printf ","; first=0
+            printf '{{"name": "%s"}}' "${{one##*/machine-}}"
+        done; echo "]" ;;
+    "jobs queue") echo "[]" ;;
 esac
 """
 
 
 @pytest.fixture
-def sky(tmp_path, monkeypatch, script):
+def sky(tmp_path, script):
     """``ratchet launch --on sky`` beside a sky whose commands end so; its output and the commands."""
+    folder = tmp_path / "sky-bin"
+    folder.mkdir()
+    for name, text in {"rsync": "exit 0", "ssh": "exit 0"}.items():
+        (folder / name).write_text(f"#!/bin/bash\n{text}\n")
+        (folder / name).chmod(0o755)
 
-    def run(code, *words, launch=0, logs=0, down=0):
-        folder = tmp_path / "sky-bin"
-        folder.mkdir()
-        (folder / "sky").write_text(SKY.format(launch=launch, logs=logs, down=down))
+    def run(code, *words, launch=0, logs=0, down=0, hangs=0, before=""):
+        (folder / "sky").write_text(SKY.format(launch=launch, logs=logs, down=down, hangs=hangs))
         (folder / "sky").chmod(0o755)
-        (folder / "rsync").write_text("#!/bin/bash\n")
-        (folder / "rsync").chmod(0o755)
+        if before:
+            (folder / f"machine-{before}").touch()
         given = ("--infra", "gcp", "--max-price", "3", "--max-hours", "1")
         words = words or ("recipes/debug/grpo.yaml", "--output_dir", "outputs/debug", *given)
         done = script("ratchet", "launch", *words, "--on", "sky", code=code, PATH=f"{folder}:{os.environ['PATH']}")
-        said = folder / "said"
-        return done, [line.split() for line in said.read_text().splitlines()] if said.exists() else []
+        said = [line.split() for line in (folder / "said").read_text().splitlines()]
+        return done, [words[0] for words in said if words[:2] not in (["status", "--output"], ["jobs", "queue"])]
 
     return run
 
 
-def test_a_run_is_launched_followed_fetched_and_its_machine_ended(sky):
+def test_a_run_is_launched_followed_fetched_and_its_machine_ended(sky, tmp_path):
     _, commands = sky(0)
-    assert [words[0] for words in commands] == ["launch", "logs", "down"]
+    assert commands == ["launch", "logs", "down"]
+    assert (tmp_path / "outputs/debug.sky/code/scripts/grpo.py").is_file()
+    assert not (tmp_path / "outputs/debug.sky/code/.git").exists()
 
 
-def test_a_launch_that_fails_leaves_no_machine(sky):
+def test_a_launch_that_fails_leaves_no_machine(sky, tmp_path):
     done, commands = sky(2, launch=1)
-    assert [words[0] for words in commands] == ["launch", "down"]
+    assert commands == ["launch", "down"]
     assert "what it had started is ended" in done.stderr
+    assert not list((tmp_path / "sky-bin").glob("machine-*"))
 
 
-def test_a_machine_that_cannot_be_ended_is_said(sky):
+def test_a_machine_that_cannot_be_ended_is_said_though_sky_exits_with_0(sky):
     done, _ = sky(2, down=1)
     assert "may be running and billed" in done.stderr
 
 
 def test_a_run_that_fails_is_fetched_and_ended_too(sky):
     _, commands = sky(1, logs=100)
-    assert [words[0] for words in commands] == ["launch", "logs", "down"]
+    assert commands == ["launch", "logs", "down"]
 
 
 def test_a_run_that_may_go_on_keeps_its_machine(sky):
     done, commands = sky(2, logs=101)
-    assert [words[0] for words in commands] == ["launch", "logs"]
+    assert commands == ["launch", "logs"]
     assert "the machine ends itself 10 minutes after the run" in done.stderr
+
+
+def test_an_earlier_launch_of_the_run_is_left_alone(sky):
+    done, commands = sky(2, before="ratchet-debug")
+    assert commands == []
+    assert "ratchet-debug is there already" in done.stderr
+
+
+def test_a_launch_that_is_told_to_stop_ends_what_it_has_started(sky, tmp_path, root):
+    sky(0, "--status", hangs=60)
+    words = [sys.executable, "-m", "ratchet", "launch", str(root / "recipes/debug/grpo.yaml"), "--on", "sky"]
+    words += ["--infra", "gcp", "--max-price", "3", "--max-hours", "1", "--output_dir", "outputs/debug"]
+    environ = {**os.environ, "PATH": f"{tmp_path / 'sky-bin'}:{os.environ['PATH']}"}
+    process = subprocess.Popen(words, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, text=True)
+    machines = tmp_path / "sky-bin"
+    while not list(machines.glob("machine-*")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "what has been started is ended" in said
+    assert not list(machines.glob("machine-*"))
+
+
+@pytest.mark.parametrize(("name", "code"), [("debug", 0), ("ratchet-debug", 0), ("typo", 2)])
+def test_a_run_can_be_stopped_by_its_name_and_no_other(sky, name, code):
+    done, commands = sky(code, "--stop", name, before="ratchet-debug")
+    assert commands == ([] if code else ["down"])
+    assert code == 0 or "there is no ratchet-typo" in done.stderr
 
 
 def test_what_runs_is_shown(sky):
     _, commands = sky(0, "--status")
-    assert commands == [["status"], ["jobs", "queue"]]
+    assert commands == ["status"]
 
 
 # SkyPilot itself, in an environment of its own.

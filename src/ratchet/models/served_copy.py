@@ -29,7 +29,8 @@ def make(source: Path, folder: Path) -> None:
 def command(source: str, folder: Path) -> str:
     """The same as ``make`` for a shell that starts the server."""
     copy = shlex.quote(str(folder))
-    return f"rm -rf {copy} && cp -rL {shlex.quote(source)} {copy} && touch {copy}/{MARK}"
+    free = f"[ ! -e {copy} ] || [ -f {copy}/{MARK} ] || {{ echo {copy} is in the way >&2; exit 2; }}"
+    return f"{free}\nrm -rf {copy} && cp -rL {shlex.quote(source)} {copy} && touch {copy}/{MARK}"
 
 
 def check(folder: Path, url: str) -> None:

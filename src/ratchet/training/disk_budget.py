@@ -58,6 +58,10 @@ class DiskBudget:
                 total += count * (per_trained or 2 * width)
         return total
 
+    def _needed(self) -> int:
+        """The main process's size, which alone it has measured: all have to decide alike."""
+        return broadcast_object_list([self.size])[0]
+
     def _least(self) -> tuple[int, str]:
         """The least room that a node sees, and which: quotas and mounts may differ."""
         return min(gather_object([(self.free, platform.node())]))
@@ -68,7 +72,7 @@ class DiskBudget:
         Raises:
             UserError: where not even one fits.
         """
-        size, (free, node) = self.size, self._least()
+        size, (free, node) = self._needed(), self._least()
         if self.state.is_main_process:
             print(f"  checkpoints about {size_text(size)} each, {size_text(free)} free", flush=True)
         if free < size:
@@ -80,7 +84,8 @@ class DiskBudget:
 
     def has_room(self) -> bool:
         """Whether a checkpoint fits with room to spare; every process must call this."""
-        return self._least()[0] > 1.1 * self.size
+        needed = self._needed()
+        return self._least()[0] > 1.1 * needed
 
     def looks_full(self) -> bool:
         """Whether an error on writing is explained by what is left on the disk."""
@@ -95,7 +100,7 @@ class DiskBudget:
         Raises:
             Stopped: where it still does not fit then.
         """
-        need, told = int(MARGIN * self.size), math.inf
+        need, told = int(MARGIN * self._needed()), math.inf
         while True:
             free, node = self._least()
             left = broadcast_object_list([until - time.monotonic()])[0]  # the main process's clock is everyone's

@@ -40,7 +40,8 @@ def _join(client: Any, device: Any = 0) -> None:
     served_copy.check(folder, client.base_url)
 
     def send(metadata: Any, parameters: Iterator[tuple[str, Any]]) -> None:
-        _replace(folder, {name: weight.detach().contiguous().cpu() for name, weight in parameters})
+        # Cloned one by one: once the last has been taken, peft takes its adapter out of the weights again, in place.
+        _replace(folder, {name: weight.detach().clone().cpu() for name, weight in parameters})
         client._post(f"{client.base_url}/collective_rpc", json={"method": "reload_weights"})
 
     # A server that was started again is joined once more.
@@ -51,8 +52,7 @@ def _join(client: Any, device: Any = 0) -> None:
 def _replace(folder: Path, weights: dict[str, Any]) -> None:
     """Put weights in the place of all that are there; a server that starts meanwhile loads the old ones or the new."""
     new = folder / f"{WEIGHTS}.new"
-    # Tensors may share memory, as those of fused layers do, which safetensors refuses.
-    save_file({name: weight.clone() for name, weight in weights.items()}, new, metadata={"format": "pt"})
+    save_file(weights, new, metadata={"format": "pt"})
     os.replace(new, folder / WEIGHTS)
     for other in (*folder.glob("*.safetensors"), *folder.glob("*.safetensors.index.json")):
         if other.name != WEIGHTS:

@@ -3,20 +3,27 @@
 SkyPilot is an environment of its own (its requirements contradict Ratchet's): only its command is called.
 """
 
+import json
 import shlex
+import shutil
+import signal
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.files import write_text
 from ratchet.launch.place import Place
 from ratchet.launch.request import Launch, LaunchRequest, program_of
+from ratchet.launch.sent import tracked
 from ratchet.launch.sky.clouds import VERSION, places
-from ratchet.launch.sky.task import BY_HAND, CODE, IDLE_MINUTES, Options, check, command, task
+from ratchet.launch.sky.task import BY_HAND, CODE, IDLE_MINUTES, PREFIX, Options, check, code_folder, command, task
 
+INTERRUPTED = 130
 ENDED = (0, 100, 103)  # with which "sky logs" says that a job succeeded, failed, was cancelled (its JobExitCode)
 
 
@@ -36,9 +43,7 @@ class Sky(Place[Options]):
             machines = _sky(["status"], environ)
             return _sky(["jobs", "queue"], environ) or machines
         if wanted := request.text("stop"):
-            name = f"ratchet-{wanted.removeprefix('ratchet-')}"
-            # A run is a machine of its own, or one that the jobs controller looks after: one of both is there.
-            return min(_sky(["down", "--yes", name], environ), _sky(["jobs", "cancel", "--yes", "-n", name], environ))
+            return _stop(wanted.removeprefix(PREFIX), environ)
         return None
 
     def read(self, request: LaunchRequest, environ: Mapping[str, str]) -> Options:
@@ -74,38 +79,106 @@ class Sky(Place[Options]):
     def start(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
         """Start the task, follow it, fetch what it made and end the machine; the run's exit status."""
         check(launch, options, environ)
-        _program(environ)
-        path = _path(launch)
-        write_text(path, task(launch, options, environ, _deadline(options)))
-        words, ends = command(launch, options, environ, path), _ends(launch, options)
+        run = Run(launch, options, environ)
+        run.refuse_a_second()
+        shutil.rmtree(code_folder(launch), ignore_errors=True)
+        for file in tracked(launch.root):
+            copy = code_folder(launch) / file.relative_to(launch.root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, copy)
+        write_text(_path(launch), task(launch, options, environ, _deadline(options)))
+        with _interrupts():
+            return run.carry_out()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One launch, from its command to the end of its machine."""
+
+    launch: Launch
+    options: Options
+    environ: Mapping[str, str]
+
+    @property
+    def name(self) -> str:
+        """Of the machine, or of the managed job."""
+        return PREFIX + self.launch.name
+
+    @property
+    def ends(self) -> list[str]:
+        """What ends it by hand."""
+        return _ends(self.launch, self.options)
+
+    def refuse_a_second(self) -> None:
+        """Raise a UserError where an earlier launch of the run is there: this one's end would be its end."""
+        there = _jobs if self.options.managed else _machines
+        if self.name in there(self.environ):
+            follow = ["sky", "jobs", "logs", "-n"] if self.options.managed else ["sky", "logs"]
+            raise UserError(
+                f"{self.name} is there already; {shlex.join([*follow, self.name])} follows it, "
+                f"{shlex.join(self.ends)} ends it"
+            )
+
+    def carry_out(self) -> int:
+        """Launch, follow, fetch, end; the exit status."""
+        words = command(self.launch, self.options, self.environ, _path(self.launch))
         print(shlex.join(words), flush=True)
-        if _sky(words[1:], environ):
-            # What has been started and did not come up has no autodown yet.
-            _end(ends, environ)
-            raise UserError(f"{shlex.join(words[:3])} failed; what it had started is ended. The task is {path}")
-        if options.managed or options.detach:
-            print(f"{_who_ends(options)}\n  end it:  {shlex.join(ends)}", flush=True)
-            return 0
-        name = f"ratchet-{launch.name}"
         try:
-            code = _sky(["logs", name], environ)
+            failed = _sky(words[1:], self.environ)
         except KeyboardInterrupt:
-            print(
-                f"\nthe run goes on; sky logs {name} follows it. {_who_ends(options)}\n  end it:  {shlex.join(ends)}"
+            print("\ninterrupted while it starts: what has been started is ended", flush=True)
+            self._end()
+            return INTERRUPTED
+        if failed:  # what has been started and did not come up does not end itself
+            self._end()
+            raise UserError(
+                f"{shlex.join(words[:3])} failed; what it had started is ended. The task is {_path(self.launch)}"
             )
+        if self.options.managed or self.options.detach:
+            print(self._left("it runs"), flush=True)
             return 0
+        try:
+            return self._follow()
+        except KeyboardInterrupt:
+            print(f"\n{self._left('the run goes on')}", flush=True)
+            return 0
+
+    def _follow(self) -> int:
+        code = _sky(["logs", self.name], self.environ)
         if code not in ENDED:  # the way there was lost, and the run may go on
-            raise UserError(
-                f"sky logs {name} ended with {code}, which tells nothing of the run. {_who_ends(options)}; "
-                f"sky logs {name} follows it, {shlex.join(ends)} ends it"
-            )
-        if not options.output_bucket and not _fetched(launch, environ):
-            raise UserError(
-                f"the outputs could not be fetched from {name}, so it is left as it is. {_who_ends(options)}; "
-                f"{shlex.join(ends)} ends it"
-            )
-        _end(ends, environ)
+            raise UserError(self._left(f"sky logs {self.name} ended with {code}, which tells nothing of the run"))
+        if not self.options.output_bucket and not self._fetched():
+            raise UserError(self._left(f"the outputs could not be fetched from {self.name}"))
+        self._end()
         return int(code != 0)  # SkyPilot has one code for all that a run can end with
+
+    def _left(self, what: str) -> str:
+        """Why the machine is left as it is, and who ends it."""
+        return f"{what}. {_who_ends(self.options)}\n  end it:  {shlex.join(self.ends)}"
+
+    def _fetched(self) -> bool:
+        """Whether what the run has made, if anything, was fetched; ssh knows the machine by its name."""
+        output = self.launch.recipe.output_dir
+        there = subprocess.run(["ssh", self.name, "test", "-d", f"{CODE}/{output}"], env=dict(self.environ)).returncode
+        if there == 1:
+            print("the run has left no folder there")
+            return True
+        output.parent.mkdir(parents=True, exist_ok=True)
+        words = ["rsync", "--archive", "--partial", f"{self.name}:{CODE}/{output}/", f"{output}/"]
+        return there == 0 and subprocess.run(words, env=dict(self.environ)).returncode == 0
+
+    def _end(self) -> None:
+        """End it, and ask whether it is gone: sky's own exit code does not tell.
+
+        Raises:
+            UserError: where it is not.
+        """
+        _sky(self.ends[1:], self.environ)
+        if not self.options.managed and self.name in _machines(self.environ):
+            raise UserError(
+                f"{shlex.join(self.ends)} did not end it: the machine may be running and billed; look into the "
+                "cloud's console"
+            )
 
 
 def _deadline(options: Options) -> float:
@@ -118,7 +191,7 @@ def _path(launch: Launch) -> Path:
 
 def _ends(launch: Launch, options: Options) -> list[str]:
     """What ends it by hand."""
-    name = f"ratchet-{launch.name}"
+    name = PREFIX + launch.name
     return ["sky", "jobs", "cancel", "--yes", "-n", name] if options.managed else ["sky", "down", "--yes", name]
 
 
@@ -131,29 +204,60 @@ def _who_ends(options: Options) -> str:
     return f"the machine ends itself {IDLE_MINUTES} minutes after the run"
 
 
-def _fetched(launch: Launch, environ: Mapping[str, str]) -> bool:
-    """Whether the run's folder was fetched; SkyPilot has put the machine's name into the configuration of ssh."""
-    output = launch.recipe.output_dir
-    output.parent.mkdir(parents=True, exist_ok=True)
-    source = f"ratchet-{launch.name}:{CODE}/{output}/"
-    try:
-        done = subprocess.run(["rsync", "--archive", "--partial", source, f"{output}/"], env=dict(environ))
-    except OSError as error:
-        print(f"warning: rsync: {error.strerror}", file=sys.stderr)
-        return False
-    return done.returncode == 0
+def _stop(run: str, environ: Mapping[str, str]) -> int:
+    """End a run's machine, or its managed job, whichever is there; the exit status."""
+    name = PREFIX + run
+    ways = [(_machines, ["down", "--yes", name]), (_jobs, ["jobs", "cancel", "--yes", "-n", name])]
+    found = [(there, words) for there, words in ways if name in there(environ)]
+    if not found:
+        raise UserError(f"--stop: there is no {name}; --status shows what there is")
+    for there, words in found:
+        _sky(words, environ)
+        if there is _machines and name in _machines(environ):
+            raise UserError(f"{name} is still there; look into the cloud's console")
+    return 0
 
 
-def _end(words: Sequence[str], environ: Mapping[str, str]) -> None:
-    """End a machine.
+def _machines(environ: Mapping[str, str]) -> list[str]:
+    """Names of the machines that SkyPilot knows.
 
     Raises:
-        UserError: where SkyPilot could not.
+        UserError: where it does not say.
     """
-    if _sky(words[1:], environ):
-        raise UserError(
-            f"{shlex.join(words)} failed: the machine may be running and billed; look into the cloud's console"
-        )
+    return [one["name"] for one in _listed(["status", "--output", "json"], environ)]
+
+
+def _jobs(environ: Mapping[str, str]) -> list[str]:
+    """Names of the managed jobs that have not ended; without a controller there are none."""
+    try:
+        return [one["job_name"] for one in _listed(["jobs", "queue", "--skip-finished", "--output", "json"], environ)]
+    except UserError:
+        return []
+
+
+def _listed(words: Sequence[str], environ: Mapping[str, str]) -> list[dict[str, Any]]:
+    done = subprocess.run([_program(environ), *words], env=dict(environ), capture_output=True, text=True)
+    begin = done.stdout.find("[")  # something else may stand before it
+    try:
+        return json.loads(done.stdout[begin:]) if done.returncode == 0 and begin >= 0 else _refuse(words, done)
+    except ValueError:
+        return _refuse(words, done)
+
+
+def _refuse(words: Sequence[str], done: "subprocess.CompletedProcess[str]") -> Any:
+    said = (done.stderr or done.stdout).strip()[-400:]
+    raise UserError(f"sky {shlex.join(words)} does not say what there is: {said}")
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """SIGTERM and a lost line interrupt as Ctrl-C does: nothing that costs is left without a word."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _sky(words: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -1,5 +1,6 @@
 """A run as a SkyPilot task: what machine it wants, what is installed there, and the script that trains."""
 
+import math
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ from ratchet.plan.plan import Options as PlanOptions
 from ratchet.plan.plan import Plan, plan
 
 PORT = 29500
+PREFIX = "ratchet-"
 ENVIRONMENT_GB, STEP_GB = 60, 50  # of what is installed, and of what disks are asked for in
 IDLE_MINUTES = 10
 OUTPUTS, DATA, CODE = "ratchet-outputs", "ratchet-data", "sky_workdir"  # in the home folder there
 STORES = {"s3": "s3", "gs": "gcs", "r2": "r2"}
+SETUP = "RATCHET_SETUP"  # ends the part of a script that installs
 KILL_AFTER = 300  # seconds between the end of the time and the end of a run that does not save
 BY_HAND = "--ends-by-hand accepts that"
 
@@ -129,18 +132,38 @@ def task(launch: Launch, options: Options, environ: Mapping[str, str], deadline:
     """
     nodes = launch.placement.machines
     resources = _resources(launch, options)
-    resources["max_hourly_cost"] = round(options.max_price / nodes, 2)  # SkyPilot's limit is each node's
+    # SkyPilot's limit is each node's.
+    resources["max_hourly_cost"] = math.floor(100 * options.max_price / nodes) / 100
     if options.managed:
         resources["job_recovery"] = {"max_restarts_on_errors": 0, "recover_on_exit_codes": [Stopped.code]}
-    found: dict[str, Any] = {"name": f"ratchet-{launch.name}", "resources": resources, "num_nodes": nodes}
-    found["workdir"] = str(launch.root)
+    found: dict[str, Any] = {"name": PREFIX + launch.name, "resources": resources, "num_nodes": nodes}
+    found["workdir"] = str(code_folder(launch).absolute())
     if names := secrets(launch, environ):
         found["secrets"] = dict.fromkeys(names)
     if mounts := _mounts(launch, options):
         found["file_mounts"] = mounts
-    found["setup"] = "\n".join(["set -e", *INSTALL, ""])
+    found["setup"] = "\n".join(
+        [*_left(deadline), f"timeout --kill-after=60 \"$left\" bash -e <<'{SETUP}'", *INSTALL, SETUP, ""]
+    )
     found["run"] = run_script(launch, options, deadline)
     return yaml.dump(found, Dumper=_Dumper, sort_keys=False, width=1000)
+
+
+def code_folder(launch: Launch) -> Path:
+    """A copy of what git knows: SkyPilot would take along whatever .gitignore does not name."""
+    return launch.recipe.output_dir.with_name(f"{launch.name}.sky") / "code"
+
+
+def _left(deadline: float) -> list[str]:
+    """Lines that find the seconds until the deadline, and end where there are none."""
+    return [
+        f"ends={int(deadline)}  # seconds since 1970",
+        "left=$((ends - $(date +%s)))",
+        'if [ "$left" -le 0 ]; then',
+        '    echo "the time is up (--max-hours)"',
+        "    exit 1",
+        "fi",
+    ]
 
 
 class _Dumper(yaml.SafeDumper):
@@ -210,24 +233,23 @@ def run_script(launch: Launch, options: Options, deadline: float) -> str:
     nodes = launch.placement.machines
     ranks = [f"--num_machines {nodes}", '--machine_rank "$SKYPILOT_NODE_RANK"']
     ranks += ['--main_process_ip "$(head -n1 <<< "$SKYPILOT_NODE_IPS")"', f"--main_process_port {PORT}"]
-    accelerate, script = launch.accelerate_elsewhere("@"), launch.script
+    accelerate = launch.accelerate_elsewhere("@")
     before, after = accelerate[: accelerate.index("@")], accelerate[accelerate.index("@") + 1 :]
-    words = [shlex.join(before), *(ranks if nodes > 1 else []), script, shlex.join(after), "--output_dir", '"$output"']
+    if nodes > 1:
+        words = [shlex.join(before), *ranks, launch.script, shlex.join(after)]
+    else:  # which lets a step be finished for as long as the recipe says, and ends with the run's own code
+        words = ["python -m ratchet launch", after[0], "--on local", shlex.join(before[2:]), shlex.join(after[1:])]
+    words += ["--output_dir", '"$output"']
     words += ["--data.source", f'"$HOME/{DATA}"'] if options.data_bucket else []
     lines = [
         f"output={output}",
-        f"ends={int(deadline)}  # seconds since 1970",
-        "left=$((ends - $(date +%s)))",
-        'if [ "$left" -le 0 ]; then',
-        '    echo "the time is up (--max-hours)"',
-        "    exit 1",
-        "fi",
+        *_left(deadline),
         'export PATH="$PWD/.venv/bin:$PATH"',
         *written(launch),
         f'export {STATUS_FILE}="$PWD/status"',
         f'rm -f "${STATUS_FILE}"',
         "code=0",
-        f'timeout --signal=TERM --kill-after={KILL_AFTER} "$left" {" ".join(words)} || code=$?',
+        f'timeout --signal=TERM --kill-after={KILL_AFTER} "$left" {" ".join(filter(None, words))} || code=$?',
         '[ "$code" != 0 ] || exit 0',
         'if [ "$(date +%s)" -ge "$ends" ]; then',
         '    echo "the time is up (--max-hours); what is saved stays in $output"',
@@ -251,7 +273,7 @@ def run_script(launch: Launch, options: Options, deadline: float) -> str:
 
 def command(launch: Launch, options: Options, environ: Mapping[str, str], path: Path) -> list[str]:
     """What starts the task."""
-    name = f"ratchet-{launch.name}"
+    name = PREFIX + launch.name
     words = ["sky", "jobs", "launch", "--name", name] if options.managed else ["sky", "launch", "--cluster", name]
     words += ["--yes", "--detach-run"]
     for secret in secrets(launch, environ):

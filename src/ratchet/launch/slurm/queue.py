@@ -15,7 +15,10 @@ from ratchet.program import typed
 
 # As squeue's --format names them; no field but the last can hold the bar.
 FIELDS = ("%i", "%F", "%T", "%M", "%l", "%D", "%r", "%j", "%o")
-WAITING, RUNNING, OVER = ("PENDING",), ("RUNNING", "SUSPENDED", "COMPLETING"), ("COMPLETED",)
+DONE = "COMPLETED"
+# All others are on their way: configuring, being requeued, staged, completing, ...
+FINAL = (DONE, *"BOOT_FAIL CANCELLED DEADLINE FAILED NODE_FAIL OUT_OF_MEMORY PREEMPTED REVOKED TIMEOUT".split())
+PATIENCE = 12  # questions in a row that a busy controller may leave unanswered
 ASK = 5.0  # seconds between questions to the controller, which all users of a cluster share
 LOOK = 0.5  # between looks at a log
 
@@ -42,8 +45,8 @@ class Job:
 
     @property
     def over(self) -> bool:
-        """Whether it neither waits nor runs."""
-        return self.state not in (*WAITING, *RUNNING)
+        """Whether it has ended, and does not come back by itself."""
+        return self.state in FINAL
 
     @property
     def log(self) -> Path:
@@ -183,12 +186,17 @@ def follow(wanted: str) -> int:
         raise UserError(f"--follow: {wanted} is {len(chosen)} jobs ({numbers}); name one of them")
     (job,) = chosen
     print(f"job {job.number} ({job.name}), {job.log}; Ctrl-C leaves it alone", flush=True)
-    seen, told = 0, ""
+    seen, told, unanswered = 0, "", 0
     try:
         while True:
             asked = time.monotonic()
-            now = next((one for one in jobs() if one.number == job.number), None)
-            waits = f"job {job.number} waits ({now.reason})" if now and now.state in WAITING else ""
+            try:
+                now, unanswered = next((one for one in jobs() if one.number == job.number), None), 0
+            except UserError:
+                now, unanswered = job, unanswered + 1
+                if unanswered > PATIENCE:
+                    raise
+            waits = f"job {job.number} waits ({now.reason})" if now and now.state == "PENDING" else ""
             if waits and waits != told:
                 print(waits, flush=True)
             told = waits
@@ -209,7 +217,7 @@ def _ended(number: str, job: Job | None) -> int:
     if job is None:
         raise UserError(f"Slurm no longer knows job {number}: sacct --jobs {number} may say how it ended")
     print(f"job {number}: {job.state.lower()}", flush=True)
-    if job.state in OVER:
+    if job.state == DONE:
         return 0
     said = _slurm("scontrol", "show", "job", number).partition("ExitCode=")[2]
     code = said.partition(":")[0]
