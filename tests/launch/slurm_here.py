@@ -92,10 +92,15 @@ def _free_ports(count: int) -> list[int]:
 
 
 class Cluster:
-    """A controller and its nodes; ``environ`` is what commands need to speak with it."""
+    """A controller and its nodes; ``environ`` is what commands need to speak with it.
 
-    def __init__(self, folder: Path, nodes: int = 2, kill_wait: int = 30):
-        self.folder = folder
+    Args:
+        folder: for its own files; a short path, since sockets lie there.
+        home: where its users have theirs.
+    """
+
+    def __init__(self, folder: Path, home: Path, nodes: int = 2, kill_wait: int = 30):
+        self.folder, self.home = folder, home
         for name in ("munge", "state", "spool"):
             (folder / name).mkdir(parents=True)
         (folder / "munge").chmod(0o700)

@@ -26,7 +26,7 @@ ONE = ("--config_file", str(ROOT / "accelerate_configs/cpu.yaml"))
 
 def _submit(cluster, *words, code=0):
     placed = words if "--config_file" in words else (*ONE, *words)
-    output = () if "--output_dir" in words else ("--output_dir", str(cluster.folder.parent / "run"))
+    output = () if "--output_dir" in words else ("--output_dir", str(cluster.home / "run"))
     return cluster.ratchet("launch", *RECIPE, "--on", "slurm", *output, *placed, code=code)
 
 
