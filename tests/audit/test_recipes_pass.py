@@ -14,7 +14,7 @@ RECIPES = sorted((ROOT / "recipes").rglob("*.yaml"))
 def test_every_recipe_passes_on_its_own_rows(path, aqua_folder, dakota_folder):
     plain = load_recipe(path, environ={"WORLD_SIZE": "8"})
     overrides = []
-    if getattr(plain.task, "source", None) != "generated":
+    if getattr(plain.task, "source", "generated") != "generated":
         overrides = [("data.source", str(dakota_folder if plain.task.name == "dakota" else aqua_folder))]
         overrides += [("data.train_split", "validation")] if plain.task.name == "aquarat" else []
     recipe = load_recipe(path, overrides, environ={"WORLD_SIZE": "8"})

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -15,13 +16,26 @@ from ratchet.launch.request import launch_of
 from ratchet.launch.slurm.files import Options, render
 
 sys.path.insert(0, str(Path(__file__).parent))
-from slurm_here import can_mount  # noqa: E402
+import slurm_here  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = [str(ROOT / "recipes/debug/grpo.yaml"), "--report", "off", "--logging_steps", "1", "--save_steps", "5"]
 RECIPE += ["--save_strategy", "steps", "--evaluation.before", "false", "--evaluation.after", "false"]
 TWO = ("--config_file", str(ROOT / "accelerate_configs/cpu2.yaml"), "--nodes", "2", "--num_processes", "2")
 ONE = ("--config_file", str(ROOT / "accelerate_configs/cpu.yaml"))
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    """Two nodes here; commands that a test starts speak with them."""
+    if missing := slurm_here.missing():
+        pytest.skip(f"no Slurm here: {', '.join(missing)} missing (on Debian: apt-get install slurm-wlm munge)")
+    # Its sockets' paths have to be short, and a test's own folder is not.
+    with tempfile.TemporaryDirectory(prefix="slurm-", ignore_cleanup_errors=True) as place:
+        made = slurm_here.Cluster(Path(place), tmp_path)
+        monkeypatch.setenv("SLURM_CONF", str(made.configuration))
+        yield made
+        made.close()
 
 
 def _submit(cluster, *words, code=0):
@@ -261,7 +275,7 @@ def test_a_run_whose_node_dies_goes_on_when_it_is_back(cluster, tmp_path, alone)
 
 @pytest.fixture
 def mounts():
-    if not can_mount():
+    if not slurm_here.can_mount():
         pytest.skip("a node can have no file systems of its own here (unshare --mount)")
 
 

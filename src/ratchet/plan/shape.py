@@ -10,7 +10,7 @@ from ratchet.errors import UserError
 from ratchet.models.adapters import adapter_settings, base_name, mode_of
 from ratchet.models.folder import on_hub
 from ratchet.recipe import Recipe
-from ratchet.recipe.makers import maker_of
+from ratchet.recipe.makers import FETCHED, maker_of
 
 TINY = Path(__file__).parents[1] / "models" / "tiny"
 
@@ -183,6 +183,8 @@ def shape_of_name(name: str, recipe: Recipe) -> Shape:
     if (folder / "config.json").is_file():
         return from_config(_json(folder / "config.json"), name, str(folder / "config.json"))
     plain = next((name.removesuffix(end) for end in SUFFIXES if name.removesuffix(end) in KNOWN), name)
+    if name == FETCHED:  # before it is there
+        plain = "HuggingFaceTB/SmolLM2-135M"
     if plain in KNOWN:
         return Shape(name, *KNOWN[plain])
     maker = maker_of(name, recipe)
