@@ -53,7 +53,7 @@ def test_real_rows_get_the_same_completions_and_verdicts_both_ways(script, tmp_p
 
 
 def test_a_real_language_model_gives_the_same_completions_both_ways(script, smollm2):
-    few = ("--data.held_out", "8", "--evaluation.max_new_tokens", "24")
+    few = ("--data.held_out", "8", "--evaluation.max_new_tokens", "24", "--model_name_or_path", str(smollm2))
     done = script("ratchet", "lighteval", "recipes/smollm2/sft.yaml", "--model", str(smollm2), *few)
     assert done.stdout.count("| 8 of 8 | 8 of 8 |") == 1
 

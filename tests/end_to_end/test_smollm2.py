@@ -48,7 +48,7 @@ def test_an_adapter_is_trained_stopped_resumed_merged_and_measured(train, script
     assert "after step 2, from half/checkpoint-2" in done.stdout
     one, two = (load_file(tmp_path / name / "adapter_model.safetensors") for name in ("whole", "half"))
     assert all(one[key].equal(two[key]) for key in one)
-    script("ratchet", "merge", "whole", "merged")
+    script("ratchet", "merge", "whole", "--output", "merged")
     for model in ("whole", "merged"):
         measured = ("--model", model, "--output", f"{model}.json", "--completions", f"{model}.jsonl")
         script("ratchet", "evaluate", "whole/recipe.yaml", *measured)
@@ -63,8 +63,8 @@ def test_what_pads_is_learned_where_it_ends_a_turn(train, smollm2, tmp_path):
     tokenizer = load_tokenizer(str(smollm2))
     assert tokenizer.pad_token_id == tokenizer.eos_token_id
     train(SFT, "out", "--max_steps", "12", "--learning_rate", "1e-4", "--evaluation.before", "false")
-    result = json.loads((tmp_path / "out/result.json").read_text())["after"]
-    assert result["truncated"] < 0.5, "answers do not end"
+    measured = (tmp_path / "out/diagnostics/evaluations.jsonl").read_text().splitlines()[-1]
+    assert json.loads(measured)["truncated"] < 0.5, "answers do not end"
 
 
 def test_grpo_samples_and_trains_it(train, tmp_path):
