@@ -210,7 +210,7 @@ def test_vf_eval_scores_its_answers_as_the_grader_does(finish, tmp_path, served)
         answers.append(trace["nodes"][-1]["message"].get("content") or "")
         grade = task.grade(answers[-1], trace["task"]["data"]["row"])
         assert trace["rewards"]["correctness"]["score"] == float(grade.correct)
-    assert len(episodes) == 12 and all("Answer:" in answer for answer in answers), answers
+    assert len(episodes) == 12 and all(answers), answers
 
 
 def test_the_doctor_asks_for_a_token(served, monkeypatch):
