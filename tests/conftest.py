@@ -1,7 +1,9 @@
 """What several tests share: the real data where it is there, and the program and scripts as a person starts them."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -129,6 +131,42 @@ def finish(
             doomed.kill()
         raise
     return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
+
+
+@pytest.fixture
+def running():
+    """The command lines that hold a text, of all processes here."""
+
+    def find(text: str) -> list[str]:
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                found.append(" ".join(process.cmdline()))
+        return [words for words in found if text in words]
+
+    return find
+
+
+@pytest.fixture
+def two_ranks():
+    """Run a program as two processes that know each other, each the first of its node; what each prints."""
+
+    def run(program: str, *words: tuple[str, ...]) -> list[str]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = str(listener.getsockname()[1])
+        together = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        ranks = [
+            subprocess.Popen(
+                [sys.executable, "-c", program, *words[rank]],
+                env={**os.environ, **together, "RANK": str(rank), "SLURMD_NODENAME": f"node-{rank}"},
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(2)
+        ]
+        return [rank.communicate(timeout=120)[0] for rank in ranks]
+
+    return run
 
 
 @pytest.fixture(scope="session", name="finish")

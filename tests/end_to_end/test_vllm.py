@@ -252,7 +252,9 @@ SERVED = "recipes/debug/vllm_server_cpu.yaml"
 
 
 @pytest.mark.parametrize("adapter", [(), LORA], ids=["full", "lora"])
-def test_a_server_is_started_takes_the_weights_of_each_step_and_is_ended(interpreter, finish, tmp_path, adapter):
+def test_a_server_is_started_takes_the_weights_of_each_step_and_is_ended(
+    interpreter, finish, running, tmp_path, adapter
+):
     words = ("-m", "ratchet", "launch", str(ROOT / SERVED), "--on", "local", "--output_dir", "out", *adapter)
     words += ("--vllm_server_port", str(_free_port()), "--evaluation.before", "false", "--max_steps", "8")
     done = finish([str(interpreter), *words], tmp_path, 600, PYTHONPATH=str(ROOT / "src"))
@@ -260,7 +262,7 @@ def test_a_server_is_started_takes_the_weights_of_each_step_and_is_ended(interpr
     lines = logged(tmp_path / "out")
     assert len(lines) == 8 and all(line[f"{AWAY}/mean"] < 1e-5 and line[f"{AWAY}/max"] < 1e-4 for line in lines)
     assert adapter or lines[-1]["reward"] > 0.8
-    assert not [one for one in psutil.process_iter() if str(tmp_path / "out.served") in " ".join(_words(one))]
+    assert running(str(tmp_path / "out.served")) == []
 
 
 def test_a_server_whose_engine_is_killed_is_waited_for_and_joined_again(interpreter, finish, tmp_path):
@@ -292,12 +294,6 @@ def test_a_server_whose_model_would_be_overwritten_is_refused(train, served):
     port = served[0].rpartition(":")[2].removesuffix("/v1")
     done, _ = train(*SHORT, "--vllm_mode", "server", "--vllm_server_port", port, code=2)
     assert "which would be overwritten" in done.stderr and "Traceback" not in done.stderr
-
-
-def _words(process: psutil.Process) -> list[str]:
-    with suppress(psutil.Error):
-        return process.cmdline()
-    return []
 
 
 def test_sleep_mode_is_refused_with_a_sentence(train):

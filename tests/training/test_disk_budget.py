@@ -1,10 +1,5 @@
 """Room for checkpoints, on two processes of which one alone has measured what a checkpoint needs."""
 
-import os
-import socket
-import subprocess
-import sys
-
 import pytest
 
 ASK = """
@@ -30,18 +25,7 @@ print(said)
     [((1, 10**18), "[True, 'through']"), ((10**18, 1), "[False, 'Stopped: no space for a checkpoint at step 7")],
     ids=["enough by the main process", "too little by it"],
 )
-def test_all_processes_decide_by_the_size_that_the_main_one_has_measured(tmp_path, sizes, said):
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
-    together = {"WORLD_SIZE": "2", "LOCAL_RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    ranks = [
-        subprocess.Popen(
-            [sys.executable, "-c", ASK, str(tmp_path), *map(str, sizes)],
-            env={**os.environ, **together, "RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    heard = [rank.communicate(timeout=120)[0].splitlines()[-1] for rank in ranks]
+def test_all_processes_decide_by_the_size_that_the_main_one_has_measured(tmp_path, two_ranks, sizes, said):
+    words = (str(tmp_path), *map(str, sizes))
+    heard = [text.splitlines()[-1] for text in two_ranks(ASK, words, words)]
     assert all(text.startswith(said) for text in heard), heard

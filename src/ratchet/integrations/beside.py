@@ -1,6 +1,7 @@
 """What the evaluations by other harnesses share: the model as it is handed over, and two ways side by side."""
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,11 @@ def _link(path: Path, target: Path) -> None:
     own = read_json(path / "generation_config.json")
     if isinstance(own, dict):
         write_json(target / "generation_config.json", {name: own[name] for name in IDS if name in own})
+
+
+def environment() -> dict[str, str]:
+    """This process's, without what would reach into a harness's Python or its recipe."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("RATCHET_", "PYTHON"))}
 
 
 def carry_out(

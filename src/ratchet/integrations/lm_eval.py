@@ -11,7 +11,6 @@ Prompts are those of ``ratchet evaluate``, rendered; answers are greedy.
 """
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -24,8 +23,9 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.evaluation.run import measure, ready
 from ratchet.files import write_text
-from ratchet.integrations.beside import Entry, carry_out, lay_model, table, write
+from ratchet.integrations.beside import Entry, carry_out, environment, lay_model, table, write
 from ratchet.integrations.environment import Environment
+from ratchet.integrations.letters import letters
 from ratchet.models import ChatFormat, chat_format
 from ratchet.recipe import Recipe
 from ratchet.recipe.precision import compute_dtype
@@ -41,7 +41,7 @@ LM_EVAL = Environment(
     ],
 )
 KINDS = ("strict", "flexible", "letters")
-GOLD, MARK = "gold", "\x00"
+MARK = "\x00"
 NUMBER = r"(-?\d[\d,]*(?:\.\d+)?)"
 
 
@@ -106,11 +106,9 @@ def _lay(folder: Path, recipe: Recipe, chat: ChatFormat, rows: Sequence[Row], ta
     task = recipe.task
     lines = []
     for row in rows:
-        prompt, prefix = chat.prompt(task.messages(row)), task.commit("", row).rstrip()
-        line: dict[str, Any] = {"id": row["id"], "prompt": prompt, "prefix": prefix, GOLD: task.gold(row)}
-        # a space belongs to the letter: tokenizers have " A"
-        line["choices"] = [task.commit(answer, row).removeprefix(prefix) for answer in task.answers]
-        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+        prefix, choices = letters(task, row)
+        line = {"id": row["id"], "prompt": chat.prompt(task.messages(row)), "gold": task.gold(row)}
+        lines.append(json.dumps({**line, "prefix": prefix, "choices": choices}, ensure_ascii=False) + "\n")
     write_text(folder / "rows.jsonl", "".join(lines))
     for name in tasks:
         config = _config(task, rows[0], name.removeprefix(f"{task.name}_"), recipe.answer_limit)
@@ -148,8 +146,7 @@ def _harness(folder: Path, interpreter: Path, recipe: Recipe, tasks: Sequence[st
     words += ["--model_args", f"pretrained={folder / 'model'},dtype={compute_dtype(recipe)},max_length=1000000"]
     words += ["--include_path", str(folder / "tasks"), "--output_path", str(folder / "out"), "--log_samples"]
     words += ["--batch_size", str(recipe.evaluation.batch_size), "--device", device]
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("RATCHET_", "PYTHON"))}
-    environ |= {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
+    environ = environment() | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_CACHE": str(folder / "cache")}
     return carry_out("lm-eval", tasks, words, folder, environ)
 
 

@@ -172,7 +172,7 @@ class HubJobs(Place[Options]):
             detach=request.given("detach"),
         )
 
-    def check(self, launch: Launch, options: Options) -> None:
+    def check(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> None:
         """Hardware, time, and where the results go."""
         check(launch, options)
 

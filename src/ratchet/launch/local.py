@@ -118,7 +118,7 @@ def commands(launch: Launch, division: Division) -> Commands:
     more = [word for key, value in launch.overrides for word in (f"--{key}", value)]
     if not launch.served:
         return Commands(launch.accelerate(str(launch.recipe.path), more=more), train_environment)
-    log = Path(launch.recipe.faults.server_log or launch.recipe.output_dir.with_name(f"{launch.name}.vllm.log"))
+    log = Path(launch.recipe.faults.server_log or launch.beside("vllm.log"))
     more += [] if launch.recipe.faults.server_log else ["--faults.server_log", str(log)]
     gpus = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, division.inference))}
     serve_environment = VLLM_ON_A_CPU if launch.served_folder else gpus
@@ -134,7 +134,7 @@ def commands(launch: Launch, division: Division) -> Commands:
 
 def _detached(launch: Launch) -> int:
     """The same command in a session of its own, which no terminal ends."""
-    log = launch.recipe.output_dir.with_name(f"{launch.name}.log")
+    log = launch.beside("log")
     log.parent.mkdir(parents=True, exist_ok=True)
     words = [word for word in sys.argv[1:] if word != "--detach"]
     with log.open("ab") as output:
@@ -181,7 +181,7 @@ class Local(Place[Options]):
             return request.launch(environ, config, processes)
         return request.launch(environ, processes=None if on_cpu else count or None)
 
-    def check(self, launch: Launch, options: Options) -> None:
+    def check(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> None:
         """This place is one machine."""
         placement = launch.placement
         if placement.machines > 1:

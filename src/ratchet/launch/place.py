@@ -37,7 +37,7 @@ class Place(Protocol[Options]):
         """The resolved recipe on the processes that the place has."""
         return request.launch(environ)
 
-    def check(self, launch: Launch, options: Options) -> None:
+    def check(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> None:
         """Raise a UserError for what this place cannot do."""
         ...
 

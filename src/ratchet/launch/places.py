@@ -37,7 +37,7 @@ def run(request: LaunchRequest) -> int:
         raise UserError("name a recipe: ratchet launch RECIPE.yaml --on PLACE")
     options = place.read(request, environ)
     launch = place.launch(request, options, environ)
-    place.check(launch, options)
+    place.check(launch, options, environ)
     if request.dry_run:
         print(masked(place.render(launch, options, environ), environ))
         return 0

@@ -54,6 +54,10 @@ class Launch:
         """A path of the repository as it is written in this folder, to which a recipe's own paths are relative."""
         return path if Path.cwd().resolve() == self.root.resolve() else str(self.root / path)
 
+    def beside(self, ending: str) -> Path:
+        """A path beside the run's folder, with its name and an ending."""
+        return self.recipe.output_dir.with_name(f"{self.name}.{ending}")
+
     @property
     def served(self) -> bool:
         """Whether a vLLM server has to be there."""
@@ -112,7 +116,7 @@ class Launch:
     def served_folder(self) -> Path | None:
         """On a CPU the copy of the model that is served (``models.served_copy``)."""
         on_cpu = self.served and self.recipe.get("use_cpu")
-        return self.recipe.output_dir.with_name(f"{self.name}.served").absolute() if on_cpu else None
+        return self.beside("served").absolute() if on_cpu else None
 
     def serve(self, gpus: int) -> list[str]:
         """``vllm serve`` on so many GPUs; on a CPU, of the copy that has to be there."""

@@ -11,6 +11,8 @@ from ratchet.errors import UserError
 ELSEWHERE = ("cpu", "nvme")  # DeepSpeed's devices beside the GPU
 KINDS = {"NO": "one", "MULTI_GPU": "ddp", "MULTI_CPU": "ddp", "DEEPSPEED": "zero", "FSDP": "fsdp"}
 
+PORT = 29500  # torch's own, where processes meet
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -29,7 +31,7 @@ class Placement:
     offload_parameters: bool = False
     """Whether weights do."""
     use_cpu: bool = False
-    port: int = 29500
+    port: int = PORT
     """Of the rendezvous, where the processes find each other."""
     accumulation: Any = None
     """gradient_accumulation_steps where the file has one, which it should not."""
@@ -80,7 +82,7 @@ def read_placement(path: str | Path) -> Placement:
     try:
         processes, machines = int(found.get("num_processes") or 1), int(found.get("num_machines") or 1)
         stage = _stage(kind, deepspeed, fsdp)
-        port = int(found.get("main_process_port") or 29500)
+        port = int(found.get("main_process_port") or PORT)
     except (TypeError, ValueError) as error:
         raise UserError(f"{path}: {error}") from None
     if found["distributed_type"] == "MULTI_CPU" and processes > 1:

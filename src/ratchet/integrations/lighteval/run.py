@@ -18,7 +18,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.evaluation.run import measure, ready
 from ratchet.files import write_text
-from ratchet.integrations.beside import Entry, carry_out, lay_model, table, write
+from ratchet.integrations.beside import Entry, carry_out, environment, lay_model, table, write
 from ratchet.integrations.lighteval.venv import python
 from ratchet.models.load import template_file
 from ratchet.recipe import Recipe
@@ -147,8 +147,7 @@ def _environ(folder: Path, recipe: Recipe, tasks: Sequence[str]) -> dict[str, st
         file = template_file(template) or (Path(template) if Path(template).exists() else None)
         overrides.append(["chat_template_path", str(file.absolute()) if file else template])
     asked = {"recipe": str(folder / "recipe.yaml"), "overrides": overrides, "rows": str(folder / "rows")}
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("RATCHET_", "PYTHON"))}
-    environ |= {
+    environ = environment() | {
         "PYTHONPATH": str(folder / "packages"),
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",

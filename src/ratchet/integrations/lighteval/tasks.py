@@ -31,6 +31,7 @@ from lighteval.models.model_output import ModelResponse
 from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 
+from ratchet.integrations.letters import letters
 from ratchet.models import chat_format, locate_of
 from ratchet.recipe import load_recipe
 from ratchet.rewards.scoring import ScoringRequest, score
@@ -136,8 +137,7 @@ def _written(kind: str | None) -> Prompt:
 def _letters(line: dict[str, Any], task_name: str) -> Doc:
     """A question whose answer is the likeliest letter after the answer's prefix."""
     row = ROWS[line["id"]]
-    prefix = TASK.commit("", row).rstrip()  # a space belongs to the letter: tokenizers have " A"
-    choices = [TASK.commit(answer, row).removeprefix(prefix) for answer in TASK.answers]
+    prefix, choices = letters(TASK, row)
     gold = list(TASK.answers).index(TASK.gold(row))
     query = CHAT.prompt(TASK.messages(row)) + prefix
     return Doc(query=query, choices=choices, gold_index=gold, specific={"id": row["id"]}, task_name=task_name)

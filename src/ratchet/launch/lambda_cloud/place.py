@@ -52,7 +52,7 @@ class LambdaCloud(Place[Options]):
             user=environ.get("LAMBDA_USER") or Options.user,
         )
 
-    def check(self, launch: Launch, options: Options) -> None:
+    def check(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> None:
         """An instance is one machine."""
         if launch.placement.machines > 1 or launch.served:
             raise UserError(

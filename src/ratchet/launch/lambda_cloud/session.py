@@ -156,7 +156,7 @@ def _secrets(launch: Launch, instance: Instance, environ: Mapping[str, str]) -> 
 
 def folder_of(launch: Launch) -> Path:
     """The folder here that keeps the log and what is known of the instance."""
-    return launch.recipe.output_dir.absolute().with_name(f"{launch.name}.lambda")
+    return launch.beside("lambda").absolute()
 
 
 def state_file(folder: Path) -> Path:

@@ -65,20 +65,22 @@ class Sky(Place[Options]):
             **{name: request.given(name) for name in ("spot", "managed", "ends_by_hand", "detach")},
         )
 
-    def check(self, launch: Launch, options: Options) -> None:
-        """Left to ``render`` and ``start``, which have the environment."""
+    def check(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> None:
+        """What the clouds cannot do, secrets that are not set, and results that would be lost are refused."""
+        check(launch, options, environ)
 
     def render(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> str:
         """The task, and the commands that start and end it."""
-        check(launch, options, environ)
         path = _path(launch)
         lines = [f"# {path}", task(launch, options, environ, _deadline(options))]
-        lines += [shlex.join(words) for words in (command(launch, options, environ, path), _ends(launch, options))]
+        lines += [
+            shlex.join(words)
+            for words in (command(launch, options, environ, path), _ends(launch.name, options.managed))
+        ]
         return "\n".join(lines)
 
     def start(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> int:
         """Start the task, follow it, fetch what it made and end the machine; the run's exit status."""
-        check(launch, options, environ)
         run = Run(launch, options, environ)
         run.refuse_a_second()
         shutil.rmtree(code_folder(launch), ignore_errors=True)
@@ -107,7 +109,7 @@ class Run:
     @property
     def ends(self) -> list[str]:
         """What ends it by hand."""
-        return _ends(self.launch, self.options)
+        return _ends(self.launch.name, self.options.managed)
 
     def refuse_a_second(self) -> None:
         """Raise a UserError where an earlier launch of the run is there: this one's end would be its end."""
@@ -168,17 +170,7 @@ class Run:
         return there == 0 and subprocess.run(words, env=dict(self.environ)).returncode == 0
 
     def _end(self) -> None:
-        """End it, and ask whether it is gone: sky's own exit code does not tell.
-
-        Raises:
-            UserError: where it is not.
-        """
-        _sky(self.ends[1:], self.environ)
-        if not self.options.managed and self.name in _machines(self.environ):
-            raise UserError(
-                f"{shlex.join(self.ends)} did not end it: the machine may be running and billed; look into the "
-                "cloud's console"
-            )
+        _end(self.launch.name, self.options.managed, self.environ)
 
 
 def _deadline(options: Options) -> float:
@@ -186,13 +178,27 @@ def _deadline(options: Options) -> float:
 
 
 def _path(launch: Launch) -> Path:
-    return launch.recipe.output_dir.with_name(f"{launch.name}.sky") / "task.yaml"
+    return launch.beside("sky") / "task.yaml"
 
 
-def _ends(launch: Launch, options: Options) -> list[str]:
+def _ends(run: str, managed: bool) -> list[str]:
     """What ends it by hand."""
-    name = PREFIX + launch.name
-    return ["sky", "jobs", "cancel", "--yes", "-n", name] if options.managed else ["sky", "down", "--yes", name]
+    name = PREFIX + run
+    return ["sky", "jobs", "cancel", "--yes", "-n", name] if managed else ["sky", "down", "--yes", name]
+
+
+def _end(run: str, managed: bool, environ: Mapping[str, str]) -> None:
+    """End a run's machine, and ask whether it is gone: sky's own exit code does not tell. Or its managed job.
+
+    Raises:
+        UserError: where the machine is not gone.
+    """
+    words = _ends(run, managed)
+    _sky(words[1:], environ)
+    if not managed and PREFIX + run in _machines(environ):
+        raise UserError(
+            f"{shlex.join(words)} did not end it: the machine may be running and billed; look into the cloud's console"
+        )
 
 
 def _who_ends(options: Options) -> str:
@@ -207,14 +213,11 @@ def _who_ends(options: Options) -> str:
 def _stop(run: str, environ: Mapping[str, str]) -> int:
     """End a run's machine, or its managed job, whichever is there; the exit status."""
     name = PREFIX + run
-    ways = [(_machines, ["down", "--yes", name]), (_jobs, ["jobs", "cancel", "--yes", "-n", name])]
-    found = [(there, words) for there, words in ways if name in there(environ)]
+    found = [managed for managed, there in ((False, _machines), (True, _jobs)) if name in there(environ)]
     if not found:
         raise UserError(f"--stop: there is no {name}; --status shows what there is")
-    for there, words in found:
-        _sky(words, environ)
-        if there is _machines and name in _machines(environ):
-            raise UserError(f"{name} is still there; look into the cloud's console")
+    for managed in found:
+        _end(run, managed, environ)
     return 0
 
 
@@ -237,14 +240,12 @@ def _jobs(environ: Mapping[str, str]) -> list[str]:
 
 def _listed(words: Sequence[str], environ: Mapping[str, str]) -> list[dict[str, Any]]:
     done = subprocess.run([_program(environ), *words], env=dict(environ), capture_output=True, text=True)
-    begin = done.stdout.find("[")  # something else may stand before it
+    _, bracket, rest = done.stdout.partition("[")  # something else may stand before it
     try:
-        return json.loads(done.stdout[begin:]) if done.returncode == 0 and begin >= 0 else _refuse(words, done)
+        if done.returncode == 0:
+            return json.loads(bracket + rest)
     except ValueError:
-        return _refuse(words, done)
-
-
-def _refuse(words: Sequence[str], done: "subprocess.CompletedProcess[str]") -> Any:
+        pass
     said = (done.stderr or done.stdout).strip()[-400:]
     raise UserError(f"sky {shlex.join(words)} does not say what there is: {said}")
 

@@ -13,10 +13,10 @@ from ratchet.errors import STATUS_FILE, Stopped, UserError
 from ratchet.launch.request import Launch
 from ratchet.launch.sent import INSTALL, carried_folders, written
 from ratchet.launch.sky.clouds import ACCELERATORS, Place, refuse
+from ratchet.plan.placement import PORT
 from ratchet.plan.plan import Options as PlanOptions
 from ratchet.plan.plan import Plan, plan
 
-PORT = 29500
 PREFIX = "ratchet-"
 ENVIRONMENT_GB, STEP_GB = 60, 50  # of what is installed, and of what disks are asked for in
 IDLE_MINUTES = 10
@@ -151,7 +151,7 @@ def task(launch: Launch, options: Options, environ: Mapping[str, str], deadline:
 
 def code_folder(launch: Launch) -> Path:
     """A copy of what git knows: SkyPilot would take along whatever .gitignore does not name."""
-    return launch.recipe.output_dir.with_name(f"{launch.name}.sky") / "code"
+    return launch.beside("sky") / "code"
 
 
 def _left(deadline: float) -> list[str]:

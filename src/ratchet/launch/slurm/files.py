@@ -15,10 +15,10 @@ from ratchet.errors import STATUS_FILE, Stopped, UserError
 from ratchet.launch.request import SERVE_ENVIRONMENT, Launch
 from ratchet.models import served_copy
 from ratchet.models.folder import locate_of
+from ratchet.plan.placement import PORT
 from ratchet.runtime import VLLM_ON_A_CPU
 
-PORT = 29500  # torch's own; jobs that share a node get others after it
-ENDING = ".slurm"  # of the folder beside a run's own that holds its scripts and logs
+ENDING = "slurm"  # of the folder beside a run's own that holds its scripts and logs
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def render(launch: Launch, options: Options) -> Files:
         UserError: for options that do not go together.
     """
     check(launch, options)
-    folder = launch.recipe.output_dir.absolute().with_name(f"{launch.name}{ENDING}")
+    folder = launch.beside(ENDING).absolute()
     texts = {
         "recipe.yaml": launch.recipe.as_yaml(),
         "job.sbatch": _job(launch, options, folder),

@@ -48,7 +48,7 @@ class Slurm(Place[Options]):
             evaluate=request.given("evaluate"),
         )
 
-    def check(self, launch: Launch, options: Options) -> None:
+    def check(self, launch: Launch, options: Options, environ: Mapping[str, str]) -> None:
         """Options that do not go together are refused."""
         check(launch, options)
 

@@ -59,7 +59,7 @@ class Job:
         """The run's folder."""
         folder = self.script.parent
         _, _, seed = self.number.partition("_")
-        return folder.with_name(folder.name.removesuffix(ENDING) + (f"-seed{seed}" if seed else ""))
+        return folder.with_name(folder.stem + (f"-seed{seed}" if seed else ""))
 
     @property
     def step(self) -> str:
@@ -84,7 +84,7 @@ def jobs() -> list[Job]:
     for line in said.splitlines():
         *fields, script = line.split("|", len(FIELDS) - 1)
         path = Path(script.strip())
-        if path.parent.name.endswith(ENDING) and path.suffix == ".sbatch":
+        if path.parent.suffix == f".{ENDING}" and path.suffix == ".sbatch":
             found.append(Job(*fields, path))
     return found
 
