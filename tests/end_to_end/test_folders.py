@@ -106,6 +106,37 @@ def test_a_folder_that_is_deleted_stops_the_run_which_loses_no_step(script, tmp_
     assert json.loads((tmp_path / "out/result.json").read_text())["steps"] == 6
 
 
+WHILE_SAVING = """
+from ratchet.training.callbacks.checkpointing import CheckpointManager
+plain = CheckpointManager.{part}
+def part(self, *given):
+    plain(self, *given)
+    if self.trainer.state.global_step == 4 and not Path("hurt").exists():
+        Path("hurt").touch()
+        {act}
+CheckpointManager.{part} = part
+"""
+
+
+@pytest.mark.parametrize("part", ["_make", "_write", "_publish"])
+def test_a_folder_that_is_renamed_while_it_is_saved_to_is_saved_to_where_it_is(script, tmp_path, striking, part):
+    path = striking("pass")
+    with (tmp_path / "striking.py").open("a") as file:
+        file.write(WHILE_SAVING.format(part=part, act="os.rename('out', 'moved')"))
+    said = script("scripts/grpo.py", str(path), code=75).stderr
+    assert "was renamed to" in said and "Step 4 is saved in" in said
+    assert (tmp_path / "moved/checkpoint-4").is_dir() and not (tmp_path / "out").exists()
+    assert "after step 4, from moved" in script("scripts/grpo.py", str(path), "--output_dir", "moved").stdout
+
+
+def test_a_folder_that_is_deleted_while_it_is_saved_to_is_made_anew(script, tmp_path, striking):
+    path = striking("pass")
+    with (tmp_path / "striking.py").open("a") as file:
+        file.write(WHILE_SAVING.format(part="_write", act="shutil.rmtree('out')"))
+    assert "Step 4 is saved in out" in script("scripts/grpo.py", str(path), code=75).stderr
+    assert "after step 4, from out/checkpoint-4" in script("scripts/grpo.py", str(path)).stdout
+
+
 def test_a_lost_line_saves_the_run_and_under_nohup_it_goes_on(script, tmp_path, striking):
     path = striking("os.kill(os.getpid(), signal.SIGHUP)")
     assert "stopped: SIGHUP: step" in script("scripts/grpo.py", str(path), code=75).stderr

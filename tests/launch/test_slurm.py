@@ -218,7 +218,7 @@ def _ended(cluster, tmp_path, number):
 
 @pytest.mark.apart
 def test_a_job_whose_time_is_up_goes_on(cluster, tmp_path):
-    number = _run(cluster, "--time", "00:01:00", "--notice", "30", "--max_steps", "100")
+    number = _run(cluster, "--time", "00:01:00", "--notice", "30", "--max_steps", "240")
     assert cluster.ended(number) == "COMPLETED", cluster.logs(tmp_path)
     assert int(cluster.job(number, "Restarts")) >= 1
     assert "resumes     after step" in cluster.logs(tmp_path)

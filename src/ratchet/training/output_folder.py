@@ -112,18 +112,21 @@ class Place:
         return None
 
 
-def gather(before: Path, now: Path) -> None:
+def gather(before: Path, now: Path, written: Sequence[str] = ()) -> None:
     """Bring the records that were written to a folder's old path, after it was renamed, to where it is.
 
-    Nothing else is touched there: somebody else may have made it anew.
+    Of the rest only what this run has ``written`` there is taken away: somebody else may have made the path anew.
     """
+    for name in written:
+        path = before / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for path in sorted((before / RECORDS).glob("*.jsonl")):
         with (now / RECORDS / path.name).open("a", encoding="utf-8") as file:
             file.write(path.read_text(encoding="utf-8"))
         path.unlink()
-    with contextlib.suppress(OSError):  # not empty
-        (before / RECORDS).rmdir()
-        before.rmdir()
+    for folder in (before / RECORDS, before):
+        with contextlib.suppress(OSError):  # not there, or not empty
+            folder.rmdir()
 
 
 def makes_its_model(recipe: Recipe) -> bool:

@@ -169,10 +169,11 @@ class CheckpointManager(TrainerCallback):
         if self._elsewhere():
             self.trainer._save_checkpoint(self.trainer.model, None)
 
-    def _elsewhere(self) -> str:
+    def _elsewhere(self, *written: str) -> str:
         """What became of the output folder, and how the run is resumed; empty where it is at its place.
 
-        Checkpoints, and the card that TRL writes beside them, then go to where it is.
+        Checkpoints, and the card that TRL writes beside them, then go to where it is. What was ``written`` meanwhile,
+        which may have made the old path anew, is taken away.
         """
         here = self.place.now() if self.place is not None else None
         now = broadcast_object_list([here])[0]
@@ -182,11 +183,12 @@ class CheckpointManager(TrainerCallback):
         self.budget.folder, self.trainer.args.output_dir = self.run, str(self.run)
         if now is not None:
             if self.accelerator.is_main_process:
-                gather(before, now)
+                gather(before, now, written)
             return f"{before} was renamed to {now} while the run was under way: resume it with --output_dir {now}"
         self._saved = None
         if self.accelerator.is_main_process:
             self.run.mkdir(parents=True, exist_ok=True)
+            self.place = Place(self.run)
         return f"{before} was deleted while the run was under way, with all that was in it: the same command resumes"
 
     def save(self, write: Callable[[], None]) -> None:
@@ -200,16 +202,22 @@ class CheckpointManager(TrainerCallback):
         step = self.trainer.state.global_step
         elsewhere = self._elsewhere()
         if step != self._saved:
-            self._save(write, step)
+            elsewhere = self._save(write, step) or elsewhere
         if elsewhere:
             raise Stopped(f"{elsewhere}. Step {step} is saved in {self.run}")
 
-    def _save(self, write: Callable[[], None], step: int) -> None:
-        args = self.trainer.args
+    def _save(self, write: Callable[[], None], step: int) -> str:
+        """Save, and say what became of the output folder meanwhile; where that is anything, it is saved again."""
+        args, elsewhere = self.trainer.args, ""
         until = time.monotonic() + self.settings.wait_for_space
         while True:
             self.budget.wait(until, step)
             errors = self._attempt(write, f"checkpoint-{step}")
+            if moved := self._elsewhere(SAVING, f"checkpoint-{step}", "README.md"):
+                elsewhere = moved
+                if self.accelerator.is_main_process:
+                    shutil.rmtree(self.run / f"checkpoint-{step}", ignore_errors=True)  # whole, or none of it
+                continue
             if not errors:
                 break
             if not any(full for _, full in errors):
@@ -225,6 +233,7 @@ class CheckpointManager(TrainerCallback):
             best = self.trainer.state.best_model_checkpoint
             rotate(self.run, args.save_total_limit, self.settings.keep_every, Path(best) if best else None)
         self.accelerator.wait_for_everyone()
+        return elsewhere
 
     def _attempt(self, write: Callable[[], None], name: str) -> list[tuple[str, bool]]:
         """Make the folder, write, seal and publish; returns what went wrong on any process, and whether for want of
@@ -240,7 +249,8 @@ class CheckpointManager(TrainerCallback):
     def _make(self, folder: Path) -> None:
         if self.accelerator.is_main_process:
             shutil.rmtree(folder.parent, ignore_errors=True)
-            folder.mkdir(parents=True)
+            folder.parent.mkdir(exist_ok=True)  # not the run's folder, which somebody may have renamed
+            folder.mkdir()
 
     def _write(self, write: Callable[[], None], folder: Path) -> None:
         with self._redirected():
