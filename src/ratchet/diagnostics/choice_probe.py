@@ -59,14 +59,15 @@ class ChoiceProbe:
         """Whether a state was kept, and the batch says where its choices stand."""
         return self._hidden is not None and "choice_at" in inputs
 
-    def logits(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+    def logits(self, model: Any, inputs: dict[str, Any], starts: torch.Tensor | int) -> torch.Tensor:
         """Logits of the choices where one is committed: (B, choices); rows without one hold anything.
 
         Args:
             model: whose pass was kept; its output head is read.
+            starts: columns of that pass in which the completions begin, (B,) or one for all.
         """
         # The state at one position predicts the token at the next.
-        at = inputs["choice_at"].clamp(min=0) + inputs["prompt_ids"].shape[1] - 1
+        at = inputs["choice_at"].clamp(min=0) + starts - 1
         hidden = self._hidden[torch.arange(len(at), device=at.device), at]
         families = torch.tensor(self.tokens.families, device=at.device)
         with torch.no_grad():

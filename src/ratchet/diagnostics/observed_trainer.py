@@ -28,6 +28,8 @@ class ObservedRolloutTrainer(ObservedTrainer, Protocol):
     reward_func_names: list[str]
     reward_weights: torch.Tensor
     """One for each reward function."""
+    starts: torch.Tensor | int
+    """Columns of the newest pass in which the completions begin, (B,) or one for all."""
     _logs: dict[str, Any]
     """Rewards by function, and advantages, of the newest generation over all processes."""
 

@@ -192,7 +192,8 @@ class RolloutObserver(Observer):
 
     def _watch_choices(self, inputs: dict[str, Any], fresh: bool) -> torch.Tensor | None:
         """Logits of the choices (B, choices) in this micro-batch; None where they cannot be read."""
-        logits = self.choices.logits(self.model, inputs) if self.choices.can_read(inputs) else None
+        readable = self.choices.can_read(inputs)
+        logits = self.choices.logits(self.model, inputs, self.trainer.starts) if readable else None
         self.choices.forget()
         if logits is None:
             return None
@@ -229,7 +230,7 @@ class RolloutObserver(Observer):
             if logits is None:
                 return
             # With an adapter its head is the policy's: it is the initial one only in here.
-            before = self.choices.logits(self.initial.plain, part)
+            before = self.choices.logits(self.initial.plain, part, self.trainer.starts)
         distance = choice_kl(logits[:rows], before)
         self.metrics.add("rl/kl_letter", distance, part["choice_at"] >= 0)
         self.choices.forget()

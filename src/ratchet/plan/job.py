@@ -1,6 +1,7 @@
 """What decides the memory of one process, read off recipe and accelerate configuration: an object for each concern."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 from ratchet.plan.placement import Placement
 from ratchet.plan.shape import Shape
@@ -149,8 +150,8 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
         precision=_precision(recipe, placement),
         adapter=_adapter(recipe),
         batch=Batch(
-            sequences=get("per_device_train_batch_size"),
-            accumulated=get("gradient_accumulation_steps") > 1,
+            sequences=_sequences(recipe, lengths),
+            accumulated=get("gradient_accumulation_steps") > 1 or _makes_several_passes(recipe, placement),
             checkpointing=bool(recipe.values.get("activation_checkpointing", not get("use_cpu"))),
             packing=recipe.method.imitates and bool(get("packing")),
         ),
@@ -161,6 +162,19 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
         initial_copy=initial_copy,
         evaluated=recipe.evaluation.batch_size if evaluates else 0,
     )
+
+
+def _sequences(recipe: Recipe, lengths: Lengths) -> int:
+    """Of one pass: the recipe's, or as many of the longest as its budget of tokens begins."""
+    budget = recipe.lean.tokens_per_micro_batch if recipe.method.leans and recipe.lean.mode == "on" else None
+    if budget is None:
+        return recipe.get("per_device_train_batch_size")
+    return ceil(budget / max(1, lengths.prompt + lengths.completion))
+
+
+def _makes_several_passes(recipe: Recipe, placement: Placement) -> bool:
+    """Whether lean steps make several passes of what TRL would do in one; FSDP reduces the gradients of each."""
+    return recipe.method.leans and recipe.lean.mode == "on" and placement.kind != "fsdp"
 
 
 def _precision(recipe: Recipe, placement: Placement) -> Precision:

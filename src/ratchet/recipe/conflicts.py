@@ -106,6 +106,8 @@ def _own_groups(recipe: Recipe) -> Iterator[str]:
         yield (
             f"data.unchecked brings in rows whose answer cannot be checked; they are for {trainers_that('imitates')}"
         )
+    if recipe.lean.tokens_per_micro_batch is not None and not recipe.method.leans:
+        yield f"lean.tokens_per_micro_batch is for {trainers_that('leans')}"
     for pair in recipe.diagnostics.heat_maps:
         if not isinstance(pair, list) or len(pair) != 2 or not all(type(i) is int and i >= 0 for i in pair):
             yield f"diagnostics.heat_maps holds [layer, head] pairs, counted from 0; one is {pair}"

@@ -9,6 +9,7 @@ curriculum  easy rows first, more as measured accuracy allows (``Curriculum`` be
 diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagnostics: off`` for short)
 tracking    W&B and Trackio: project, group, tags, offline (``Tracking`` below; which trackers is TRL's ``report_to``)
 report      the page about the run that is written at its end (``ReportPage`` below; ``report: off`` for short)
+lean        passes through the model without padding and rows of no gradient (``Lean`` below; ``lean: off``; GRPO)
 checkpointing  how checkpoints are kept, and how long a stop may take (``Checkpointing`` below)
 publish     what beside the model goes to the Hub (``Publish`` below; whether anything does is TRL's ``push_to_hub``)
 faults      what is done when a reward, a step, a server or a process fails (``Faults`` below)
@@ -252,6 +253,18 @@ class Publish:
 
 
 @dataclass(frozen=True)
+class Lean:
+    """Steps that compute nothing for nothing (docs/lean.md): TRL's losses in other micro-batches."""
+
+    mode: Literal["on", "off"] = "on"
+    """Whether rows are sorted by length, cut to their own width, and left out where their gradient is zero; "off" is
+    TRL bit for bit."""
+    tokens_per_micro_batch: int | None = None
+    """Tokens of one pass through the model, padding included, instead of ``per_device_train_batch_size`` rows; a
+    longer row has a pass of its own."""
+
+
+@dataclass(frozen=True)
 class Asynchronous:
     """Rollouts that a vLLM server keeps making while the trainer trains (TRL's experimental ``async_grpo``;
     docs/asynchronous.md)."""
@@ -273,6 +286,7 @@ class Asynchronous:
 
 GROUPS: dict[str, type] = {
     "checkpointing": Checkpointing,
+    "lean": Lean,
     "faults": Faults,
     "audit": Audit,
     "curriculum": Curriculum,

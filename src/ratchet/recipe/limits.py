@@ -106,7 +106,8 @@ POSITIVE = frozenset(
     "generation_batch_size num_iterations adam_epsilon vllm_gpu_memory_utilization vllm_max_model_length "
     "vllm_tensor_parallel_size save_total_limit logging_steps save_steps eval_steps max_new_tokens vocab_size "
     "repetition_penalty epsilon batch_size max_rows rows every queries window max_train max_validation "
-    "max_test train validation test keep_every reward_timeout max_bad_steps hang_timeout server_timeout".split()
+    "max_test train validation test keep_every reward_timeout max_bad_steps hang_timeout server_timeout "
+    "tokens_per_micro_batch".split()
 )
 NOT_NEGATIVE = frozenset(
     "beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples show overlap_ngram "

@@ -72,6 +72,11 @@ class Method:
         """The name of the script that runs it, without its ending."""
         return self.variant_of or self.name
 
+    @property
+    def leans(self) -> bool:
+        """Whether its steps leave out padding, and rows without a gradient (the group ``lean``)."""
+        return self.samples and not self.overlapped
+
     # Rows.
 
     def row(self, task: Task, row: Row, shape: Shape) -> Row:
@@ -175,7 +180,7 @@ def trainers() -> list[str]:
     return [method.name for method in METHODS.values() if not method.variant_of]
 
 
-def trainers_that(quality: Literal["samples", "rewarded", "imitates"]) -> str:
+def trainers_that(quality: Literal["samples", "rewarded", "imitates", "leans"]) -> str:
     """The trainers with a quality, as a recipe writes them, for messages.
 
     >>> trainers_that("imitates")

@@ -68,6 +68,7 @@ class Recipe:
     rewards: list[RewardTerm]
     audit: groups.Audit
     checkpointing: groups.Checkpointing
+    lean: groups.Lean
     faults: groups.Faults
     publish: groups.Publish
     curriculum: groups.Curriculum | None

@@ -69,6 +69,7 @@ _OWN = (
     "time/",
     "memory/",
     "curriculum/",
+    "lean/",
     "faults/",
 )
 

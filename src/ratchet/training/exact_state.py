@@ -110,7 +110,7 @@ class Rollouts:
         trainer, device = self.trainer, self.trainer.args.device
         trainer._step = found["micro_step"]
         buffer = found["buffer"]
-        trainer._buffered_inputs = None if buffer is None else [_to(batch, device) for batch in buffer]
+        trainer._buffered_inputs = None if buffer is None else _to(buffer, device)
         for name, values in found["logs"].items():
             _refill(trainer._logs[name], values)
         for name, columns in found["logs_by_name"].items():
@@ -168,8 +168,13 @@ def _local(parameter: torch.nn.Parameter) -> torch.Tensor:
     return data.to_local() if hasattr(data, "to_local") else data
 
 
-def _to(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
-    return {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+def _to(found: Any, device: torch.device) -> Any:
+    """Batches, or lists of them, on a device."""
+    if isinstance(found, list):
+        return [_to(each, device) for each in found]
+    if isinstance(found, dict):
+        return {key: _to(each, device) for key, each in found.items()}
+    return found.to(device) if isinstance(found, torch.Tensor) else found
 
 
 def random_states() -> tuple[Any, ...]:

@@ -190,6 +190,8 @@ class RunServices(Services):
         self.states.register("alarms", self.alarms.monitor)
         self.states.register("faults", self.faults)
         self.states.register("movement", self.movement)
+        if getattr(trainer, "regroups", False):
+            self.states.register("lean", trainer.saved)
         if self.observer is not None:
             self.states.register("observer", self.observer)
         if self.curriculum is not None:

@@ -4,7 +4,6 @@ from typing import Any
 
 import torch
 from accelerate import PartialState
-from trl import GRPOTrainer
 
 from ratchet.recipe import Recipe
 from ratchet.rewards.trl_adapter import reward_functions
@@ -13,13 +12,14 @@ from ratchet.training.callbacks.curriculum import STAGE, staged_sampler
 from ratchet.training.prepare import Run
 from ratchet.training.samplers import epoch_sampler
 from ratchet.training.services import Services
+from ratchet.training.trainers.lean_grpo import LeanGRPOTrainer
 from ratchet.training.trainers.mixins import RecipeTrainer
 from ratchet.training.vllm_engine import FIGURE, engine_as_the_recipe_says
 from ratchet.training.vllm_files import weights_through_files
 from ratchet.training.vllm_server import wait_until_ready
 
 
-class RecipeGRPOTrainer(RecipeTrainer, GRPOTrainer):
+class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
     """TRL would evaluate GRPO with sampled completions; a greedy evaluation with an interval replaces it."""
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
@@ -100,6 +100,7 @@ def build(run: Run, services: Services) -> RecipeGRPOTrainer:
             eval_dataset=run.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,
             processing_class=run.tokenizer,
             services=services,
+            lean=recipe.lean if recipe.lean.mode == "on" else None,
             **trainer_extras(run),
         )
     if recipe.values.get("eos_token"):  # saved with the model, as SFTTrainer does it

@@ -133,6 +133,8 @@ class RecipeTrainer(Saving):
         services: what is done beside TRL; without any, everything is as in TRL.
     """
 
+    regroups = False
+    """Whether micro-batches are put together anew (``trainers.lean_grpo``)."""
     trl_evaluates = False
     """Whether TRL's own evaluation (the loss on held-out targets) is wanted beside the accuracy."""
 
@@ -267,6 +269,8 @@ class RecipeTrainer(Saving):
                 logs = {**logs, **services.faults.figures()}
             if services.movement is not None:
                 logs = {**logs, **services.movement.figures()}
+            if self.regroups:
+                logs = {**logs, **self.saved.figures()}
         with self.timed("logging"):
             if self.observer is not None and "loss" in logs and self.model.training:
                 tokens = self._metrics["train"].get("num_tokens", [None])[-1]

@@ -1,0 +1,279 @@
+"""TRL's GRPO trainer with lean steps: its losses, without padding and without rows that have no gradient.
+
+TRL generates, scores, and cuts the completions into micro-batches; before the first of them is trained on, the rows of
+each optimiser step are put together anew (``training.lean.passes``), over all processes, and all of the step's passes
+are made where the last of its micro-batches would have been.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from accelerate.utils import DistributedType
+from trl import GRPOTrainer
+
+from ratchet.recipe.groups import Lean
+from ratchet.training.lean import conditions, rows
+from ratchet.training.lean.figures import Saved, Size, WindowMeans
+from ratchet.training.lean.passes import OVERHEAD, OVERHEAD_ELSEWHERE, Limits, Passes, Row, cost, passes
+
+MEANING = "lean"
+"""The key of a batch under which a pass says what it is of its step."""
+
+
+class LeanGRPOTrainer(GRPOTrainer):
+    """TRL's trainer; ``lean`` None is TRL alone.
+
+    Args:
+        lean: the recipe's settings.
+    """
+
+    def __init__(self, *args: Any, lean: Lean | None = None, **kwargs: Any):
+        self.aligns = self.regroups = self.shares = False  # before TRL's constructor, which may call methods that ask
+        self._next: rows.Batch | None = None
+        self.starts: torch.Tensor | int = 0
+        """Columns of the newest pass in which the completions begin, (B,) or one for all."""
+        super().__init__(*args, **kwargs)
+        if lean is None:
+            return
+        if not conditions.has_turning_positions(self.model.config):
+            self._say("off: this model's positions are counted from where the padding begins")
+            return
+        self.aligns = not self._is_vlm
+        reasons = [*conditions.why_rows_stay(self)]
+        if reasons:
+            self._say(f"padding alone is left out: {reasons[0]}")
+            return
+        self.regroups = self.aligns
+        self.shares = self.aligns and conditions.shares_prompts(self)
+        self.saved = Saved()
+        self._means = WindowMeans(self.importance_sampling_level == "sequence")
+        device = self.accelerator.device.type
+        most = self.args.per_device_train_batch_size
+        self._limits = Limits(
+            most if lean.tokens_per_micro_batch is None else 2**30,
+            lean.tokens_per_micro_batch,
+            OVERHEAD.get(device, OVERHEAD_ELSEWHERE),
+            self.shares,
+        )
+
+    def _say(self, what: str) -> None:
+        self.accelerator.print(f"  {'lean':<11} {what}", flush=True)
+
+    # Passes of one step.
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """All passes of an optimiser step at its last micro-batch, and none at the others; returns their loss."""
+        if not self.regroups:
+            return super().training_step(model, inputs, num_items_in_batch)
+        began = time.perf_counter()
+        model.train()  # as ``Trainer.training_step``: what is generated depends on it
+        if hasattr(self.optimizer, "train"):
+            self.optimizer.train()
+        made = self._prepare_inputs(inputs)
+        if not self.regroups:  # as this generation has shown
+            self._next = made
+            return super().training_step(model, inputs, num_items_in_batch)
+        loss = torch.zeros((), device=self.args.device)
+        for number, batch in enumerate(made, 1):
+            self._next = batch
+            with self._alone(model, last=number == len(made)):
+                loss += super(GRPOTrainer, self).training_step(model, inputs, num_items_in_batch)
+        self._step += 1
+        self._current_train_step_time += time.perf_counter() - began
+        if self._step % self.current_gradient_accumulation_steps == 0:
+            self._metrics["train"]["step_time"].append(self._current_train_step_time)
+            self._current_train_step_time = 0.0
+        return loss
+
+    @contextmanager
+    def _alone(self, model: Any, last: bool) -> Iterator[None]:
+        """Let processes exchange gradients, and DeepSpeed take its step, in the last pass only."""
+        state, accelerator = self.accelerator.gradient_state, self.accelerator
+        if last:
+            yield
+            return
+        syncing = state.sync_gradients
+        state._set_sync_gradients(False)
+        try:
+            # FSDP would keep whole gradients until then, and DeepSpeed sums its own parts up.
+            if accelerator.distributed_type in (DistributedType.DEEPSPEED, DistributedType.FSDP):
+                yield
+            else:
+                with accelerator.no_sync(model):
+                    yield
+        finally:
+            state._set_sync_gradients(syncing)
+
+    def _prepare_inputs(self, generation_batch: Any) -> Any:
+        if self._next is not None:
+            batch, self._next = self._next, None
+            return batch
+        before = self._buffered_inputs
+        inputs = super()._prepare_inputs(generation_batch)
+        if self.regroups and self.model.training and self._buffered_inputs is not before:
+            self._buffered_inputs = self._regrouped(self._buffered_inputs)
+            inputs = self._buffered_inputs[self._step % self.args.steps_per_generation]
+        return inputs
+
+    def _regrouped(self, batches: list[rows.Batch]) -> list[list[rows.Batch]]:
+        """The passes of each micro-batch: those of a step at the last of its micro-batches."""
+        if unknown := batches[0].keys() - conditions.MOVED:
+            self._say(f"off: it does not know what to do with {', '.join(sorted(unknown))}")
+            self.regroups = False
+            return batches
+        window = min(self.args.gradient_accumulation_steps, len(batches))
+        found: list[list[rows.Batch]] = []
+        for start in range(0, len(batches), window):
+            found += [[]] * (window - 1) + [self._passes(batches[start : start + window])]
+        return found
+
+    def _passes(self, batches: list[rows.Batch]) -> list[rows.Batch]:
+        """This process's passes over the rows of one step, each with what it is of the step."""
+        size, accelerator = len(batches[0]["prompt_ids"]), self.accelerator
+        batch = rows.gathered(rows.merged(batches), accelerator)
+        told = rows.described(batch["prompt_ids"], batch["prompt_mask"], batch["completion_mask"])
+        left_out = rows.learns_nothing(batch, conditions.leaves_out(self)).tolist()
+        found = passes(told, left_out, accelerator.num_processes, self._limits)
+        counted = batch["completion_mask"] * batch.get("tool_mask", 1)
+        tokens = counted.sum(1).tolist()
+        sizes = [_size([rank[i] for rank in found], tokens) for i in range(len(found[0]))]
+        out = _size([[row for row, is_out in enumerate(left_out) if is_out]], tokens)
+        self._account(batch, told, left_out, found)
+        mine = []
+        for i, own in enumerate(found[accelerator.process_index]):
+            made = rows.chosen(batch, own) if own else rows.nothing(batch)
+            made[MEANING] = {
+                "share": max(1, len(own)) / size,
+                "size": (sizes[i].rows, sizes[i].tokens),
+                "empty": sum(not rank[i] for rank in found),
+                "most": max(1, *(len(rank[i]) for rank in found)),
+                "left_out": (out.rows, out.tokens) if i == len(sizes) - 1 else None,
+            }
+            mine.append(made)
+        return mine
+
+    def _account(self, batch: rows.Batch, told: list[Row], left_out: list[bool], found: list[Passes]) -> None:
+        """Add a step up; what TRL computes is every row at the width of the widest prompt and completion."""
+        areas = [[cost([told[row] for row in own], self.shares) for own in rank] for rank in found]
+        self.saved.take(
+            padded=len(told) * (batch["prompt_ids"].shape[1] + batch["completion_ids"].shape[1]),
+            computed=[sum(each) for each in areas],
+            needed=sum(told[row].length for rank in found for own in rank for row in own),
+            rows=len(told),
+            left_out=sum(left_out),
+            passes=len(found[0]),
+        )
+        self.saved.largest = max([self.saved.largest, *(area for each in areas for area in each)])
+
+    def _compute_loss(self, model: Any, inputs: rows.Batch) -> torch.Tensor:
+        meaning = inputs.get(MEANING)
+        if meaning is None:
+            return super()._compute_loss(model, inputs)
+        metrics = self._metrics["train"]
+        before = {name: len(values) for name, values in metrics.items()}
+        with self._gathering(meaning["most"]):
+            loss = super()._compute_loss(model, inputs)
+        self._means.take(metrics, before, Size(*meaning["size"]), meaning["empty"])
+        if meaning["left_out"] is not None:
+            self._means.close(metrics, Size(*meaning["left_out"]))
+        return loss * meaning["share"] if self.loss_type in conditions.BY_ROWS else loss
+
+    @contextmanager
+    def _gathering(self, most: int) -> Iterator[None]:
+        """Let TRL gather a figure of each row although processes have different numbers of rows, at most ``most``.
+
+        What it does with them passes over NaN.
+        """
+        plain = self.accelerator.gather
+
+        def gather(tensor: torch.Tensor) -> torch.Tensor:
+            if tensor.ndim:
+                tensor = torch.nn.functional.pad(tensor, (0, most - len(tensor)), value=float("nan"))
+            return plain(tensor)
+
+        self.accelerator.gather = gather
+        try:
+            yield
+        finally:
+            del self.accelerator.gather
+
+    # Width of a pass.
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        **more: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        shown = any(value is not None for name, value in more.items() if not name.startswith("compute_"))
+        if not self.aligns or shown:
+            self.starts = input_ids.shape[1] - logits_to_keep
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, batch_size=batch_size, **more
+            )
+        if batch_size is None or batch_size >= len(input_ids):
+            return self._scored(model, input_ids, attention_mask, logits_to_keep, **more)
+        # Without gradient, and in any order: neighbours in length together.
+        order = attention_mask.sum(1).argsort(stable=True)
+        parts = [
+            self._scored(model, input_ids[part], attention_mask[part], logits_to_keep, **more)
+            for part in order.split(batch_size)
+        ]
+        logps, entropies, aux = zip(*parts, strict=True)
+        back = order.argsort()
+        return (
+            torch.cat(logps)[back],
+            None if entropies[0] is None else torch.cat(entropies)[back],
+            None if aux[0] is None else torch.stack(aux).mean(),
+        )
+
+    def _scored(
+        self, model: Any, ids: torch.Tensor, mask: torch.Tensor, completion: int, **more: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Log-probabilities and entropies (B, C), and the experts' loss, of one pass."""
+        if self.shares and rows.Shared.pays(ids, mask, completion):
+            return self._scored_behind_prompts(model, rows.Shared(ids, mask, completion), **more)
+        aligned = rows.Aligned(ids, mask, completion)
+        self.starts = aligned.starts
+        logps, entropies, aux = super()._get_per_token_logps_and_entropies(
+            model, aligned.ids, aligned.mask, aligned.kept, **more
+        )
+        return aligned.completions(logps), None if entropies is None else aligned.completions(entropies), aux
+
+    def _scored_behind_prompts(
+        self, model: Any, shared: rows.Shared, compute_entropy: bool = False, **more: Any
+    ) -> tuple[torch.Tensor, torch.Tensor | None, None]:
+        """The same with every prompt computed once: its keys and values stand before each of its completions."""
+        self.starts = 1
+        with self.accelerator.autocast():
+            # Past DDP's own forward, in which processes wait for each other: others may have nothing to share.
+            cache = self.accelerator.unwrap_model(model)(
+                input_ids=shared.prompts,
+                attention_mask=shared.prompt_mask,
+                position_ids=shared.prompt_positions,
+                use_cache=True,
+                logits_to_keep=1,
+            ).past_key_values
+            cache.batch_select_indices(shared.of)
+            outputs = model(
+                input_ids=shared.ids,
+                attention_mask=shared.mask,
+                position_ids=shared.positions,
+                past_key_values=cache,
+                labels=shared.labels,
+                fused_lm_head=True,
+            )
+        entropies = shared.completions(outputs.entropy) if compute_entropy else None
+        return shared.completions(outputs.log_probs), entropies, None
+
+
+def _size(shares: list[list[int]], tokens: list[int]) -> Size:
+    """What some rows of all processes amount to."""
+    own = [row for share in shares for row in share]
+    return Size(float(len(own)), float(sum(tokens[row] for row in own)))
