@@ -16,6 +16,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from ratchet.inference.completion import Completion, Generator, Sampling
+from ratchet.inference.decoding import decode
 from ratchet.models.chat_format import ChatFormat
 from ratchet.tasks.base import Message
 
@@ -104,7 +105,7 @@ def _generate(
     output = model.generate(
         **inputs,
         max_new_tokens=sampling.max_new_tokens,
-        streamer=streamer,
+        **({"custom_generate": decode} if streamer is None else {"streamer": streamer}),
         pad_token_id=tokenizer.eos_token_id if pad is None else pad,
         eos_token_id=chat.ends,
         **_drawing(sampling),

@@ -132,6 +132,18 @@ OVERRIDDEN = (
     ),
     Internal(
         GRPO,
+        "_generate_single_turn",
+        "completions are written by Ratchet's decoding",
+        "tests/inference/test_decoding.py::test_rollouts_of_lean_steps_are_trls",
+    ),
+    Internal(
+        GRPO,
+        "_tokenize_prompts",
+        "a prompt of several completions is tokenised once",
+        "tests/inference/test_decoding.py::test_rollouts_of_lean_steps_are_trls",
+    ),
+    Internal(
+        GRPO,
         "_prepare_inputs",
         "the rows of a step are put together anew when TRL has cut them into micro-batches",
         LEAN,

@@ -8,12 +8,15 @@ are made where the last of its micro-batches would have been.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
 from accelerate.utils import DistributedType
 from trl import GRPOTrainer
 
+from ratchet.inference.decoding import decode
 from ratchet.recipe.groups import Lean
 from ratchet.training.lean import conditions, rows
 from ratchet.training.lean.figures import Saved, Size, WindowMeans
@@ -32,7 +35,7 @@ class LeanGRPOTrainer(GRPOTrainer):
 
     def __init__(self, *args: Any, lean: Lean | None = None, **kwargs: Any):
         self.aligns = self.regroups = self.shares = False  # before TRL's constructor, which may call methods that ask
-        self._next: rows.Batch | None = None
+        self.lean, self._next = lean, None
         self.starts: torch.Tensor | int = 0
         """Columns of the newest pass in which the completions begin, (B,) or one for all."""
         super().__init__(*args, **kwargs)
@@ -61,6 +64,28 @@ class LeanGRPOTrainer(GRPOTrainer):
 
     def _say(self, what: str) -> None:
         self.accelerator.print(f"  {'lean':<11} {what}", flush=True)
+
+    # Rollouts.
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        if self.lean is None or self.use_vllm:
+            return super()._generate_single_turn(*args, **kwargs)
+        model = self.accelerator.unwrap_model(self.model)
+        model.generate = partial(model.generate, custom_generate=decode)
+        try:
+            return super()._generate_single_turn(*args, **kwargs)
+        finally:
+            del model.generate
+
+    def _tokenize_prompts(self, prompts: list[Any]) -> Any:
+        """TRL's, for each of several prompts that follow each other and are the same once."""
+        of = [*accumulate((one != before for one, before in pairwise(prompts)), initial=0)]
+        if self.lean is None or self._is_vlm or self.environment_factories is not None or of[-1] + 1 == len(of):
+            return super()._tokenize_prompts(prompts)
+        ids, images, more = super()._tokenize_prompts([prompts[of.index(number)] for number in range(of[-1] + 1)])
+        if images is not None or more:
+            return super()._tokenize_prompts(prompts)
+        return [[*ids[number]] for number in of], None, {}
 
     # Passes of one step.
 
