@@ -1,12 +1,13 @@
-"""What the diagnostics cost: plain TRL and a run with everything on, step by step in turn, on the same seed.
+"""What the diagnostics cost: a run without and one with everything on, step by step in turn, on the same seed.
 
     python benchmarks/diagnostics.py [--recipe recipes/demo.yaml] [--steps 50] [--rounds 4] [--key value ...]
 
-Two processes train the same recipe: TRL's own GRPOTrainer, and Ratchet's with letters, distance, attention, gradients,
-time and the record on disk. Only one of them computes at any time: they take turns after every step, so that whatever
-else the machine does hits both alike; rounds begin anew, since two processes of the same program differ by some
-percent from each other however long they run. A step lasts from its release to the next request, so logging and probes
-count. Losses and final weights must be the same bit for bit. On a GPU give a recipe for one.
+Two processes train the same recipe: TRL's trainer with lean steps alone, and Ratchet's with letters, distance,
+attention, gradients, time and the record on disk. Only one of them computes at any time: they take turns after every
+step, so that whatever else the machine does hits both alike; rounds begin anew, since two processes of the same
+program differ by some percent from each other however long they run. A step lasts from its release to the next
+request, so logging and probes count. Losses and final weights must be the same bit for bit. On a GPU give a recipe for
+one.
 """
 
 import hashlib
@@ -44,9 +45,7 @@ class Turns(TrainerCallback):
 
 
 def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, str]]) -> None:
-    """Train as ``plain`` TRL or as ``ours``; every line but JSON goes to stderr."""
-    from trl import GRPOTrainer
-
+    """Train as ``plain``, without anything beside, or as ``ours``; every line but JSON goes to stderr."""
     from ratchet.checkpoints.resume import Start
     from ratchet.recipe import load_recipe
     from ratchet.rewards.trl_adapter import Grader, reward_functions
@@ -56,6 +55,7 @@ def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, s
     from ratchet.training.prepare import prepare
     from ratchet.training.services import RunServices
     from ratchet.training.trainers.build import build_trainer
+    from ratchet.training.trainers.lean_grpo import LeanGRPOTrainer
 
     out, sys.stdout = sys.stdout, sys.stderr
     quiet()
@@ -70,12 +70,13 @@ def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, s
         arguments.model_init_kwargs = model_settings(prepared)
         arguments.reward_weights = [term.weight for term in recipe.rewards]
         rewards = reward_functions(Grader(recipe.task, recipe.rewards, recipe.get("max_completion_length")))
-        trainer = GRPOTrainer(
+        trainer = LeanGRPOTrainer(
             prepared.model_path,
             rewards,
             arguments,
             prepared.data.train,
             processing_class=prepared.tokenizer,
+            lean=recipe.lean if recipe.lean.mode == "on" else None,
             **trainer_extras(prepared),
         )
     trainer.add_callback(Turns())

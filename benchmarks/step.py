@@ -206,9 +206,7 @@ def main() -> None:
     if given.worker:
         worker(Path(given.worker), given.steps, given.rounds, given.scale, given.device)
         return
-    print(
-        "| lengths | groups without spread | processes | times as fast | computed / needed | imbalance | losses apart |"
-    )
+    print("| lengths | no spread | processes | times as fast | computed / needed | imbalance | losses apart |")
     print("|---|---|---|---|---|---|---|", flush=True)
     for processes in given.processes:
         with tempfile.TemporaryDirectory() as folder:

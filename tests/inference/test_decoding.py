@@ -50,7 +50,7 @@ def both(model, given, **values):
 
 
 @pytest.mark.parametrize("name", ["plain", "windows"])
-@pytest.mark.parametrize(("lengths", "repeat"), [((3, 9, 5), 4), ((6, 6), 8), ((4,), 1)])
+@pytest.mark.parametrize(("lengths", "repeat"), [((3, 9, 5), 4), ((6, 6), 8), ((7, 2, 9, 4, 9), 1), ((4,), 1)])
 @pytest.mark.parametrize(
     "values",
     [

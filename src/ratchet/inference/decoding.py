@@ -42,7 +42,8 @@ def decode(
         Prompts with completions (B, P + C), padded on the right.
     """
     cache = model_kwargs.get("past_key_values")
-    if synced_gpus or model_kwargs.keys() - KNOWN or not _can_be_cut(cache):
+    pad = generation_config._pad_token_tensor
+    if synced_gpus or pad is None or model_kwargs.keys() - KNOWN or not _can_be_cut(cache):
         return type(model)._sample(
             model,
             input_ids,
@@ -53,7 +54,7 @@ def decode(
             **model_kwargs,
         )
     batch = _Batch(model, input_ids, model_kwargs)
-    width, pad = input_ids.shape[1], int(generation_config._pad_token_tensor)
+    width, pad = input_ids.shape[1], int(pad)
     shrinks = all(type(processor).__name__ in ROW_BY_ROW for processor in logits_processor)
     written = torch.full((len(input_ids), 0), pad, dtype=input_ids.dtype, device=input_ids.device)
     logits = batch.read_prompts()
@@ -92,6 +93,8 @@ class _Batch:
         """Read every prompt, each that is there several times once; logits (b, vocabulary) of the next token."""
         shown = self.ids if self.mask is None else self.ids.masked_fill(self.mask == 0, -1)
         _, of = shown.unique(dim=0, return_inverse=True)
+        if int(of.max()) + 1 == len(of):
+            return self._forward(self.ids, self.mask, self.positions)
         first = torch.full((int(of.max()) + 1,), len(of), device=of.device)
         first = first.scatter_reduce(0, of, self.rows, "amin")
         logits = self._forward(
@@ -99,8 +102,6 @@ class _Batch:
             None if self.mask is None else self.mask[first],
             None if self.positions is None else self.positions[first],
         )
-        if len(first) == len(of):
-            return logits[of]
         self.cache.batch_select_indices(of)
         return logits[of]
 

@@ -169,12 +169,14 @@ def _sequences(recipe: Recipe, lengths: Lengths) -> int:
     budget = recipe.lean.tokens_per_micro_batch if recipe.method.leans and recipe.lean.mode == "on" else None
     if budget is None:
         return recipe.get("per_device_train_batch_size")
-    return ceil(budget / max(1, lengths.prompt + lengths.completion))
+    longest = lengths.prompt + lengths.completion if recipe.method.samples else lengths.row
+    return ceil(budget / max(1, longest))
 
 
 def _makes_several_passes(recipe: Recipe, placement: Placement) -> bool:
     """Whether lean steps make several passes of what TRL would do in one; FSDP reduces the gradients of each."""
-    return recipe.method.leans and recipe.lean.mode == "on" and placement.kind != "fsdp"
+    packs = recipe.method.imitates and recipe.get("packing")
+    return recipe.method.leans and recipe.lean.mode == "on" and placement.kind != "fsdp" and not packs
 
 
 def _precision(recipe: Recipe, placement: Placement) -> Precision:

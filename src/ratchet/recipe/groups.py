@@ -9,7 +9,7 @@ curriculum  easy rows first, more as measured accuracy allows (``Curriculum`` be
 diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagnostics: off`` for short)
 tracking    W&B and Trackio: project, group, tags, offline (``Tracking`` below; which trackers is TRL's ``report_to``)
 report      the page about the run that is written at its end (``ReportPage`` below; ``report: off`` for short)
-lean        passes through the model without padding and rows of no gradient (``Lean`` below; ``lean: off``; GRPO)
+lean        passes through the model without padding and rows of no gradient (``Lean`` below; ``lean: off``)
 checkpointing  how checkpoints are kept, and how long a stop may take (``Checkpointing`` below)
 publish     what beside the model goes to the Hub (``Publish`` below; whether anything does is TRL's ``push_to_hub``)
 faults      what is done when a reward, a step, a server or a process fails (``Faults`` below)

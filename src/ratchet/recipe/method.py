@@ -75,7 +75,7 @@ class Method:
     @property
     def leans(self) -> bool:
         """Whether its steps leave out padding, and rows without a gradient (the group ``lean``)."""
-        return self.samples and not self.overlapped
+        return not self.overlapped
 
     # Rows.
 

@@ -110,6 +110,9 @@ class Rollouts:
         trainer, device = self.trainer, self.trainer.args.device
         trainer._step = found["micro_step"]
         buffer = found["buffer"]
+        # Of a run with another ``lean``: TRL generates again, as where it finds none.
+        if buffer and isinstance(buffer[0], list) != trainer.regroups:
+            buffer = None
         trainer._buffered_inputs = None if buffer is None else _to(buffer, device)
         for name, values in found["logs"].items():
             _refill(trainer._logs[name], values)

@@ -25,4 +25,8 @@ CASES: dict[str, tuple[dict, frozenset]] = {
     "recomputed": ({"gradient_checkpointing": True}, frozenset()),
     "adam": ({"optim": "adamw_torch", "learning_rate": 1e-3}, frozenset()),
     "lora": ({"loss_type": "grpo"}, frozenset({"lora"})),
+    "sft": ({"gradient_accumulation_steps": 4}, frozenset({"sft"})),
+    "sft-dft": ({"loss_type": "dft", "gradient_accumulation_steps": 1}, frozenset({"sft"})),
+    "sft-lora": ({}, frozenset({"sft", "lora"})),
+    "sft-by-tokens": ({"max_steps": 30}, frozenset({"sft", "budget"})),
 }

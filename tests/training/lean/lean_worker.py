@@ -9,6 +9,7 @@ was saved}.
 
 import json
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -20,14 +21,31 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
-from trl import GRPOConfig
+from trl import GRPOConfig, SFTConfig
 
 from ratchet.recipe.groups import Lean
 from ratchet.training.trainers.grpo import RecipeGRPOTrainer
+from ratchet.training.trainers.sft import RecipeSFTTrainer
 
 sys.path.insert(0, str(Path(__file__).parent))
 from lean_cases import CASES  # noqa: E402
 
+COMMON = {
+    "per_device_train_batch_size": 8,
+    "gradient_accumulation_steps": 2,
+    "optim": "sgd",
+    "learning_rate": 0.05,
+    "lr_scheduler_type": "constant",
+    "max_grad_norm": 1.0,
+    "logging_steps": 1,
+    "report_to": "none",
+    "save_strategy": "no",
+    "use_cpu": True,
+    "bf16": os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true",  # as its configuration says
+    "gradient_checkpointing": False,
+    "disable_tqdm": True,
+    "ddp_find_unused_parameters": False,
+}
 VOCABULARY = 64
 
 
@@ -96,36 +114,34 @@ class MadeUp(RecipeGRPOTrainer):
         return batch
 
 
-def trained(folder: Path, values: dict, kinds: frozenset, lean: Lean | None):
-    common = {
-        "per_device_train_batch_size": 8,
-        "num_generations": 4,
-        "gradient_accumulation_steps": 2,
-        "max_completion_length": 40,
-        "max_steps": 50 if len(values) == 1 and "loss_type" in values else 15,
-        "optim": "sgd",
-        "learning_rate": 0.05,
-        "lr_scheduler_type": "constant",
-        "max_grad_norm": 1.0,
-        "logging_steps": 1,
-        "report_to": "none",
-        "save_strategy": "no",
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "disable_tqdm": True,
-        "beta": 0.0,
-        "ddp_find_unused_parameters": False,
-    }
-    trainer = MadeUp(
-        model=str(folder),
-        args=GRPOConfig(output_dir=str(folder), model_init_kwargs={"dtype": "float32"}, **{**common, **values}),
+def sft_rows() -> Dataset:
+    draw = torch.Generator().manual_seed(5)
+    lengths = torch.randint(3, 70, (400,), generator=draw).tolist()
+    return Dataset.from_dict(
+        {
+            "input_ids": [torch.randint(2, VOCABULARY, (n,), generator=draw).tolist() for n in lengths],
+            "completion_mask": [[int(i >= n // 3) for i in range(n)] for n in lengths],
+        }
+    )
+
+
+def built(folder: Path, values: dict, kinds: frozenset, lean: Lean | None):
+    adapter = LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM") if "lora" in kinds else None
+    given = {"model": str(folder), "processing_class": tokenizer(), "peft_config": adapter, "lean": lean}
+    common = {"output_dir": str(folder), "model_init_kwargs": {"dtype": "float32"}, **COMMON, **values}
+    if "sft" in kinds:
+        return RecipeSFTTrainer(args=SFTConfig(max_length=None, **common), train_dataset=sft_rows(), **given)
+    return MadeUp(
+        args=GRPOConfig(**{"num_generations": 4, "max_completion_length": 40, "beta": 0.0, **common}),
         reward_funcs=lambda completions, **given: [0.0] * len(completions),
         train_dataset=Dataset.from_dict({"prompt": ["w2 w3"] * 512}),
-        processing_class=tokenizer(),
-        peft_config=LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM") if "lora" in kinds else None,
-        lean=lean,
+        **given,
     )
+
+
+def trained(folder: Path, values: dict, kinds: frozenset, lean: Lean | None):
+    long = len(values) == 1 and "loss_type" in values
+    trainer = built(folder, {"max_steps": 50 if long else 15, **values}, kinds, lean)
     trainer.kinds = kinds
     torch.manual_seed(1)  # of the order in which TRL takes rows
     trainer.train()

@@ -14,8 +14,7 @@ from lean_cases import CASES  # noqa: E402
 ROWS_STAY = {"bnpo", "entropy-bonus", "high-entropy", "overlapping"}
 # Of rows that are left out nobody knows these; means of clipped ratios are over all tokens here, and not over
 # micro-batches, and extremes are of the step.
-OF_MICRO_BATCHES = ("entropy", "vespo/phi_seq_mean", "clip_ratio/", "cispo_clip_ratio")
-SHARDED = {"zero2": "False", "zero3": "True"}
+OF_MICRO_BATCHES = ("entropy", "vespo/phi_seq_mean", "clip_ratio/", "cispo_clip_ratio", "mean_token_accuracy")
 
 
 def outcomes(finish, folder: Path, start: list[str], names: list[str]) -> dict[str, dict]:
@@ -46,7 +45,7 @@ def check(found: dict, tolerance: float = 1e-6) -> None:
     assert found["weights"] < tolerance
     assert not [name for name in found["figures"] if not name.startswith(OF_MICRO_BATCHES)]
     assert found["regroups"] == (found["case"] not in ROWS_STAY)
-    assert not found["regroups"] or found["saved"] < 0.75
+    assert not found["regroups"] or found["saved"] < 0.85
 
 
 @pytest.mark.parametrize("name", CASES)

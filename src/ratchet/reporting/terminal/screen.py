@@ -21,6 +21,7 @@ FIGURES = (
     ("grad_norm", "gradient norm", "{:.3f}"),
     ("learning_rate", "learning rate", "{:.2g}"),
     ("time/tokens_per_second", "tokens per second", "{:.0f}"),
+    ("lean/computed_share", "computed of TRL's tokens", "{:.0%}"),
     ("memory/peak_gib", "peak memory, GiB", "{:.2f}"),
 )
 

@@ -17,6 +17,7 @@ class ProgressLine(TrainerCallback):
         ("loss", "loss", ".4f"),
         ("mean_token_accuracy", "token accuracy", ".3f"),
         ("kl", "kl", ".4f"),
+        ("lean/computed_share", "computed", ".0%"),
     )
 
     def __init__(self) -> None:

@@ -21,6 +21,10 @@ class Size:
         return Size(self.rows + other.rows, self.tokens + other.tokens)
 
 
+COUNTERS = frozenset({"num_tokens"})
+"""TRL's figures that are counters, and not of a pass."""
+
+
 class WindowMeans:
     """TRL's figures of the passes of one optimiser step, as one value each.
 
@@ -44,7 +48,7 @@ class WindowMeans:
         """
         found = {}
         for name, values in metrics.items():
-            if len(values) > before.get(name, 0):
+            if len(values) > before.get(name, 0) and name not in COUNTERS:
                 found[name] = values.pop()
         for name in found:
             if not metrics[name]:  # TRL would log it as None, should nothing come of this step

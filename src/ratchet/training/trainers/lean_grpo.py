@@ -13,20 +13,16 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
-from accelerate.utils import DistributedType
 from trl import GRPOTrainer
 
 from ratchet.inference.decoding import decode
 from ratchet.recipe.groups import Lean
 from ratchet.training.lean import conditions, rows
-from ratchet.training.lean.figures import Saved, Size, WindowMeans
-from ratchet.training.lean.passes import OVERHEAD, OVERHEAD_ELSEWHERE, Limits, Passes, Row, cost, passes
-
-MEANING = "lean"
-"""The key of a batch under which a pass says what it is of its step."""
+from ratchet.training.lean.passes import passes
+from ratchet.training.trainers.lean import MEANING, LeanSteps
 
 
-class LeanGRPOTrainer(GRPOTrainer):
+class LeanGRPOTrainer(LeanSteps, GRPOTrainer):
     """TRL's trainer; ``lean`` None is TRL alone.
 
     Args:
@@ -34,7 +30,7 @@ class LeanGRPOTrainer(GRPOTrainer):
     """
 
     def __init__(self, *args: Any, lean: Lean | None = None, **kwargs: Any):
-        self.aligns = self.regroups = self.shares = False  # before TRL's constructor, which may call methods that ask
+        self.aligns = self.shares = False  # before TRL's constructor, which may call methods that ask
         self.lean, self._next = lean, None
         self.starts: torch.Tensor | int = 0
         """Columns of the newest pass in which the completions begin, (B,) or one for all."""
@@ -42,28 +38,16 @@ class LeanGRPOTrainer(GRPOTrainer):
         if lean is None:
             return
         if not conditions.has_turning_positions(self.model.config):
-            self._say("off: this model's positions are counted from where the padding begins")
+            self.say("off: this model's positions are counted from where the padding begins")
             return
         self.aligns = not self._is_vlm
         reasons = [*conditions.why_rows_stay(self)]
         if reasons:
-            self._say(f"padding alone is left out: {reasons[0]}")
+            self.say(f"padding alone is left out: {reasons[0]}")
             return
-        self.regroups = self.aligns
-        self.shares = self.aligns and conditions.shares_prompts(self)
-        self.saved = Saved()
-        self._means = WindowMeans(self.importance_sampling_level == "sequence")
-        device = self.accelerator.device.type
-        most = self.args.per_device_train_batch_size
-        self._limits = Limits(
-            most if lean.tokens_per_micro_batch is None else 2**30,
-            lean.tokens_per_micro_batch,
-            OVERHEAD.get(device, OVERHEAD_ELSEWHERE),
-            self.shares,
-        )
-
-    def _say(self, what: str) -> None:
-        self.accelerator.print(f"  {'lean':<11} {what}", flush=True)
+        if self.aligns:
+            self.shares = conditions.shares_prompts(self)
+            self.begin_regrouping(self.importance_sampling_level == "sequence", self.shares)
 
     # Rollouts.
 
@@ -101,36 +85,18 @@ class LeanGRPOTrainer(GRPOTrainer):
         if not self.regroups:  # as this generation has shown
             self._next = made
             return super().training_step(model, inputs, num_items_in_batch)
-        loss = torch.zeros((), device=self.args.device)
-        for number, batch in enumerate(made, 1):
+
+        def step(batch: rows.Batch) -> torch.Tensor:
             self._next = batch
-            with self._alone(model, last=number == len(made)):
-                loss += super(GRPOTrainer, self).training_step(model, inputs, num_items_in_batch)
+            return super(GRPOTrainer, self).training_step(model, inputs, num_items_in_batch)
+
+        loss = self.each_alone(model, made, step)
         self._step += 1
         self._current_train_step_time += time.perf_counter() - began
         if self._step % self.current_gradient_accumulation_steps == 0:
             self._metrics["train"]["step_time"].append(self._current_train_step_time)
             self._current_train_step_time = 0.0
         return loss
-
-    @contextmanager
-    def _alone(self, model: Any, last: bool) -> Iterator[None]:
-        """Let processes exchange gradients, and DeepSpeed take its step, in the last pass only."""
-        state, accelerator = self.accelerator.gradient_state, self.accelerator
-        if last:
-            yield
-            return
-        syncing = state.sync_gradients
-        state._set_sync_gradients(False)
-        try:
-            # FSDP would keep whole gradients until then, and DeepSpeed sums its own parts up.
-            if accelerator.distributed_type in (DistributedType.DEEPSPEED, DistributedType.FSDP):
-                yield
-            else:
-                with accelerator.no_sync(model):
-                    yield
-        finally:
-            state._set_sync_gradients(syncing)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         if self._next is not None:
@@ -146,7 +112,7 @@ class LeanGRPOTrainer(GRPOTrainer):
     def _regrouped(self, batches: list[rows.Batch]) -> list[list[rows.Batch]]:
         """The passes of each micro-batch: those of a step at the last of its micro-batches."""
         if unknown := batches[0].keys() - conditions.MOVED:
-            self._say(f"off: it does not know what to do with {', '.join(sorted(unknown))}")
+            self.say(f"off: it does not know what to do with {', '.join(sorted(unknown))}")
             self.regroups = False
             return batches
         window = min(self.args.gradient_accumulation_steps, len(batches))
@@ -161,49 +127,24 @@ class LeanGRPOTrainer(GRPOTrainer):
         batch = rows.gathered(rows.merged(batches), accelerator)
         told = rows.described(batch["prompt_ids"], batch["prompt_mask"], batch["completion_mask"])
         left_out = rows.learns_nothing(batch, conditions.leaves_out(self)).tolist()
-        found = passes(told, left_out, accelerator.num_processes, self._limits)
-        counted = batch["completion_mask"] * batch.get("tool_mask", 1)
-        tokens = counted.sum(1).tolist()
-        sizes = [_size([rank[i] for rank in found], tokens) for i in range(len(found[0]))]
-        out = _size([[row for row, is_out in enumerate(left_out) if is_out]], tokens)
-        self._account(batch, told, left_out, found)
-        mine = []
-        for i, own in enumerate(found[accelerator.process_index]):
-            made = rows.chosen(batch, own) if own else rows.nothing(batch)
-            made[MEANING] = {
-                "share": max(1, len(own)) / size,
-                "size": (sizes[i].rows, sizes[i].tokens),
-                "empty": sum(not rank[i] for rank in found),
-                "most": max(1, *(len(rank[i]) for rank in found)),
-                "left_out": (out.rows, out.tokens) if i == len(sizes) - 1 else None,
-            }
-            mine.append(made)
-        return mine
-
-    def _account(self, batch: rows.Batch, told: list[Row], left_out: list[bool], found: list[Passes]) -> None:
-        """Add a step up; what TRL computes is every row at the width of the widest prompt and completion."""
-        areas = [[cost([told[row] for row in own], self.shares) for own in rank] for rank in found]
-        self.saved.take(
-            padded=len(told) * (batch["prompt_ids"].shape[1] + batch["completion_ids"].shape[1]),
-            computed=[sum(each) for each in areas],
-            needed=sum(told[row].length for rank in found for own in rank for row in own),
-            rows=len(told),
-            left_out=sum(left_out),
-            passes=len(found[0]),
+        found = passes(told, left_out, accelerator.num_processes, self.limits)
+        # TRL computes every row at the width of the widest prompt and completion.
+        self.account(
+            len(told) * (batch["prompt_ids"].shape[1] + batch["completion_ids"].shape[1]), told, left_out, found
         )
-        self.saved.largest = max([self.saved.largest, *(area for each in areas for area in each)])
+        counted = batch["completion_mask"] * batch.get("tool_mask", 1)
+        said = self.meanings(counted.sum(1).tolist(), left_out, found, size)
+        return [
+            {**(rows.chosen(batch, own) if own else rows.nothing(batch)), MEANING: meaning}
+            for own, meaning in zip(found[accelerator.process_index], said, strict=True)
+        ]
 
     def _compute_loss(self, model: Any, inputs: rows.Batch) -> torch.Tensor:
         meaning = inputs.get(MEANING)
         if meaning is None:
             return super()._compute_loss(model, inputs)
-        metrics = self._metrics["train"]
-        before = {name: len(values) for name, values in metrics.items()}
         with self._gathering(meaning["most"]):
-            loss = super()._compute_loss(model, inputs)
-        self._means.take(metrics, before, Size(*meaning["size"]), meaning["empty"])
-        if meaning["left_out"] is not None:
-            self._means.close(metrics, Size(*meaning["left_out"]))
+            loss = self.computing(meaning, lambda: super(LeanGRPOTrainer, self)._compute_loss(model, inputs))
         return loss * meaning["share"] if self.loss_type in conditions.BY_ROWS else loss
 
     @contextmanager
@@ -296,9 +237,3 @@ class LeanGRPOTrainer(GRPOTrainer):
             )
         entropies = shared.completions(outputs.entropy) if compute_entropy else None
         return shared.completions(outputs.log_probs), entropies, None
-
-
-def _size(shares: list[list[int]], tokens: list[int]) -> Size:
-    """What some rows of all processes amount to."""
-    own = [row for share in shares for row in share]
-    return Size(float(len(own)), float(sum(tokens[row] for row in own)))

@@ -3,7 +3,6 @@
 from typing import Any
 
 from datasets import Dataset
-from trl import SFTTrainer
 
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
@@ -14,6 +13,7 @@ from ratchet.training.arguments import model_settings, starting_model, trainer_e
 from ratchet.training.dataset import shaped
 from ratchet.training.prepare import Run
 from ratchet.training.services import Services
+from ratchet.training.trainers.lean_sft import LeanSFTTrainer
 from ratchet.training.trainers.mixins import RecipeTrainer
 
 CHECKED = 20
@@ -21,7 +21,7 @@ CHECKED = 20
 IGNORED = -100
 
 
-class RecipeSFTTrainer(RecipeTrainer, SFTTrainer):
+class RecipeSFTTrainer(RecipeTrainer, LeanSFTTrainer):
     """Reports the loss on held-out targets and the accuracy of generated answers."""
 
     trl_evaluates = True
@@ -44,6 +44,7 @@ def build(run: Run, services: Services) -> RecipeSFTTrainer:
         eval_dataset=_held_out(run.recipe, run.chat),
         processing_class=run.tokenizer,
         services=services,
+        lean=run.recipe.lean if run.recipe.lean.mode == "on" else None,
         **trainer_extras(run),
     )
     _check_learned(trainer, run)
