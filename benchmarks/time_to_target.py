@@ -33,22 +33,20 @@ def reached(recipe: str, kind: str, seed: int, every: int, target: float) -> tup
             str(output),
         ]
         words += ["--eval_strategy", "steps", "--eval_steps", str(every), "--evaluation.before", "true"]
+        words += ["--logging_steps", str(every)]
         subprocess.run([*words, "--report", "off", *KINDS[kind]], check=True, stdout=subprocess.DEVNULL)
-        began = measured = 0.0
         found: tuple[float, int] | None = None
-        last = 0.0
-        for entry in read(output, "log")[0]:
+        passed, resumed = 0.0, None
+        for entry in read(output, "log")[0]:  # training is what lies between an evaluation and the next log
             if "eval/accuracy" in entry:
-                measured += entry["eval/seconds"]
-                if not began:
-                    began, measured = entry["time"], 0.0
+                resumed = entry["time"]
                 if found is None and entry["eval/accuracy"] >= target:
-                    found = (entry["time"] - began - measured, entry["step"])
-            elif "loss" in entry:
-                last = entry["time"] - began - measured
+                    found = (passed, entry["step"])
+            elif "loss" in entry and resumed is not None:
+                passed, resumed = passed + entry["time"] - resumed, None
         if found is None:
             raise SystemExit(f"{kind}, seed {seed}: {target} was not reached")
-        return (*found, last)
+        return (*found, passed)
 
 
 def main() -> None:

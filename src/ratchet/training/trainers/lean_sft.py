@@ -105,7 +105,7 @@ class LeanSFTTrainer(LeanSteps, SFTTrainer):
             return plain(model, inputs, *args, **kwargs)
         before = self._total_train_tokens
         loss = self.computing(meaning, lambda: plain(model, inputs, *args, **kwargs))
-        # TRL's own count has rows in it that are there so that processes make as many passes, and lacks those left out.
+        # TRL counts rows that are there so that processes make as many passes, and not those that are left out.
         self._total_train_tokens = before + meaning["seen"]
         self._metrics["train"]["num_tokens"] = [self._total_train_tokens]
         return loss
