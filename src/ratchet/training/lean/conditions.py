@@ -8,6 +8,7 @@ auxiliary loss of a mixture of experts take means over the tokens of one micro-b
 the loss, and it is left as TRL has it, but for its padding.
 """
 
+import inspect
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,11 +65,14 @@ def shares_prompts(trainer: Any) -> bool:
     split over processes, or attend to less than everything before a token, are not tried.
     """
     model, split = trainer.model, (DistributedType.DEEPSPEED, DistributedType.FSDP)
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    takes = inspect.signature(type(base).forward).parameters.keys()
     kinds = getattr(model.config.get_text_config(), "layer_types", None) or []
     drops = any(isinstance(module, torch.nn.Dropout) and module.p for module in model.modules())
     return (
         not trainer.args.gradient_checkpointing
         and trainer.accelerator.distributed_type not in split
+        and takes >= {"position_ids", "past_key_values", "use_cache", "logits_to_keep"}
         and all(kind == "full_attention" for kind in kinds)
         and not drops
         and not getattr(model.config.get_text_config(), "attention_dropout", 0.0)
