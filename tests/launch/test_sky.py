@@ -14,6 +14,7 @@ import yaml
 from ratchet.errors import UserError
 from ratchet.integrations.environment import Environment
 from ratchet.launch.request import launch_of
+from ratchet.launch.sent import PASSED_ON
 from ratchet.launch.sky.clouds import ACCELERATORS, CLOUDS, VERSION, places
 from ratchet.launch.sky.task import Options, check, task
 
@@ -53,6 +54,11 @@ def test_secrets_are_named_and_their_values_stay_here():
     made_of = made(DEBUG, environ={"HF_TOKEN": "hf_secret_word"}, overrides=(("push_to_hub", "true"),))
     assert made_of["secrets"] == {"HF_TOKEN": None}
     assert "hf_secret_word" not in json.dumps(made_of)
+
+
+@pytest.mark.parametrize("name", PASSED_ON)
+def test_what_a_tracker_is_told_goes_along(name):
+    assert made(DEBUG, environ={name: "a-word"})["secrets"] == {name: None}
 
 
 REFUSED = [

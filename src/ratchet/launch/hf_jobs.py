@@ -17,7 +17,7 @@ from pathlib import Path
 from ratchet.errors import UserError
 from ratchet.launch.place import Place
 from ratchet.launch.request import Launch, LaunchRequest, program_of
-from ratchet.launch.sent import written
+from ratchet.launch.sent import PASSED_ON, written
 
 GPUS = {
     "l4x4": 4,
@@ -31,7 +31,6 @@ GPUS = {
     "h200x4": 4,
     "h200x8": 8,
 }
-PASSED_ON = ("HF_TOKEN", "WANDB_API_KEY")
 PACKAGE = "ratchet-recipes"
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from ratchet.errors import UserError
 from ratchet.launch.request import Launch
 
+PASSED_ON = ("HF_TOKEN", "WANDB_API_KEY", "WANDB_PROJECT", "WANDB_ENTITY")
+"""Variables that a run elsewhere gets, where they are set here."""
 CODE, HOME = "~/ratchet/code", "~/ratchet"
 # What a repository is known to hold, where git cannot be asked.
 KNOWN = ("setup.cfg", "pyproject.toml", "README.md", "LICENSE", "src", "scripts", "recipes", "accelerate_configs")

@@ -9,9 +9,9 @@ from ratchet.errors import UserError
 from ratchet.launch.lambda_cloud import files
 from ratchet.launch.lambda_cloud.api import GONE, URL, Lambda
 from ratchet.launch.lambda_cloud.finding import PREFIX, Finder, Options, clock, deadline_of
-from ratchet.launch.lambda_cloud.session import PASSED_ON, folder_of, state_file
+from ratchet.launch.lambda_cloud.session import folder_of, state_file
 from ratchet.launch.request import Launch
-from ratchet.launch.sent import CODE, HOME, carried, run_script, secrets_file, tracked
+from ratchet.launch.sent import CODE, HOME, PASSED_ON, carried, run_script, secrets_file, tracked
 
 
 def dry_run(launch: Launch, options: Options, api: Lambda | None, environ: Mapping[str, str]) -> str:

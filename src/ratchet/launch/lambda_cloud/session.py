@@ -13,10 +13,9 @@ from ratchet.launch.lambda_cloud.finding import Finder, Options, clock
 from ratchet.launch.remote import Machine
 from ratchet.launch.rented import LAST, Pace, Rental, RentedRun
 from ratchet.launch.request import Launch
-from ratchet.launch.sent import carried, secrets_file
+from ratchet.launch.sent import PASSED_ON, carried, secrets_file
 from ratchet.launch.signals import remembered
 
-PASSED_ON = ("HF_TOKEN", "WANDB_API_KEY", "WANDB_PROJECT", "WANDB_ENTITY")
 STOPPING = "stopping: the instance is ended first (this takes a moment)"
 AFTER_DEADLINE = 3600.0  # seconds for which ending an instance is tried again
 

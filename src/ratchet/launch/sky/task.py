@@ -11,7 +11,7 @@ import yaml
 
 from ratchet.errors import STATUS_FILE, Stopped, UserError
 from ratchet.launch.request import Launch
-from ratchet.launch.sent import INSTALL, carried_folders, written
+from ratchet.launch.sent import INSTALL, PASSED_ON, carried_folders, written
 from ratchet.launch.sky.clouds import ACCELERATORS, Place, refuse
 from ratchet.plan.placement import PORT
 from ratchet.plan.plan import Options as PlanOptions
@@ -84,7 +84,7 @@ def check(launch: Launch, options: Options, environ: Mapping[str, str]) -> None:
 
 
 def secrets(launch: Launch, environ: Mapping[str, str]) -> list[str]:
-    """Names of the variables that the run needs there.
+    """Names of the variables that the run gets there.
 
     Raises:
         UserError: for one that is needed and not set.
@@ -95,7 +95,7 @@ def secrets(launch: Launch, environ: Mapping[str, str]) -> list[str]:
     missing = [name for name, wanted in needed.items() if wanted and not environ.get(name)]
     if missing:
         raise UserError(f"{', '.join(missing)} is not set, and the recipe needs it there; put it into .env")
-    return [name for name in needed if environ.get(name)]
+    return [name for name in PASSED_ON if environ.get(name)]
 
 
 def fitting(launch: Launch, options: Options) -> list[tuple[str, Plan]]:
