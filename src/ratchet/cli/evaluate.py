@@ -43,9 +43,14 @@ def _overrides(arguments: Arguments) -> list[tuple[str, str]]:
     if arguments["split"]:
         overrides.append(("evaluation.split", arguments["split"]))
     if arguments["model"] and not arguments["server"]:
-        overrides += [("model_name_or_path", arguments["model"]), ("from_scratch", "null")]
-        overrides.append(("model_revision", "main"))  # another model has revisions of its own: NAME@REVISION
+        overrides += _instead(arguments["model"])
     return overrides
+
+
+def _instead(model: str) -> list[tuple[str, str]]:
+    """The recipe keys that put another model in the place of the recipe's own."""
+    # It has revisions of its own: NAME@REVISION.
+    return [("model_name_or_path", model), ("from_scratch", "null"), ("model_revision", "main")]
 
 
 def lighteval(arguments: Arguments) -> int:
@@ -71,6 +76,7 @@ def _beside(arguments: Arguments) -> tuple[Recipe, str, list[str], bool]:
         overrides.append(("evaluation.split", arguments["split"]))
     named = arguments["recipe"]
     if named.endswith((".yaml", ".yml")):
+        overrides += _instead(arguments["model"]) if arguments["model"] else []
         recipe = load_recipe(named, overrides, to_train=False)
         model = arguments["model"] or recipe.values.get("model_name_or_path") or str(recipe.output_dir)
     else:
