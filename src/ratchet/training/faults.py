@@ -118,7 +118,7 @@ class Faults:
         number."""
         bad = ~torch.isfinite(loss.detach())
         self._bad = bad if self._bad is None else self._bad | bad
-        self._batches.append(batch)
+        self._batches += batch if isinstance(batch, list) else [batch]  # of lean steps: several passes, or none
         return torch.where(bad, torch.zeros_like(loss), loss)
 
     def step_is_bad(self, accelerator: Any, step: int, grad_norm: Any) -> bool:
