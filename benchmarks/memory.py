@@ -5,7 +5,8 @@ python benchmarks/memory.py --device cuda    # on one GPU, with larger models fr
 python benchmarks/memory.py --json FILE      # writes the figures too
 
 Measured is the allocator's own peak: on a GPU ``torch.cuda.max_memory_allocated``, on a CPU the running sum of what
-PyTorch's CPU allocator reports to its profiler. Predicted is the plan's figure without context and fragmentation, for
+PyTorch's CPU allocator reports to its profiler. Batches are TRL's own (lean: off): passes of lean steps are at most as
+large, and how large depends on what is sampled. Predicted is the plan's figure without context and fragmentation, for
 the lengths that the batches had.
 """
 
@@ -23,6 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 QUIET = {
     "report": "off",
     "diagnostics": "off",
+    "lean": "off",
     "evaluation.before": "false",
     "evaluation.after": "false",
     "max_steps": "3",

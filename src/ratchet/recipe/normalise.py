@@ -8,7 +8,7 @@ from ratchet.recipe import limits
 from ratchet.recipe.source import Node
 
 # Groups that a single word can stand for, and the mode that "on", "yes" or "true" means.
-MODES = {"audit": "stop", "diagnostics": "on", "report": "on"}
+MODES = {"audit": "stop", "diagnostics": "on", "report": "on", "lean": "on"}
 
 
 def modes_as_written(tree: Node) -> None:

@@ -18,7 +18,10 @@ def show(recipe: Recipe) -> str:
     lines.append("\n# Defaults of Ratchet")
     groups = {
         "data": recipe.task,
-        **{name: getattr(recipe, name) for name in ("audit", "evaluation", "diagnostics", "tracking", "report")},
+        **{
+            name: getattr(recipe, name)
+            for name in ("audit", "evaluation", "diagnostics", "lean", "tracking", "report")
+        },
     }
     for name, group in groups.items():
         given = recipe.tree.value.get(name, Node({}, "")).value or {}
