@@ -66,6 +66,22 @@ def test_ddp_trains_and_saves_a_model_that_loads(script, tmp_path, more):
     check_saved(tmp_path / "out", adapter="--use_peft" in more, script=script)
 
 
+@pytest.mark.apart
+def test_fsdp2_samples_completions_of_any_length(script, tmp_path):
+    """Every process goes through the model as often as the one with the longest completion."""
+    words = (str(HERE / "fsdp_on_cpu.py"), "grpo", "recipes/debug/grpo.yaml", "--use_cpu", "false", "--bf16", "false")
+    words += ("--max_steps", "3", "--per_device_train_batch_size", "16", "--report", "off", "--diagnostics", "off")
+    done = script(
+        *(*words, "--evaluation.after", "false", "--output_dir", "out"),
+        launch="fsdp2",
+        processes=2,
+        options=("--mixed_precision", "no"),
+        ACCELERATE_TORCH_DEVICE="cpu",
+    )
+    assert "step     3/3" in done.stdout
+    assert (tmp_path / "out/model.safetensors").is_file()
+
+
 def test_fsdp2_trains_and_saves_a_model_that_loads(script, tmp_path):
     words = (
         str(HERE / "fsdp_on_cpu.py"),

@@ -28,29 +28,30 @@ def decode(
     logits_processor: "LogitsProcessorList",
     stopping_criteria: "StoppingCriteriaList",
     generation_config: "GenerationConfig",
-    synced_gpus: bool = False,
     **model_kwargs: Any,
 ) -> torch.Tensor:
     """Write a completion of each prompt, as ``generate`` calls a decoding method.
 
     Args:
         input_ids: prompts (B, P), padded on the left.
-        synced_gpus: processes hold a model together; then, and for models whose cache is no list of keys and values,
-            transformers' own method is called.
+
+    Where processes hold a model together, and for models whose cache is no list of keys and values, transformers' own
+    method is called.
 
     Returns:
         Prompts with completions (B, P + C), padded on the right.
     """
     cache = model_kwargs.get("past_key_values")
     pad = generation_config._pad_token_tensor
-    if synced_gpus or pad is None or model_kwargs.keys() - KNOWN or not _can_be_cut(cache):
+    together = _is_held_together(model)
+    if together or pad is None or model_kwargs.keys() - KNOWN or not _can_be_cut(cache):
         return type(model)._sample(
             model,
             input_ids,
             logits_processor=logits_processor,
             stopping_criteria=stopping_criteria,
             generation_config=generation_config,
-            synced_gpus=synced_gpus,
+            synced_gpus=together,
             **model_kwargs,
         )
     batch = _Batch(model, input_ids, model_kwargs)
@@ -130,6 +131,18 @@ class _Batch:
             input_ids=ids, attention_mask=mask, past_key_values=self.cache, use_cache=True, **more, **self.keeps
         )
         return outputs.logits[:, -1]
+
+
+def _is_held_together(model: "PreTrainedModel") -> bool:
+    """Whether processes must all go through the model as often as the one with the longest completion.
+
+    ``generate`` knows, and does not tell a decoding method that is not its own.
+    """
+    from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
+    from transformers.integrations.fsdp import is_fsdp_managed_module
+
+    alone = not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1
+    return not alone and (is_deepspeed_zero3_enabled() or is_fsdp_managed_module(model))
 
 
 def _can_be_cut(cache: Any) -> bool:
