@@ -76,7 +76,7 @@ def child(kind: str, recipe_path: str, folder: str, overrides: list[tuple[str, s
             arguments,
             prepared.data.train,
             processing_class=prepared.tokenizer,
-            lean=recipe.lean if recipe.lean.mode == "on" else None,
+            lean=recipe.lean_steps,
             **trainer_extras(prepared),
         )
     trainer.add_callback(Turns())

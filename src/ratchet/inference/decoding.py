@@ -32,11 +32,11 @@ def decode(
 ) -> torch.Tensor:
     """Write a completion of each prompt, as ``generate`` calls a decoding method.
 
-    Args:
-        input_ids: prompts (B, P), padded on the left.
-
     Where processes hold a model together, and for models whose cache is no list of keys and values, transformers' own
     method is called.
+
+    Args:
+        input_ids: prompts (B, P), padded on the left.
 
     Returns:
         Prompts with completions (B, P + C), padded on the right.
@@ -55,7 +55,7 @@ def decode(
             **model_kwargs,
         )
     batch = _Batch(model, input_ids, model_kwargs)
-    width, pad = input_ids.shape[1], int(pad)
+    pad = int(pad)
     shrinks = all(type(processor).__name__ in ROW_BY_ROW for processor in logits_processor)
     written = torch.full((len(input_ids), 0), pad, dtype=input_ids.dtype, device=input_ids.device)
     logits = batch.read_prompts()
@@ -71,7 +71,7 @@ def decode(
             return torch.cat([input_ids, written], 1)
         if shrinks:
             batch.drop_ended()
-        logits = batch.read_tokens(width)
+        logits = batch.read_tokens()
 
 
 class _Batch:
@@ -106,7 +106,7 @@ class _Batch:
         self.cache.batch_select_indices(of)
         return logits[of]
 
-    def read_tokens(self, prompt: int) -> torch.Tensor:
+    def read_tokens(self) -> torch.Tensor:
         """Read the newest token of every row."""
         if self.mask is not None:
             self.mask = torch.nn.functional.pad(self.mask, (0, 1), value=1)

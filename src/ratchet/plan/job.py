@@ -166,7 +166,7 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
 
 def _sequences(recipe: Recipe, lengths: Lengths) -> int:
     """Of one pass: the recipe's, or as many of the longest as its budget of tokens begins."""
-    budget = recipe.lean.tokens_per_micro_batch if recipe.method.leans and recipe.lean.mode == "on" else None
+    budget = recipe.lean_steps and recipe.lean_steps.tokens_per_micro_batch
     if budget is None:
         return recipe.get("per_device_train_batch_size")
     longest = lengths.prompt + lengths.completion if recipe.method.samples else lengths.row
@@ -176,7 +176,7 @@ def _sequences(recipe: Recipe, lengths: Lengths) -> int:
 def _makes_several_passes(recipe: Recipe, placement: Placement) -> bool:
     """Whether lean steps make several passes of what TRL would do in one; FSDP reduces the gradients of each."""
     packs = recipe.method.imitates and recipe.get("packing")
-    return recipe.method.leans and recipe.lean.mode == "on" and placement.kind != "fsdp" and not packs
+    return recipe.lean_steps is not None and placement.kind != "fsdp" and not packs
 
 
 def _precision(recipe: Recipe, placement: Placement) -> Precision:

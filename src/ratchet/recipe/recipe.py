@@ -93,6 +93,11 @@ class Recipe:
         return self.values[key] if key in self.values else trl_fields(self.method.section)[key].default
 
     @property
+    def lean_steps(self) -> groups.Lean | None:
+        """How steps leave out what nobody needs; None where they are TRL's."""
+        return self.lean if self.method.leans and self.lean.mode == "on" else None
+
+    @property
     def output_dir(self) -> Path:
         """Where checkpoints, the final model and the results go."""
         return Path(self.values["output_dir"])

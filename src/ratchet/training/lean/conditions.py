@@ -17,6 +17,7 @@ from accelerate.utils import DistributedType
 
 BY_TOKENS = frozenset({"dapo", "cispo", "vespo"})
 BY_ROWS = frozenset({"grpo", "dr_grpo", "luspo", "sapo"})
+EXPERTS = "the auxiliary loss of the experts is that of each micro-batch"
 MOVED = frozenset(
     "prompt_ids prompt_mask completion_ids completion_mask advantages old_per_token_logps ref_per_token_logps "
     "sampling_per_token_logps importance_sampling_ratio tool_mask choice_at choice_family num_items_in_batch".split()
@@ -33,6 +34,21 @@ def has_turning_positions(config: Any) -> bool:
     return any(getattr(text, name, None) for name in ("rope_parameters", "rope_theta", "rope_scaling"))
 
 
+def why_targets_stay(trainer: Any) -> Iterator[str]:
+    """Why rows may not be moved between the micro-batches of a built ``SFTTrainer``, a few words each; nothing where
+    they may."""
+    args = trainer.args
+    if trainer.aux_loss_enabled:
+        yield EXPERTS
+    if trainer.label_smoother is not None or trainer.compute_loss_func is not None:
+        yield "the loss is not TRL's own"
+    if not args.average_tokens_across_devices:
+        yield "average_tokens_across_devices: false divides by the tokens of each process"
+    if str(getattr(args.include_num_input_tokens_seen, "value", "no")) != "no":
+        yield "include_num_input_tokens_seen counts the padding of each micro-batch"
+    yield from _split(trainer)
+
+
 def why_rows_stay(trainer: Any) -> Iterator[str]:
     """Why rows may not be moved between the micro-batches of a built ``GRPOTrainer``, a few words each; nothing where
     they may."""
@@ -44,10 +60,14 @@ def why_rows_stay(trainer: Any) -> Iterator[str]:
     if trainer.top_entropy_quantile < 1.0:
         yield "top_entropy_quantile looks at the tokens of each micro-batch"
     if trainer.aux_loss_enabled:
-        yield "the auxiliary loss of the experts is that of each micro-batch"
+        yield EXPERTS
     accumulated, generated = args.gradient_accumulation_steps, args.steps_per_generation
     if accumulated % generated and generated % accumulated:
         yield f"steps_per_generation: {generated} and gradient_accumulation_steps: {accumulated} overlap"
+    yield from _split(trainer)
+
+
+def _split(trainer: Any) -> Iterator[str]:
     if getattr(trainer.accelerator, "parallelism_config", None) is not None:
         yield "the model or its sequences are split over processes"
 

@@ -55,13 +55,15 @@ def described(prompts: torch.Tensor, prompt_mask: torch.Tensor, completion_mask:
     return [Row(*values) for values in torch.stack(columns, 1).tolist()]
 
 
+def counted(batch: Mapping[str, Any]) -> torch.Tensor:
+    """1 for the tokens of completions that count in the loss (B, C): neither padding nor written by a tool."""
+    return batch["completion_mask"] * batch.get("tool_mask", 1)
+
+
 def learns_nothing(batch: Mapping[str, Any], by_advantage: bool) -> torch.Tensor:
     """Rows (B,) that cannot have a gradient: no token of theirs counts, or (``by_advantage``) no token has an
     advantage."""
-    counts = batch["completion_mask"]
-    if "tool_mask" in batch:
-        counts = counts * batch["tool_mask"]
-    found = counts.sum(1) == 0
+    found = counted(batch).sum(1) == 0
     if by_advantage:
         advantages = batch["advantages"]
         found |= (advantages == 0).reshape(len(advantages), -1).all(1)

@@ -100,7 +100,7 @@ def build(run: Run, services: Services) -> RecipeGRPOTrainer:
             eval_dataset=run.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,
             processing_class=run.tokenizer,
             services=services,
-            lean=recipe.lean if recipe.lean.mode == "on" else None,
+            lean=recipe.lean_steps,
             **trainer_extras(run),
         )
     if recipe.values.get("eos_token"):  # saved with the model, as SFTTrainer does it

@@ -132,8 +132,7 @@ class LeanGRPOTrainer(LeanSteps, GRPOTrainer):
         self.account(
             len(told) * (batch["prompt_ids"].shape[1] + batch["completion_ids"].shape[1]), told, left_out, found
         )
-        counted = batch["completion_mask"] * batch.get("tool_mask", 1)
-        said = self.meanings(counted.sum(1).tolist(), left_out, found, size)
+        said = self.meanings(rows.counted(batch).sum(1).tolist(), left_out, found, size)
         return [
             {**(rows.chosen(batch, own) if own else rows.nothing(batch)), MEANING: meaning}
             for own, meaning in zip(found[accelerator.process_index], said, strict=True)

@@ -4,13 +4,13 @@ The loss of a step is a sum over its tokens divided by their number, over all mi
 row may be in any pass.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from trl import SFTTrainer
 
 from ratchet.recipe.groups import Lean
+from ratchet.training.lean import conditions
 from ratchet.training.lean.passes import Row, passes
 from ratchet.training.lean.rows import Batch
 from ratchet.training.trainers.lean import MEANING, LeanSteps
@@ -33,24 +33,11 @@ class LeanSFTTrainer(LeanSteps, SFTTrainer):
         self.lean = lean
         if lean is None or self.args.packing or self.args.padding_free:  # packed rows have no padding
             return
-        reasons = [*self._why_rows_stay()]
+        reasons = [*conditions.why_targets_stay(self)]
         if reasons:
             self.say(f"off: {reasons[0]}")
             return
         self.begin_regrouping()
-
-    def _why_rows_stay(self) -> Iterator[str]:
-        """Why rows may not be moved between micro-batches, a few words each; nothing where they may."""
-        if self.aux_loss_enabled:
-            yield "the auxiliary loss of the experts is that of each micro-batch"
-        if self.label_smoother is not None or self.compute_loss_func is not None:
-            yield "the loss is not TRL's own"
-        if not self.args.average_tokens_across_devices:
-            yield "average_tokens_across_devices: false divides by the tokens of each process"
-        if str(getattr(self.args.include_num_input_tokens_seen, "value", "no")) != "no":
-            yield "include_num_input_tokens_seen counts the padding of each micro-batch"
-        if getattr(self.accelerator, "parallelism_config", None) is not None:
-            yield "the model or its sequences are split over processes"
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         """The micro-batches of a step; with lean steps all of its passes at the last of them."""

@@ -13,12 +13,11 @@ from ratchet.training.arguments import model_settings, starting_model, trainer_e
 from ratchet.training.dataset import shaped
 from ratchet.training.prepare import Run
 from ratchet.training.services import Services
-from ratchet.training.trainers.lean_sft import LeanSFTTrainer
+from ratchet.training.trainers.lean_sft import IGNORED, LeanSFTTrainer
 from ratchet.training.trainers.mixins import RecipeTrainer
 
 CHECKED = 20
 """Rows of which the labels are compared with the target."""
-IGNORED = -100
 
 
 class RecipeSFTTrainer(RecipeTrainer, LeanSFTTrainer):
@@ -44,7 +43,7 @@ def build(run: Run, services: Services) -> RecipeSFTTrainer:
         eval_dataset=_held_out(run.recipe, run.chat),
         processing_class=run.tokenizer,
         services=services,
-        lean=run.recipe.lean if run.recipe.lean.mode == "on" else None,
+        lean=run.recipe.lean_steps,
         **trainer_extras(run),
     )
     _check_learned(trainer, run)
