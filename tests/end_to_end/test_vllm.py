@@ -145,6 +145,16 @@ def _serve(interpreter: Path, log: Path, model: Path, port: int, *more: str) -> 
     return server
 
 
+def _wait_until_closed(port: int) -> None:
+    for _ in range(60):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except OSError:
+            return
+        time.sleep(1)
+    raise AssertionError("the server still listens")
+
+
 @pytest.fixture(scope="session")
 def served(interpreter, tmp_path_factory):
     """A server with the embedded model: its address, and its process."""
@@ -277,10 +287,14 @@ def test_a_server_whose_engine_is_killed_is_waited_for_and_joined_again(interpre
         while not (steps.exists() and '"step": 3,' in steps.read_text()):
             assert not training.done(), training.result().stdout + training.result().stderr[-3000:]
             time.sleep(0.2)
-        for child in psutil.Process(server.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        server.wait(60)
+        engine = psutil.Process(server.pid).children(recursive=True)
+        for strike in ("suspend", "kill"):
+            for child in engine:
+                with suppress(psutil.NoSuchProcess):
+                    getattr(child, strike)()
+            time.sleep(2)  # so that a call of the engine is open when it dies
+        _wait_until_closed(port)
+        server.kill()  # vLLM waits for the open call, which nobody answers
         second = _serve(interpreter, tmp_path / "log2", copy, port)
         done = training.result()
     os.killpg(second.pid, signal.SIGKILL)

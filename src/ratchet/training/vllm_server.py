@@ -20,6 +20,7 @@ from ratchet.diagnostics.clock import Clock
 from ratchet.errors import Stopped, UserError
 from ratchet.recipe import Recipe
 from ratchet.training.faults import Fault
+from ratchet.training.vllm_requests import make_all_end
 
 PERMANENT = ("400", "401", "403", "404", "422")  # statuses that no waiting changes
 PAUSE = 0.5
@@ -133,22 +134,12 @@ class Server:
         self._sync, sync.send = sync.send, self.sync_weights
         if self.accelerator.is_main_process:
             self.client = self.generation.vllm_client
-            self._limit_requests()
+            make_all_end(self.client.session, self.client.base_url, self.recipe.faults.server_timeout)
             self._plain = {
                 name: getattr(self.client, name) for name in ("generate", "update_named_params", "reset_prefix_cache")
             }
             self.client.generate, self.client.update_named_params = self._generate_once, self._update_once
             self.client.reset_prefix_cache = self._reset_once
-
-    def _limit_requests(self) -> None:
-        """A limit for every request, and no hidden retries, which would multiply it and take a new server for the old
-        one."""
-        from requests.adapters import HTTPAdapter
-
-        for prefix in ("http://", "https://"):
-            self.client.session.mount(prefix, HTTPAdapter(max_retries=0, pool_maxsize=64))
-        request, limit = self.client.session.request, (10, self.recipe.faults.server_timeout)
-        self.client.session.request = lambda *args, **kwargs: request(*args, **{"timeout": limit, **kwargs})
 
     # On the main process alone, inside TRL's collective operations: nothing may be raised here, or the others wait for
     # ever.
