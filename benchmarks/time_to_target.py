@@ -1,6 +1,7 @@
 """Seconds of training until held-out accuracy reaches a target, TRL alone and with lean steps.
 
     python benchmarks/time_to_target.py [--recipe recipes/demo.yaml] [--target 0.9] [--seeds 0 1 2] [--every 5]
+        [OPTION OF THE RECIPE, for instance --curriculum.resample 2, for ours alone ...]
 
 Runs the recipe twice per seed, in turn: as TRL trains it (lean: off, diagnostics: off), and as Ratchet does. Held-out
 accuracy is measured every so many steps; seconds are those of training from its first step on, without evaluations,
@@ -19,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 KINDS = {"plain": ("--lean.mode", "off", "--diagnostics.mode", "off"), "ours": ()}
 
 
-def reached(recipe: str, kind: str, seed: int, every: int, target: float) -> tuple[float, int, float]:
+def reached(recipe: str, kind: str, seed: int, every: int, target: float, more: list[str]) -> tuple[float, int, float]:
     """Seconds and step at which a run reached the target, and the seconds of all its steps."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "run"
@@ -34,7 +35,7 @@ def reached(recipe: str, kind: str, seed: int, every: int, target: float) -> tup
         ]
         words += ["--eval_strategy", "steps", "--eval_steps", str(every), "--evaluation.before", "true"]
         words += ["--logging_steps", str(every)]
-        subprocess.run([*words, "--report", "off", *KINDS[kind]], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*words, "--report", "off", *KINDS[kind], *more], check=True, stdout=subprocess.DEVNULL)
         found: tuple[float, int] | None = None
         passed, resumed = 0.0, None
         for entry in read(output, "log")[0]:  # training is what lies between an evaluation and the next log
@@ -56,14 +57,17 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.9)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--every", type=int, default=5)
-    given = parser.parse_args()
+    given, more = parser.parse_known_args()
     print(
         f"| seed | step | seconds to {given.target:g}: plain | ours | ours / plain | all steps: plain | ours | ratio |"
     )
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for seed in given.seeds:
         order = ("plain", "ours")[:: 1 if seed % 2 else -1]
-        found = {kind: reached(given.recipe, kind, seed, given.every, given.target) for kind in order}
+        found = {
+            kind: reached(given.recipe, kind, seed, given.every, given.target, more if kind == "ours" else [])
+            for kind in order
+        }
         (plain, step, plain_all), (ours, own_step, ours_all) = found["plain"], found["ours"]
         steps = str(step) if step == own_step else f"{step}, {own_step}"
         print(

@@ -212,3 +212,14 @@ def test_another_evaluation_does_not_take_the_place_of_an_earlier_one(script, de
     assert found == [5, 20]
     listed = script("ratchet", "results", "out").stdout
     assert "(n = 5)" in listed and "(n = 20)" in listed
+
+
+def test_what_is_trained_on_after_sampling_again_has_spread(script, tmp_path):
+    words = ("--output_dir", "out", "--per_device_train_batch_size", "32", "--learning_rate", "5e-5")
+    words += ("--evaluation.after", "false", "--report", "off")
+    script("scripts/grpo.py", "recipes/debug/grpo.yaml", *words, "--curriculum.resample", "2", launch="cpu2")
+    lines = map(json.loads, (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines())
+    logs = [line for line in lines if "loss" in line]
+    assert all(log["lean/rows_left_out"] == log["curriculum/no_spread"] for log in logs)
+    assert any(log["curriculum/sampled_again"] > 0 and log["curriculum/no_spread"] == 0 for log in logs)
+    assert all((log["advantages/frac_zero_spread"] > 0) == (log["curriculum/sampled_again"] > 0) for log in logs)

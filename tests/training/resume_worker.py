@@ -30,6 +30,10 @@ LORA = "--use_peft true --lora_target_modules [all-linear] --lora_r 4"
 STAGES = "--curriculum.column correct --curriculum.window 16 --curriculum.max_steps 2" + "".join(
     f" --curriculum.stages.{c} 0.5" for c in "ABCDE"
 )
+CHOICE = (
+    "--curriculum.rest_solved 4 --curriculum.rest_hopeless 2 --curriculum.resample 2 --curriculum.temperature_to 0.5 "
+    "--data.generated.train 12"
+)
 # name -> trainer, options, the steps in the middle of which the run is interrupted
 CASES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "plain": ("grpo", "", (4,)),
@@ -51,6 +55,7 @@ CASES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "evaluations": ("grpo", "--eval_strategy steps --eval_steps 2 --evaluation.before true", (4, 5)),
     "completions": ("grpo", "--log_completions true --steps_per_generation 4 --per_device_train_batch_size 8", (5,)),
     "curriculum": ("grpo", f"{STAGES} --num_iterations 2", (3, 6)),
+    "choice": ("grpo", f"{CHOICE} --steps_per_generation 4 --per_device_train_batch_size 8", (3, 6)),
     "sft": ("sft", "--eval_strategy steps --eval_steps 4", (3, 5)),
     "sft-epochs": (
         "sft",

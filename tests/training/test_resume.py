@@ -45,7 +45,7 @@ def on_two(finish, tmp_path_factory, root) -> dict[str, dict]:
         finish,
         tmp_path_factory.mktemp("two"),
         launch,
-        ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "sft"],
+        ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "choice", "sft"],
     )
 
 
@@ -68,7 +68,7 @@ def test_a_stopped_run_goes_on_exactly(on_one, case):
     assert on_one[case]["compared"] > 100
 
 
-@pytest.mark.parametrize("case", ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "sft"])
+@pytest.mark.parametrize("case", ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "choice", "sft"])
 def test_a_stopped_run_of_two_processes_goes_on_exactly(on_two, case):
     assert on_two[case]["different"] == []
     assert on_two[case]["compared"] > 100

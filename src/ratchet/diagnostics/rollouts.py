@@ -97,8 +97,9 @@ class RolloutObserver(Observer):
     def rolled_out(self, output: dict[str, Any]) -> None:
         """Take what was generated and scored; adds where the choices stand to the batch (``ChoiceProbe.place``)."""
         samples, logs, names = self._graded, self.trainer._logs, self.trainer.reward_func_names
-        advantages = [*logs["advantages"]]
-        columns = zip(*(logs["rewards"][name] for name in names), strict=True)
+        new = len(samples) * self.accelerator.num_processes  # the lists may hold older ones too
+        advantages = [*logs["advantages"]][-new:]
+        columns = zip(*([*logs["rewards"][name]][-new:] for name in names), strict=True)
         parts = [dict(zip(names, values, strict=True)) for values in columns]
         weights = dict(zip(names, self.trainer.reward_weights.tolist(), strict=True))
         rewards = [_weighted(part, weights) for part in parts]

@@ -89,7 +89,9 @@ def work(
     }
     if "rollout" in recipe.method.phases:
         each = per_step / sizes.processes / sizes.passes
-        phases["rollout"] = _rollout(job, tokens, each, device, factors.get("rollout"))
+        once = _rollout(job, tokens, each, device, factors.get("rollout"))
+        again = recipe.curriculum.resample if recipe.curriculum is not None else 0
+        phases["rollout"] = Range(once.low, once.high * (1 + again))
         phases["rest"] = Range(*(factors["rest"] * end for end in MEASURED)) if "rest" in factors else Range(*STEP)
     evaluations = _evaluations(recipe, steps)
     other = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ratchet.recipe.groups import FINDINGS
+from ratchet.recipe.groups import FINDINGS, Curriculum
 from ratchet.recipe.limits import TRACKERS, tracker_names
 from ratchet.recipe.method import METHODS, trainers_that
 
@@ -116,15 +116,41 @@ def _own_groups(recipe: Recipe) -> Iterator[str]:
     unknown = [str(name) for name in tracker_names(recipe.get("report_to")) if name not in TRACKERS]
     if unknown:
         yield f"report_to: there is no tracker {', '.join(unknown)}; there are {', '.join(TRACKERS)}"
-    if recipe.curriculum is None:
-        return
+    if recipe.curriculum is not None:
+        yield from _curriculum(recipe, recipe.curriculum)
+
+
+def _curriculum(recipe: Recipe, settings: Curriculum) -> Iterator[str]:
     if not (recipe.method.samples and recipe.method.rewarded):
         yield f"curriculum is for {trainers_that('rewarded')}; {recipe.method.name} has no measured answers"
-    if len(recipe.curriculum.stages) < 2:
+        return
+    rests = settings.rest_solved or settings.rest_hopeless
+    if not (settings.stages or rests or settings.resample or settings.temperature_to is not None):
+        yield "curriculum does nothing: name stages, rest_solved, rest_hopeless, resample or temperature_to in it"
+    if len(settings.stages) == 1:
         yield "curriculum.stages needs at least two stages, for instance {easy: 0.8, medium: 0.75, hard: 0.7}"
-    for name, accuracy in recipe.curriculum.stages.items():
+    for name, accuracy in settings.stages.items():
         if isinstance(accuracy, bool) or not isinstance(accuracy, (int, float)) or not 0 < accuracy <= 1:
             yield f"curriculum.stages.{name} is an accuracy between 0 and 1; it is {accuracy}"
+    if settings.temperature_to is None and (settings.temperature_steps or settings.temperature_shape != "linear"):
+        yield "curriculum.temperature_steps and temperature_shape belong to temperature_to, which is not given"
+    if settings.resample:
+        yield from _sampling_again(recipe)
+
+
+def _sampling_again(recipe: Recipe) -> Iterator[str]:
+    batches = recipe.batches
+    if recipe.get("scale_rewards") == "batch" or recipe.get("multi_objective_aggregation") == "normalize_then_sum":
+        yield (
+            "curriculum.resample puts groups of several rounds together; scale_rewards: batch and "
+            "multi_objective_aggregation: normalize_then_sum divide by the spread of one round"
+        )
+    each = batches.generation_batch // batches.processes
+    if each % batches.num_generations:
+        yield (
+            f"curriculum.resample needs whole groups on each process: a generation has {each} completions on each of "
+            f"{batches.processes} processes, and a group {batches.num_generations}"
+        )
 
 
 def launcher_conflicts(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[str]:

@@ -5,7 +5,7 @@ task        what is learned: a task's name, or the path of a Python file with on
 data        where the task's rows come from; the keys are the fields of the task's class
 rewards     reward name -> {weight, parameters of that reward}; null takes an inherited one away (GRPO)
 audit       whether cheap answers can win the rewards, asked before training (``Audit`` below; ``audit: warn``)
-curriculum  easy rows first, more as measured accuracy allows (``Curriculum`` below; GRPO)
+curriculum  which prompts are sampled, and how: stages, rest, dynamic sampling (``Curriculum`` below; GRPO)
 diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagnostics: off`` for short)
 tracking    W&B and Trackio: project, group, tags, offline (``Tracking`` below; which trackers is TRL's ``report_to``)
 report      the page about the run that is written at its end (``ReportPage`` below; ``report: off`` for short)
@@ -110,10 +110,11 @@ class Audit:
 
 @dataclass(frozen=True)
 class Curriculum:
-    """Rows in stages: a stage's rows are added when answers to those before are right often enough."""
+    """Which prompts are sampled next, and how (docs/curriculum.md)."""
 
     stages: dict[str, float] = field(default_factory=dict)
-    """Value of ``column`` -> measured accuracy at which the next stage begins; of the last one it is not used."""
+    """Value of ``column`` -> measured accuracy at which the next stage's rows are added; of the last one it is not
+    used."""
     column: str = "difficulty"
     """The rows' column that names the stage."""
     window: int = 256
@@ -122,6 +123,20 @@ class Curriculum:
     """A stage lasts at most so many optimiser steps, at any accuracy; null: forever."""
     keep: bool = True
     """Whether the rows of earlier stages stay in."""
+    rest_solved: int = 0
+    """Turns that a prompt sits out at most once its completions all earned the same and were right: one at first,
+    then two, four, and so on while it stays so; 0: none."""
+    rest_hopeless: int = 0
+    """The same for a prompt whose completions all earned the same and were wrong."""
+    resample: int = 0
+    """Times that those groups of a generation whose rewards are all alike are sampled anew, from the prompts that
+    come next (DAPO's dynamic sampling, with a bound)."""
+    temperature_to: float | None = None
+    """Sampling temperature at the end; at the beginning it is ``temperature``."""
+    temperature_steps: int | None = None
+    """Optimiser steps until it is reached; null: all of the run's."""
+    temperature_shape: Literal["linear", "cosine"] = "linear"
+    """Of the way there."""
 
 
 @dataclass(frozen=True)

@@ -107,11 +107,12 @@ POSITIVE = frozenset(
     "vllm_tensor_parallel_size save_total_limit logging_steps save_steps eval_steps max_new_tokens vocab_size "
     "repetition_penalty epsilon batch_size max_rows rows every queries window max_train max_validation "
     "max_test train validation test keep_every reward_timeout max_bad_steps hang_timeout server_timeout "
-    "tokens_per_micro_batch".split()
+    "tokens_per_micro_batch temperature_to temperature_steps".split()
 )
 NOT_NEGATIVE = frozenset(
     "beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples show overlap_ngram "
-    "price_per_hour grace wait_for_space reward_workers server_wait upload_wait".split()
+    "price_per_hour grace wait_for_space reward_workers server_wait upload_wait "
+    "rest_solved rest_hopeless resample".split()
 )
 AT_MOST_ONE = frozenset(
     "top_p min_p lora_dropout vllm_gpu_memory_utilization adam_beta1 adam_beta2 guess_share wrong_share "

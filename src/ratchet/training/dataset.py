@@ -19,7 +19,7 @@ from ratchet.recipe.batches import too_few_rows
 from ratchet.rewards import check_messages, raised, validate_task
 from ratchet.tasks import load_split, train_split
 from ratchet.tasks.base import Row
-from ratchet.training.callbacks.curriculum import STAGE, stage_pools
+from ratchet.training.curriculum.sampler import PLACE, STAGE, stage_pools
 from ratchet.training.nodes import check_shared
 
 SAMPLES = 64
@@ -75,6 +75,8 @@ def write_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, folder: Path
     if too_few:
         raise UserError("\n".join([*notes, too_few]))
     if recipe.curriculum is not None:
+        kept = [{**row, PLACE: place} for place, row in enumerate(kept)]
+    if recipe.curriculum is not None and recipe.curriculum.stages:
         stages = [row[STAGE] for row in kept]
         stage_pools(recipe.curriculum, stages, recipe.batches.prompts_per_generation)
     audited = gate(recipe, split.rows, folder.parent) if recipe.method.audited else ""
@@ -111,7 +113,7 @@ def shaped(recipe: Recipe, row: Row, chat: ChatFormat) -> Row:
         raise raised(f"{recipe.task.name}: the prompt or the target", row, error) from error
     if recipe.method.imitates and chat.arguments:  # SFTTrainer takes them with each row, GRPOTrainer for all
         shaped["chat_template_kwargs"] = dict(chat.arguments)
-    if recipe.curriculum is None:
+    if recipe.curriculum is None or not recipe.curriculum.stages:
         return shaped
     column = recipe.curriculum.column
     if column not in row:

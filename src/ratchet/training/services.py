@@ -27,11 +27,11 @@ from ratchet.rewards.trl_adapter import Grader
 from ratchet.training.as_loaded import AsLoaded
 from ratchet.training.callbacks.alarms import AlarmCallback
 from ratchet.training.callbacks.checkpointing import CheckpointManager
-from ratchet.training.callbacks.curriculum import Stages
 from ratchet.training.callbacks.monitoring import MonitoringCallback, observer_of
 from ratchet.training.callbacks.movement import Movement
 from ratchet.training.callbacks.progress import ProgressLine
 from ratchet.training.callbacks.stopping import Stopping
+from ratchet.training.curriculum.curriculum import CurriculumCallback
 from ratchet.training.exact_state import (
     EvaluationHistory,
     MovingReference,
@@ -69,7 +69,7 @@ class Services:
     """Ends a process that makes no progress."""
     server: Server | None = None
     """Stands before a vLLM server."""
-    curriculum: Stages | None = None
+    curriculum: CurriculumCallback | None = None
     as_loaded: AsLoaded | None = None
     """Puts the model's configuration back where it is saved."""
     movement: Movement | None = None
@@ -133,7 +133,7 @@ class RunServices(Services):
         if recipe.served and not recipe.method.overlapped:
             self.server = Server(trainer, recipe, self.watchdog.beat)
         if recipe.curriculum is not None:
-            self.curriculum = Stages(recipe.curriculum, accelerator)
+            self.curriculum = CurriculumCallback(recipe.curriculum, accelerator)
             self.listeners.append(self.curriculum.saw)
         if accelerator.is_main_process:
             self._publish_beside()

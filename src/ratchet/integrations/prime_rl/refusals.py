@@ -51,7 +51,7 @@ def _of_numbers(recipe: Recipe) -> Iterator[str]:
 
 def _of_rows(recipe: Recipe) -> Iterator[str]:
     if recipe.curriculum is not None:
-        yield "curriculum: prime-rl's own curricula go by measured reward, not by a column; set curriculum: null"
+        yield "curriculum: prime-rl's own pools and filters go by other rules; set curriculum: null"
     if getattr(recipe.task, "source", None) == "generated":
         yield (
             "data.source: generated rows of this recipe's making are not what the environment package would make; "

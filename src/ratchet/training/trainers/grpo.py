@@ -8,7 +8,9 @@ from accelerate import PartialState
 from ratchet.recipe import Recipe
 from ratchet.rewards.trl_adapter import reward_functions
 from ratchet.training.arguments import model_settings, starting_model, trainer_extras
-from ratchet.training.callbacks.curriculum import STAGE, staged_sampler
+from ratchet.training.curriculum.rounds import outcomes, with_spread
+from ratchet.training.curriculum.sampler import PLACE, STAGE, prompt_sampler
+from ratchet.training.curriculum.temperature import scoring_temperature
 from ratchet.training.prepare import Run
 from ratchet.training.samplers import epoch_sampler
 from ratchet.training.services import Services
@@ -27,12 +29,37 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
         if curriculum is None:
             self.sampler = epoch_sampler(plain)
         else:
-            self.sampler = curriculum.sampler = staged_sampler(plain, curriculum.settings, plain.data_source[STAGE])
+            stages = plain.data_source[STAGE] if curriculum.settings.stages else None
+            self.sampler = curriculum.sampler = prompt_sampler(plain, curriculum.settings, stages)
         return self.sampler
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         if not self.model.training:
             return super()._generate_and_score_completions(inputs)
+        curriculum = self.services.curriculum
+        if curriculum is None:
+            return self._sampled(inputs)
+        curriculum.warm(self.args.temperature, self.state.global_step, self.state.max_steps)
+        self._take_temperature()
+        return with_spread(self, curriculum, inputs, self._sampled)
+
+    def _take_temperature(self) -> None:
+        """Sample and score with the curriculum's temperature, as long as it stays."""
+        curriculum = self.services.curriculum
+        if curriculum is None or curriculum.temperature in (None, self.temperature):
+            return
+        self.temperature = curriculum.temperature
+        (self.vllm_generation if self.use_vllm else self.generation_config).temperature = self.temperature
+        for model in (self.model, self.ref_model):
+            if model is not None:
+                scoring_temperature(self.accelerator.unwrap_model(model)).cell_contents = self.temperature
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """As TRL's, with the temperature that the completions were sampled with, after a resume too."""
+        self._take_temperature()
+        return super().training_step(*args, **kwargs)
+
+    def _sampled(self, inputs: Any) -> dict[str, Any]:
         with self.timed("rollout"):
             output = super()._generate_and_score_completions(inputs)
         self._compare_with_engine()
@@ -46,12 +73,15 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
         if apart is not None:
             self._metrics["train"][FIGURE].append(apart)
 
-    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
+    def _calculate_rewards(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         with self.timed("reward"):
-            rewards = super()._calculate_rewards(*args, **kwargs)
+            rewards = super()._calculate_rewards(inputs, *args, **kwargs)
         if self.services.faults is not None:
             grader = self.services.grader
             self.services.faults.rewarded(self.accelerator, self.state.global_step, grader.requests, grader.scores)
+        if self.services.curriculum is not None and self.model.training:
+            right = [score.grade.correct for score in self.services.grader.scores]
+            self.services.curriculum.heard(outcomes(self, [row[PLACE] for row in inputs], right, rewards))
         return rewards
 
     def _seen(self, inputs: Any) -> Any:
