@@ -11,9 +11,11 @@ import yaml
 from ratchet.errors import UserError
 from ratchet.plan.advice import largest_batch
 from ratchet.plan.devices import DEVICES, device
+from ratchet.plan.measured import length_histogram
 from ratchet.plan.memory import GIB, memory
+from ratchet.plan.page import page
 from ratchet.plan.placement import read_placement
-from ratchet.plan.plan import Options, plan
+from ratchet.plan.plan import Options, as_dict, plan
 from ratchet.plan.shape import FAMILIES, KNOWN, Shape, from_config
 
 SIZES = {
@@ -305,3 +307,22 @@ def test_the_command_says_what_is_wrong(script, words, code, said):
     done = script("ratchet", "plan", *words, code=code)
     assert said in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_schedule_is_simulated_where_it_is_asked_for(root):
+    assert _plan(root).schedule == [] and "colocated" not in page(_plan(root))
+    found = _plan(root, schedule=True, site_link=0.125)
+    assert page(found).count(" s (") == 20 and len(as_dict(found)["schedule"]) == 31
+
+
+def test_a_schedule_is_about_rollouts(root):
+    with pytest.raises(UserError, match="this recipe makes none"):
+        _plan(root, "recipes/aquarat/sft.yaml", schedule=True)
+
+
+def test_a_schedule_takes_the_lengths_of_an_earlier_run(root, tmp_path):
+    (tmp_path / "diagnostics").mkdir()
+    lines = [{"step": 1, "name": "rollout/length", "counts": [2, 0, 1], "edges": [0.0, 4.0, 8.0, 12.0]}]
+    lines += [{"step": 1, "name": "rollout/reward", "counts": [3], "edges": [0.0, 1.0]}]
+    (tmp_path / "diagnostics/histograms.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    assert length_histogram(tmp_path) == [(0.0, 4.0, 2), (8.0, 12.0, 1)]

@@ -21,7 +21,9 @@ def plan(arguments: Arguments) -> int:
     from ratchet.plan.plan import plan as make
 
     names = ("config_file", "gpu", "nodes", "prompt_tokens", "completion_tokens", "row_tokens", "shape_of")
-    options = {name: arguments[name] for name in (*names, "measured", "devices", "price")}
+    options = {
+        name: arguments[name] for name in (*names, "measured", "devices", "price", "schedule", "link", "site_link")
+    }
     found = make(arguments["recipe"], arguments.overrides, Options(processes=arguments["num_processes"], **options))
     target = arguments["json"]
     if target == "-":

@@ -1,6 +1,7 @@
 """What an earlier run took, phase by phase, as factors over the ideal: the next estimate then assumes nothing."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -63,6 +64,19 @@ def factors(run: Path, device: Device) -> tuple[dict[str, float], str]:
 def mean_answer(run: Path) -> float | None:
     """Tokens of a mean completion in an earlier run."""
     return _median(_log(run), "completions/mean_length") or None
+
+
+def length_histogram(run: Path) -> list[tuple[float, float, int]]:
+    """Lengths of an earlier run's completions in tokens: from, to, how many."""
+    from ratchet.record.records import read
+
+    found = [entry for entry in read(run, "histograms")[0] if entry.get("name") == "rollout/length"]
+    return [
+        (low, high, count)
+        for entry in found
+        for (low, high), count in zip(pairwise(entry["edges"]), entry["counts"], strict=True)
+        if count
+    ]
 
 
 def _log(run: Path) -> list[Mapping[str, Any]]:

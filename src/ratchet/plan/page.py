@@ -3,6 +3,7 @@
 from ratchet.files import size_text
 from ratchet.plan.checks import launcher_environment
 from ratchet.plan.plan import Plan
+from ratchet.plan.schedule import Step
 from ratchet.plan.work import Range
 from ratchet.recipe.precision import described
 from ratchet.runtime import duration
@@ -10,7 +11,8 @@ from ratchet.runtime import duration
 
 def page(plan: Plan) -> str:
     """The whole plan as text."""
-    return "\n".join([*_head(plan), *_memory(plan), *_arithmetic(plan), *_time(plan), *_disk(plan), *_findings(plan)])
+    parts = (_head, _memory, _arithmetic, _time, _schedule, _disk, _findings)
+    return "\n".join(line for part in parts for line in part(plan))
 
 
 def _head(plan: Plan) -> list[str]:
@@ -91,6 +93,28 @@ def _time(plan: Plan) -> list[str]:
     cost = f"; {plan.cost.low:.2f} to {plan.cost.high:.2f} USD at {plan.device.price:g} an hour for each"
     lines.append(f"energy: {_span(plan.energy)} kWh{cost if plan.device.price else ''}")
     return lines
+
+
+def _schedule(plan: Plan) -> list[str]:
+    if not plan.schedule:
+        return []
+    each = plan.job.rollout.sequences
+    lines = [
+        "",
+        f"{each} completions of a generation for each GPU: a step, idle share, new weights (GPUs that generate)",
+    ]
+    placements = [*dict.fromkeys(step.placement for step in plan.schedule)]
+    lines.append("  " + f"{'GPUs':>5}" + "".join(f"  {name:>32}" for name in placements))
+    for gpus in dict.fromkeys(step.gpus for step in plan.schedule):
+        of = {step.placement: step for step in plan.schedule if step.gpus == gpus}
+        cells = [_cell(of[name]) if name in of else "" for name in placements]
+        lines.append("  " + f"{gpus:>5}" + "".join(f"  {cell:>32}" for cell in cells))
+    return lines
+
+
+def _cell(step: Step) -> str:
+    some = f" ({step.generating})" if step.placement != "colocated" else ""
+    return f"{step.seconds:.3g} s, {step.idle:.0%}, {step.broadcast:.2g} s{some}"
 
 
 def _disk(plan: Plan) -> list[str]:

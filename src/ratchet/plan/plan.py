@@ -14,9 +14,10 @@ from ratchet.plan.devices import Device, device
 from ratchet.plan.disk import disk, download
 from ratchet.plan.job import Job, job_of
 from ratchet.plan.lengths import Tokens, rows_of, tokens_of
-from ratchet.plan.measured import factors, mean_answer
+from ratchet.plan.measured import factors, length_histogram, mean_answer
 from ratchet.plan.memory import GIB, Memory, memory
 from ratchet.plan.placement import Placement, read_placement
+from ratchet.plan.schedule import Links, Step, drawn_lengths, schedule, speeds
 from ratchet.plan.shape import Shape, known, shape_of
 from ratchet.plan.work import Range, Work, work
 from ratchet.recipe import Recipe, load_recipe
@@ -37,6 +38,11 @@ class Options:
     measured: Path | None = None
     devices: Path | None = None
     price: float | None = None
+    schedule: bool = False
+    """Whether rollouts and training are simulated on 1 to 1,024 GPUs."""
+    link: float = Links.between
+    site_link: float | None = None
+    """GB/s between machines, and between the sites that train and generate (``plan.schedule.Links``)."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,8 @@ class Plan:
     largest_batch: int
     basis: str
     """What the times rest on."""
+    schedule: list[Step]
+    """Steps on 1 to 1,024 GPUs, where they were asked for."""
 
     @property
     def fits(self) -> bool:
@@ -138,7 +146,18 @@ def plan(
         remedies=remedies(job, size) if too_much else [],
         largest_batch=largest_batch(job, size),
         basis=basis,
+        schedule=_schedule(options, job, chosen, tokens, given) if options.schedule else [],
     )
+
+
+def _schedule(options: Options, job: Job, device: Device, tokens: Tokens, given: dict[str, float]) -> list[Step]:
+    if not (job.method.samples and job.method.rewarded):
+        raise UserError("--schedule is about rollouts, and this recipe makes none")
+    measured = length_histogram(options.measured) if options.measured and options.completion_tokens is None else []
+    average = sum(tokens.completion) / 2
+    lengths = drawn_lengths(average, job.lengths.completion, measured)
+    links = Links(between=options.link, sites=options.site_link)
+    return schedule(job, device, tokens.prompt, lengths, speeds(given), links)
 
 
 def placed(
@@ -208,6 +227,7 @@ def as_dict(found: Plan) -> dict[str, Any]:
         "download": found.download,
         "errors": found.errors,
         "warnings": found.warnings,
+        "schedule": [asdict(step) for step in found.schedule],
     }
 
 

@@ -169,13 +169,27 @@ def _rollout(job: Job, tokens: Tokens, sequences: float, device: Device, factor:
 
 def ideal_rollout(job: Job, prompt: float, completion: float, sequences: float, device: Device) -> float:
     """Seconds of one generation at full bandwidth and peak: prompts at once, then tokens, in waves of ``RUNNING``."""
-    shape, size = job.shape, job.precision.computed_bytes
-    held = shape.parameters * size
-    cache = 2 * shape.layers * shape.key * size * (prompt + completion / 2)
     waves, at_once = ceil(sequences / RUNNING), min(sequences, RUNNING)
-    reading = waves * completion * (held + at_once * cache) / (device.bandwidth * 1e9)
+    reading = waves * completion * _read(job, prompt + completion / 2, at_once) / (device.bandwidth * 1e9)
     computing = sequences * _forward(job, completion) / (device.tflops * 1e12)
-    return max(reading, computing) + sequences * _forward(job, prompt) / (device.tflops * 1e12)
+    return max(reading, computing) + ideal_prefill(job, prompt, sequences, device)
+
+
+def ideal_prefill(job: Job, prompt: float, sequences: float, device: Device) -> float:
+    """Seconds of reading so many prompts at the device's peak."""
+    return sequences * _forward(job, prompt) / (device.tflops * 1e12)
+
+
+def ideal_token(job: Job, context: float, sequences: int, device: Device) -> float:
+    """Seconds of one more token for each of so many sequences, of so many tokens each, at bandwidth and peak."""
+    computing = sequences * _forward(job, context) / context / (device.tflops * 1e12)
+    return max(_read(job, context, sequences) / (device.bandwidth * 1e9), computing)
+
+
+def _read(job: Job, context: float, sequences: int) -> float:
+    """Bytes that a token of so many sequences reads: the weights, and keys and values of so many tokens each."""
+    shape, size = job.shape, job.precision.computed_bytes
+    return size * (shape.parameters + sequences * 2 * shape.layers * shape.key * context)
 
 
 def _evaluations(recipe: Recipe, steps: int | None) -> float:
