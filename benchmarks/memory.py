@@ -5,9 +5,9 @@ python benchmarks/memory.py --device cuda    # on one GPU, with larger models fr
 python benchmarks/memory.py --json FILE      # writes the figures too
 
 Measured is the allocator's own peak: on a GPU ``torch.cuda.max_memory_allocated``, on a CPU the running sum of what
-PyTorch's CPU allocator reports to its profiler. Batches are TRL's own (lean: off): passes of lean steps are at most as
-large, and how large depends on what is sampled. Predicted is the plan's figure without context and fragmentation, for
-the lengths that the batches had.
+PyTorch's CPU allocator reports to its profiler. Batches are TRL's own (lean: off) but in the rows that say "lean",
+whose passes are at most as large; how large depends on what is sampled. Predicted is the plan's figure without context
+and fragmentation, for the lengths that the batches had.
 """
 
 import argparse
@@ -33,6 +33,7 @@ QUIET = {
 HALF = {"dtype": "bfloat16", "bf16": "true"}
 WIDE = {"per_device_train_batch_size": "128"}
 REFERENCE = {"beta": "0.05", "activation_checkpointing": "true", "gradient_accumulation_steps": "2"}
+LEAN = {"lean": "on", "gradient_accumulation_steps": "2"}
 LORA = {"use_peft": "true", "lora_r": "16", "lora_target_modules": "[all-linear]"}
 # name -> trainer, accelerate configuration, what differs from recipes/debug
 CASES: dict[str, tuple[str, str, dict[str, str]]] = {
@@ -47,11 +48,14 @@ CASES: dict[str, tuple[str, str, dict[str, str]]] = {
     "GRPO, float32": ("grpo", "cpu", {}),
     "GRPO, copy of the initial model": ("grpo", "cpu", {"diagnostics": "on", "diagnostics.attention": "false"}),
     "GRPO, reference model, bfloat16 autocast": ("grpo", "cpu", {"bf16": "true", **REFERENCE}),
+    "SFT, lean": ("sft", "cpu", LEAN),
+    "GRPO, lean, reference model": ("grpo", "cpu", {**LEAN, "beta": "0.05"}),
     "GRPO, LoRA, float32": ("grpo", "cpu", LORA),
     "GRPO, LoRA, bfloat16": ("grpo", "cpu", {**HALF, **LORA}),
     "SFT, DDP": ("sft", "ddp", {**HALF, **WIDE}),
     "SFT, ZeRO-1": ("sft", "zero1", {**HALF, **WIDE}),
     "SFT, ZeRO-2": ("sft", "zero2", {**HALF, **WIDE}),
+    "SFT, lean, ZeRO-2": ("sft", "zero2", {**HALF, **WIDE, **LEAN}),
     "GRPO, ZeRO-3, reference model": (
         "grpo",
         "zero3",

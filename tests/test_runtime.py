@@ -1,7 +1,9 @@
 """What a process says of itself."""
 
+import gc
 import os
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -125,3 +127,12 @@ def test_a_lock_of_a_build_that_is_at_work_is_left_alone(lock, monkeypatch):
 def test_another_folder_of_builds_is_looked_at_alone(lock, monkeypatch, tmp_path):
     monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "own"))
     assert runtime.left_build_locks() == []
+
+
+@pytest.mark.parametrize("module", ["json", "ratchet.there_is_no_such_module"])
+def test_imports_leave_the_collector_as_it_was(module):
+    collects = gc.isenabled()
+    with suppress(ModuleNotFoundError):
+        runtime.import_at_once(module)
+    assert gc.isenabled() == collects and gc.get_freeze_count() > 0
+    gc.unfreeze()

@@ -1,6 +1,7 @@
 """Plans: counted against the real models, and answered for every recipe on every accelerate configuration."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -326,3 +327,9 @@ def test_a_schedule_takes_the_lengths_of_an_earlier_run(root, tmp_path):
     lines += [{"step": 1, "name": "rollout/reward", "counts": [3], "edges": [0.0, 1.0]}]
     (tmp_path / "diagnostics/histograms.jsonl").write_text("\n".join(map(json.dumps, lines)))
     assert length_histogram(tmp_path) == [(0.0, 4.0, 2), (8.0, 12.0, 1)]
+
+
+def test_the_schedule_in_the_documentation_is_what_is_printed(root):
+    found = _plan(root, config_file=str(root / "accelerate_configs/zero2.yaml"), gpu="h100", schedule=True)
+    shown = re.findall(r"^    (.*\d+(?:\.\d+)? s, \d+%.*)$", (root / "docs/plan.md").read_text(encoding="utf-8"), re.M)
+    assert len(shown) == 3 and all(line.strip() in page(found) for line in shown)

@@ -19,7 +19,7 @@ from ratchet.models.template_check import Sample, check_prompts
 from ratchet.recipe import Recipe
 from ratchet.recipe.makers import check_model_is_made
 from ratchet.recipe.precision import compute_dtype
-from ratchet.runtime import check_device, command_line, commit, main_process, quiet
+from ratchet.runtime import check_device, command_line, commit, import_at_once, main_process, quiet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -149,6 +149,7 @@ def ready(recipe: Recipe) -> None:
 
     quiet()
     check_device(recipe)
+    import_at_once("ratchet.inference.local")
     PartialState(cpu=bool(recipe.get("use_cpu")))
 
 

@@ -8,7 +8,7 @@ from ratchet.checkpoints.resume import Start, choose
 from ratchet.errors import UserError
 from ratchet.hub.fetch import last_checkpoint
 from ratchet.recipe import Recipe
-from ratchet.runtime import check_builds, check_device, main_process, quiet
+from ratchet.runtime import check_builds, check_device, import_at_once, main_process, quiet
 from ratchet.training.output_folder import has_initial_model, makes_its_model, open_staging
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def decide(recipe: Recipe, resume: str, allow_changes: bool) -> Decision:
     quiet()
     check_device(recipe)
     check_builds()
+    import_at_once("ratchet.training.prepare", recipe.method.module, "ratchet.training.services")
     if main_process() and start.finished is None:
         open_staging(recipe)
         if makes_its_model(recipe) and not has_initial_model(recipe, start):
