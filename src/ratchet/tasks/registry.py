@@ -9,8 +9,9 @@ from ratchet.files import import_file
 from ratchet.tasks.aquarat.task import AquaRat
 from ratchet.tasks.base import Split, Task
 from ratchet.tasks.dakota.task import Dakota
+from ratchet.tasks.dataset.task import Dataset
 
-TASKS: dict[str, type[Task]] = {AquaRat.name: AquaRat, Dakota.name: Dakota}
+TASKS: dict[str, type[Task]] = {cls.name: cls for cls in (AquaRat, Dakota, Dataset)}
 
 
 def find_task(name: str) -> type[Task]:

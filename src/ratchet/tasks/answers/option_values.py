@@ -289,10 +289,10 @@ def same_value(a: Value, b: Value) -> bool:
         equal = abs(a.number - b.number) <= 1e-9 * max(1.0, abs(a.number))
     else:
         equal = a.number == b.number
-    return equal and _units_agree(a.unit, b.unit)
+    return equal and units_agree(a.unit, b.unit)
 
 
-def _units_agree(a: str, b: str) -> bool:
+def units_agree(a: str, b: str) -> bool:
     if not a or not b or a == b:
         return True
     first, second = _unit(a), _unit(b)

@@ -1,0 +1,308 @@
+"""Rows of one's own, from a file, a folder or the Hub, with a grader for the kind of answer that they have.
+
+task: dataset
+data: {source: my.jsonl, prompt: question, answer: answer, grader: number}
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from ratchet.errors import UserError
+from ratchet.tasks.base import SPLITS, Grade, Message, Probe, Row, Split, Task, completion_text
+from ratchet.tasks.dataset.columns import Columns, as_completion, as_messages, as_options, columns_of
+from ratchet.tasks.dataset.graders import ANSWER, GRADERS, LETTERS, OPTIONS, Grader, NumberGrader
+from ratchet.tasks.dataset.sources import divided, places
+from ratchet.tasks.loading import at_most, bad_rows_error, capped
+
+_HASHES = re.compile(r"\s*####[^\n]*\s*\Z")
+PLACE = "{answer}"
+
+
+@dataclass
+class Dataset(Task):
+    """Rows of one's own. The fields are the keys of the recipe's ``data`` group."""
+
+    source: str | None = None
+    """A file (JSON lines, a JSON array, CSV, Parquet; .gz), a folder with train, validation and test files or one that
+    ``save_to_disk`` wrote, or a data set on the Hub ("owner/name")."""
+    revision: str | None = None
+    """Revision of the Hub data set."""
+    configuration: str | None = None
+    """Configuration of the Hub data set."""
+    prompt: str | None = None
+    """Column of the question: a text, or messages. Without it, and the next three, the usual names are looked for."""
+    answer: str | None = None
+    """Column of the right answer; of a text with "####" (GSM8K) what follows it."""
+    choices: str | None = None
+    """Column of the options, for ``grader: choice``."""
+    completion: str | None = None
+    """Column of the text that SFT imitates; without one, the answer's reasoning or the answer alone."""
+    grader: Literal["number", "text", "choice"] | None = None
+    """How answers are read and compared; without it ``choice`` where there are options."""
+    tolerance: float = 0.0
+    """By which a number may differ (``grader: number``)."""
+    form: str = "Answer: {answer}"
+    """The last line that the prompt asks for."""
+    instruction: str | None = None
+    """Stands after every question; null: the grader's own, which asks for ``form``. May be empty."""
+    system_prompt: str | None = None
+    """A system message before every prompt."""
+    validation: float = 0.1
+    """Share of the rows for validation, where the source has none."""
+    test: float = 0.1
+    """Share of the rows for the test split, where the source has none."""
+    group: str | None = None
+    """Column of what must not be split up; without it rows with one prompt stay together."""
+    train_split: Literal["train", "validation", "test"] = "train"
+    """Which split is trained on."""
+    max_train: int | None = None
+    """At most so many training rows, drawn with ``seed``."""
+    max_validation: int | None = None
+    """At most so many validation rows."""
+    max_test: int | None = None
+    """At most so many test rows."""
+    seed: int = 42
+    """Of the splits and the caps."""
+    bad_rows: Literal["stop", "drop"] = "stop"
+    """What a row that is not as it should be does: stops the run, or is dropped and counted."""
+
+    name = "dataset"
+
+    def __post_init__(self) -> None:
+        if not self.source:
+            raise UserError("data.source is missing: name a file, a folder, or a data set on the Hub (owner/name)")
+        if self.form.count(PLACE) != 1 or "\n" in self.form:
+            raise UserError(f'data.form is one line with {PLACE} in it, as in "Answer: {PLACE}"; it is {self.form!r}')
+        if not 0 <= self.validation < 1 or not 0 <= self.test < 1 or self.validation + self.test >= 1:
+            raise UserError("data.validation and data.test are shares that leave some rows to train on")
+        if self.tolerance and self.grader != "number":
+            raise UserError("data.tolerance is for grader: number")
+        before, after = (re.escape(part.strip()) for part in self.form.split(PLACE))
+        self._line = re.compile(rf"(?:\A|\n)[ \t]*{before}[ \t]*(?P<answer>[^\n]*?[^\s])[ \t]*{after}\s*\Z")
+
+    @property
+    def label(self) -> str:
+        """What the rows are called."""
+        path = Path(self.source)
+        return path.stem.removesuffix(".jsonl") if path.suffix else self.source
+
+    @property
+    def answers(self) -> Sequence[str]:
+        """The letters of the most options, for ``grader: choice``."""
+        if not self._has_options:
+            return ()
+        rows = (row for split in self._parts.values() for row in split)
+        return tuple(LETTERS[: max((len(row[OPTIONS]) for row in rows), default=0)])
+
+    def load(self, split: str) -> Split:
+        """Rows with id, prompt (messages), answer, options, completion, and the source's own ``columns``."""
+        rows = self._parts[split]
+        if not rows:
+            raise UserError(
+                f"data.source: {self.source} leaves no rows for the {split} split; "
+                + ("raise data." + split if split != "train" else "it has too few")
+            )
+        return Split(capped(rows, getattr(self, f"max_{split}"), self.seed), [*self._notes])
+
+    def count(self, split: str) -> int | None:
+        """The rows of a file that is here; None of the Hub's."""
+        if not Path(self.source).expanduser().exists():
+            return None
+        return at_most(len(self._parts[split]), getattr(self, f"max_{split}"))
+
+    def messages(self, row: Row) -> list[Message]:
+        """The row's conversation, its options and the instruction in the last message."""
+        *before, last = row["prompt"]
+        text = last["content"]
+        if options := row.get(OPTIONS):
+            text += "\n" + "\n".join(f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=False))
+        if instruction := self._instruction:
+            text += f"\n\n{instruction}"
+        system = [{"role": "system", "content": self.system_prompt}] if self.system_prompt else []
+        return [*system, *before, {**last, "content": text}]
+
+    def target(self, row: Row) -> str:
+        """The completion, and the answer in the form that is asked for where it does not end so."""
+        text = row["completion"]
+        if text and self.grade(text, row).components["format"]:
+            return text
+        line = self.commit(row[ANSWER] if isinstance(row[ANSWER], str) else row[ANSWER][0], row)
+        return f"{text}\n{line}" if text else line
+
+    def gold(self, row: Row) -> str:
+        """The answer as the grader writes it."""
+        return self._grader.gold(row)
+
+    def commit(self, answer: str, row: Row) -> str:
+        """The line that is asked for."""
+        return self.form.replace(PLACE, answer)
+
+    def grade(self, completion: str | Sequence[Message], row: Row) -> Grade:
+        """By the grader; ``data.form`` is read as the plainest way to answer."""
+        text = completion_text(completion)
+        line = self._line.search(text)
+        said = f"{text[: line.start()]}\nAnswer: {line['answer']}" if line else text
+        correct, answer, span = self._grader.judge(said, row)
+        if line and said != text:
+            span = None
+        parts = {"correct": correct, "answered": answer is not None, "format": bool(line) and answer is not None}
+        return Grade(correct, answer, {name: float(value) for name, value in parts.items()}, span)
+
+    def options(self, row: Row) -> Sequence[str]:
+        """The options' texts."""
+        return row.get(OPTIONS, ())
+
+    def dressed(self, row: Row) -> Mapping[str, str]:
+        """The grader's forms."""
+        return self._grader.dressed(row)
+
+    def probes(self, row: Row) -> Iterator[Probe]:
+        """The grader's cheap answers and hacks."""
+        return self._grader.probes(row)
+
+    # Reading.
+
+    @cached_property
+    def _read(self) -> dict[str, Callable[[], Iterator[tuple[str, Any]]]]:
+        return places(self.source, self.revision, self.configuration)
+
+    @cached_property
+    def _columns(self) -> Columns:
+        place, first = next(self._read["train"](), (self.source, None))
+        if not isinstance(first, Mapping):
+            why = "it is empty" if first is None else f"{place} is no row of columns"
+            raise UserError(f"data.source: {self.source} has no rows: {why}")
+        named = {kind: getattr(self, kind) for kind in ("prompt", "answer", "choices", "completion")}
+        return columns_of(first, named, place)
+
+    @property
+    def _has_options(self) -> bool:
+        return self.grader == "choice" or (self.grader is None and self._columns.choices is not None)
+
+    @cached_property
+    def _grader(self) -> Grader:
+        if self._has_options:
+            if self._columns.choices is None:
+                raise UserError("data.choices: name the column of the options, which grader: choice needs")
+            return GRADERS["choice"]()
+        if self.grader is None:
+            raise UserError("data.grader: say what kind of answer it is: number, text or choice")
+        return NumberGrader(self.tolerance) if self.grader == "number" else GRADERS[self.grader]()
+
+    @property
+    def _instruction(self) -> str:
+        if self.instruction is not None:
+            return self.instruction
+        return self._grader.asks.format(form=self.form.replace(PLACE, self._grader.example))
+
+    @cached_property
+    def _loaded(self) -> tuple[dict[str, list[Row]], list[str]]:
+        notes, bad, seen = [f"columns: {self._columns}"], [], 0
+        parts: dict[str, list[Row]] = {split: [] for split in SPLITS}
+        for split, read in self._read.items():
+            for number, (place, raw) in enumerate(read()):
+                seen += 1
+                try:
+                    parts[split].append({"id": f"{split}-{number}", **self._row(raw)})
+                except ValueError as error:
+                    bad.append(f"{place}: {error}")
+        if bad and self.bad_rows == "stop":
+            raise bad_rows_error(bad, f"{seen} rows")
+        if bad:
+            notes.append(f"dropped {len(bad)} of {seen} rows, the first: {bad[0]}")
+        parts, more = _without_repeats(parts)
+        return self._split(parts, notes + more)
+
+    def _split(self, parts: dict[str, list[Row]], notes: list[str]) -> tuple[dict[str, list[Row]], list[str]]:
+        """Held-out rows taken from the training rows, for the splits that the source does not have."""
+        shares = {split: getattr(self, split) for split in ("validation", "test") if split not in self._read}
+        shares = {split: share for split, share in shares.items() if share}
+        if shares:
+            made = divided(parts["train"], shares, self._group, self.seed)
+            parts = {**parts, "train": made["train"], **{split: made[split] for split in shares}}
+            counts = ", ".join(f"{len(parts[split])} {split}" for split in SPLITS)
+            notes = [*notes, f"split into {counts} rows (seed {self.seed})"]
+        return parts, notes
+
+    def _group(self, row: Row) -> str:
+        return str(row["columns"].get(self.group)) if self.group else _asked(row)
+
+    @property
+    def _parts(self) -> dict[str, list[Row]]:
+        return self._loaded[0]
+
+    @property
+    def _notes(self) -> list[str]:
+        return self._loaded[1]
+
+    def _row(self, raw: Any) -> Row:
+        """A checked row.
+
+        Raises:
+            ValueError: saying what is wrong, and in which column.
+        """
+        if isinstance(raw, ValueError):
+            raise raw
+        if not isinstance(raw, Mapping):
+            raise ValueError(f"a row is a mapping of columns; it is a {type(raw).__name__}")
+        columns = self._columns
+        if self.group and self.group not in raw:
+            raise ValueError(f"it has no column {self.group}")
+        row: Row = {"prompt": _in(raw, columns.prompt, as_messages)}
+        if self._has_options:
+            self._grader  # noqa: B018 (says what is missing)
+            row[OPTIONS] = _in(raw, columns.choices, as_options)
+        row[ANSWER] = _in(raw, columns.answer, lambda given: self._grader.value(given, row))
+        row["completion"] = self._completion(raw)
+        return {**row, "columns": dict(raw)}
+
+    def _completion(self, raw: Mapping[str, Any]) -> str:
+        columns = self._columns
+        if columns.completion is not None and raw.get(columns.completion) is not None:
+            return _in(raw, columns.completion, as_completion)
+        given = raw[columns.answer]
+        return _HASHES.sub("", given) if isinstance(given, str) and "####" in given else ""
+
+
+def _in(raw: Mapping[str, Any], column: str, take: Callable[[Any], Any]) -> Any:
+    if raw.get(column) is None:
+        raise ValueError(f"column {column} is {'empty' if column in raw else 'not there'}")
+    try:
+        return take(raw[column])
+    except ValueError as error:
+        raise ValueError(f"column {column}: {error}") from None
+
+
+def _asked(row: Row) -> str:
+    """What a row asks, as it is compared."""
+    texts = [*(message["content"] for message in row["prompt"]), *row.get(OPTIONS, ())]
+    return " ".join(" ".join(texts).casefold().split())
+
+
+def _without_repeats(parts: dict[str, list[Row]]) -> tuple[dict[str, list[Row]], list[str]]:
+    """Each prompt once, where its answers are one; held-out rows first, so that none of them is trained on."""
+    answers: dict[str, set[str]] = {}
+    for part in parts.values():
+        for row in part:
+            answers.setdefault(_asked(row), set()).add(str(row[ANSWER]))
+    seen: set[str] = set()
+    kept: dict[str, list[Row]] = {}
+    repeated = contradicted = 0
+    for split in reversed(SPLITS):
+        kept[split] = []
+        for row in parts[split]:
+            asked = _asked(row)
+            if len(answers[asked]) > 1:
+                contradicted += 1
+            elif asked in seen:
+                repeated += 1
+            else:
+                seen.add(asked)
+                kept[split].append(row)
+    notes = [f"removed {repeated} rows whose prompt is there already, held-out rows first"] if repeated else []
+    notes += [f"removed {contradicted} rows whose prompt is there with another answer"] if contradicted else []
+    return {split: kept[split] for split in SPLITS}, notes

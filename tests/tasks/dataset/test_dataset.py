@@ -1,0 +1,215 @@
+"""Rows of one's own: what is taken from which column, how rows are split, and what is wrong with them."""
+
+import csv
+import gzip
+import json
+
+import pytest
+
+from ratchet.errors import UserError
+from ratchet.tasks import find_task
+from ratchet.tasks.dataset.task import Dataset
+
+GSM = [
+    {"question": f"{a} and {b} pens?", "answer": f"{a}+{b}=<<{a}+{b}={a + b}>>{a + b}\n#### {a + b}"}
+    for a in range(2, 12)
+    for b in range(a, 12)
+]
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Writes rows to a file, and returns its path."""
+
+    def write(rows, name="rows.jsonl"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def row_of(task):
+    return task.load("train").rows[0]
+
+
+def test_it_is_a_task_like_the_others():
+    assert find_task("dataset") is Dataset
+
+
+def test_rows_as_gsm8k_has_them(rows):
+    task = Dataset(source=rows(GSM), grader="number", validation=0, test=0)
+    row = row_of(task)
+    assert row["columns"] == GSM[0] and task.gold(row) == "4"
+    assert task.messages(row)[-1]["content"].startswith("2 and 2 pens?\n\nWork it out")
+    assert task.target(row) == "2+2=<<2+2=4>>4\nAnswer: 4"
+    assert task.grade(task.target(row), row).components == {"correct": 1.0, "answered": 1.0, "format": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("given", "letter"),
+    [(2, "C"), ("C", "C"), ("(c)", "C"), ("42", "C")],
+    ids=["number", "letter", "in brackets", "text"],
+)
+def test_rows_with_options(rows, given, letter):
+    source = rows([{"question": "6 x 7?", "choices": ["40", "41", "42", "43"], "answer": given}])
+    task = Dataset(source=source, validation=0, test=0)
+    row = row_of(task)
+    assert task.gold(row) == letter and task.answers == ("A", "B", "C", "D")
+    assert "\nC) 42\n" in task.messages(row)[0]["content"]
+    assert task.grade(f"Answer: {letter}", row).correct and not task.grade("Answer: A", row).correct
+
+
+def test_options_with_labels_of_their_own_as_arc_has_them(rows):
+    options = {"text": ["sun", "moon"], "label": ["1", "2"]}
+    task = Dataset(
+        source=rows([{"question": "Which shines?", "choices": options, "answer": "sun"}]), validation=0, test=0
+    )
+    assert task.gold(row_of(task)) == "A"
+
+
+def test_answers_in_words_may_have_several_spellings(rows):
+    source = rows([{"query": "Capital?", "label": ["New York", "NYC"]}])
+    task = Dataset(source=source, prompt="query", answer="label", grader="text", validation=0, test=0)
+    row = row_of(task)
+    assert all(task.grade(text, row).correct for text in ("Answer: new  york.", "Answer: NYC", "<answer>nyc</answer>"))
+    assert not task.grade("Answer: York", row).correct
+
+
+def test_conversations_are_taken_as_they_are(rows):
+    prompt = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Hello"},
+        {"role": "user", "content": "2 + 2?"},
+    ]
+    completion = [{"role": "assistant", "content": "It is 4.\nAnswer: 4"}]
+    source = rows([{"prompt": prompt, "completion": completion, "solution": 4}])
+    task = Dataset(source=source, grader="number", instruction="", validation=0, test=0)
+    row = row_of(task)
+    assert task.messages(row) == prompt and task.target(row) == "It is 4.\nAnswer: 4"
+
+
+def test_the_last_line_can_have_another_form(rows):
+    task = Dataset(source=rows(GSM), grader="text", form="Result -> {answer} <-", validation=0, test=0)
+    row = {**row_of(task), "answer": ["forty two"]}
+    said = task.commit("forty two", row)
+    assert said == "Result -> forty two <-" and "Result -> ... <-" in task.messages(row)[-1]["content"]
+    assert task.grade(f"Well.\n{said}", row).components == {"correct": 1.0, "answered": 1.0, "format": 1.0}
+    assert task.grade("Answer: forty two", row).components["format"] == 0.0
+
+
+def test_every_kind_of_file_holds_the_same_rows(tmp_path, rows):
+    import pyarrow
+    import pyarrow.parquet
+
+    wanted = Dataset(source=rows(GSM), grader="number").load("train").rows
+    (tmp_path / "array.json").write_text(json.dumps(GSM))
+    with gzip.open(tmp_path / "packed.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps(row) + "\n" for row in GSM)
+    with (tmp_path / "table.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, GSM[0])
+        writer.writeheader()
+        writer.writerows(GSM)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(GSM), tmp_path / "table.parquet")
+    for name in ("array.json", "packed.jsonl.gz", "table.csv", "table.parquet"):
+        assert Dataset(source=str(tmp_path / name), grader="number").load("train").rows == wanted, name
+
+
+def test_a_folder_that_datasets_has_written(tmp_path):
+    import datasets
+
+    parts = {"train": datasets.Dataset.from_list(GSM[:20]), "test": datasets.Dataset.from_list(GSM[20:30])}
+    datasets.DatasetDict(parts).save_to_disk(str(tmp_path / "saved"))
+    task = Dataset(source=str(tmp_path / "saved"), grader="number")
+    sizes = {split: len(task.load(split).rows) for split in ("train", "validation", "test")}
+    assert sizes == {"train": 18, "validation": 2, "test": 10}
+
+
+def test_splits_are_the_folders_own_where_it_has_them(rows, tmp_path):
+    for name, part in (("train", GSM[:30]), ("dev", GSM[30:40]), ("test", GSM[40:50])):
+        rows(part, f"own/{name}.jsonl")
+    task = Dataset(source=str(tmp_path / "own"), grader="number")
+    assert [len(task.load(split).rows) for split in ("train", "validation", "test")] == [30, 10, 10]
+
+
+def test_splits_that_are_made_share_no_prompt_and_stay_when_rows_are_added(rows):
+    few, more = (
+        Dataset(source=rows(part, name), grader="number") for name, part in (("a.jsonl", GSM[:50]), ("b.jsonl", GSM))
+    )
+    held = {row["prompt"][0]["content"] for row in few.load("test").rows}
+    assert len(held) == 5 and not held & {row["prompt"][0]["content"] for row in few.load("train").rows}
+    assert few.load("test").rows == Dataset(source=few.source, grader="number").load("test").rows
+    assert len(held & {row["prompt"][0]["content"] for row in more.load("test").rows}) >= 3
+
+
+def test_rows_of_one_group_stay_together(rows):
+    grouped = [{**row, "topic": f"t{number % 8}"} for number, row in enumerate(GSM)]
+    task = Dataset(source=rows(grouped), grader="number", group="topic", validation=0.25, test=0.25)
+    topics = [{row["columns"]["topic"] for row in task.load(split).rows} for split in ("train", "validation", "test")]
+    assert not topics[0] & topics[1] and not topics[0] & topics[2] and not topics[1] & topics[2]
+
+
+def test_a_prompt_is_trained_on_once_and_never_where_it_is_held_out(rows, tmp_path):
+    rows([*GSM[:30], *GSM[:5], GSM[40], {**GSM[29], "answer": "#### 999"}], "own/train.jsonl")
+    rows(GSM[40:50], "own/test.jsonl")
+    task = Dataset(source=str(tmp_path / "own"), grader="number", validation=0)
+    loaded = task.load("train")
+    assert len(loaded.rows) == 29 and len(task.load("test").rows) == 10
+    assert any("removed 6 rows whose prompt is there already" in note for note in loaded.notes)
+    assert any("removed 2 rows whose prompt is there with another answer" in note for note in loaded.notes)
+
+
+BAD = {
+    "empty": ({"question": None, "answer": 1}, "column question is empty"),
+    "missing": ({"answer": 1}, "column question is not there"),
+    "no number": ({"question": "a", "answer": "many"}, "column answer: it holds no number that can be told: 'many'"),
+    "another type": ({"question": 3, "answer": 1}, "column question: a text or a list of messages is wanted"),
+    "an answer in the prompt": (
+        {"question": [{"role": "assistant", "content": "4"}], "answer": 1},
+        "column question: its last message is the assistant's",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_row_is_named_with_its_line_and_its_column(rows, name):
+    row, said = BAD[name]
+    source = rows([GSM[0], row, GSM[1]])
+    with pytest.raises(UserError, match="1 of 3 rows are bad") as error:
+        Dataset(source=source, grader="number").load("train")
+    assert f"{source}:2: {said}" in str(error.value)
+    loaded = Dataset(source=source, grader="number", bad_rows="drop", validation=0, test=0).load("train")
+    assert len(loaded.rows) == 2 and any("dropped 1 of 3 rows" in note for note in loaded.notes)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"source": None}, "data.source is missing"),
+        ({"source": "nowhere.jsonl"}, "there is no file and no folder nowhere.jsonl"),
+        ({"grader": None}, "data.grader: say what kind of answer it is"),
+        ({"grader": "choice"}, "data.choices: name the column"),
+        ({"prompt": "quest"}, "has no column quest; it has question, answer"),
+        ({"form": "Answer"}, "data.form is one line with {answer}"),
+        ({"validation": 0.5, "test": 0.5}, "leave some rows to train on"),
+        ({"grader": "text", "tolerance": 0.1}, "data.tolerance is for grader: number"),
+        ({"test": 0}, "leaves no rows for the test split; raise data.test"),
+    ],
+)
+def test_what_cannot_be_meant_is_said_in_a_sentence(rows, settings, said):
+    with pytest.raises(UserError) as error:
+        Dataset(**{"source": rows(GSM), "grader": "number", **settings}).load("test")
+    assert said in str(error.value)
+
+
+def test_columns_that_cannot_be_told_are_asked_for(rows):
+    with pytest.raises(UserError, match="data.prompt: name the column; .* has a, b"):
+        Dataset(source=rows([{"a": 1, "b": 2}]), grader="number").load("train")
+
+
+def test_an_empty_file_is_said(tmp_path):
+    (tmp_path / "empty.jsonl").write_text("\n")
+    with pytest.raises(UserError, match="has no rows: it is empty"):
+        Dataset(source=str(tmp_path / "empty.jsonl"), grader="number").load("train")
