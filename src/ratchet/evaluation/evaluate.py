@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ratchet.errors import UserError
 from ratchet.evaluation.statistics import Share, clusters, mcnemar, mean_share, pass_at_k, powers_of_two, share
 from ratchet.inference.completion import Completion, Generator, Sampling
 from ratchet.recipe.groups import Evaluation
@@ -310,7 +311,13 @@ def _tokens(completions: Sequence[Sequence[Completion]]) -> int:
 
 
 def rows_to_evaluate(task: Task, settings: Evaluation) -> list[Row]:
-    """The rows of the split that the recipe evaluates on."""
+    """The rows of the split that the recipe evaluates on.
+
+    Raises:
+        UserError: for a task whose answers nobody can judge.
+    """
+    if not task.graded:
+        raise UserError(f"{task.label}: data.grader: none has no accuracy to measure")
     return capped(task.load(settings.split).rows, settings.max_rows, settings.seed)
 
 

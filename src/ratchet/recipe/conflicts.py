@@ -106,6 +106,8 @@ def _own_groups(recipe: Recipe) -> Iterator[str]:
         yield (
             f"data.unchecked brings in rows whose answer cannot be checked; they are for {trainers_that('imitates')}"
         )
+    if not recipe.task.graded:
+        yield from _without_grades(recipe)
     if recipe.lean.tokens_per_micro_batch is not None and not recipe.method.leans:
         yield f"lean.tokens_per_micro_batch is for {trainers_that('leans')}"
     for pair in recipe.diagnostics.heat_maps:
@@ -118,6 +120,17 @@ def _own_groups(recipe: Recipe) -> Iterator[str]:
         yield f"report_to: there is no tracker {', '.join(unknown)}; there are {', '.join(TRACKERS)}"
     if recipe.curriculum is not None:
         yield from _curriculum(recipe, recipe.curriculum)
+
+
+def _without_grades(recipe: Recipe) -> Iterator[str]:
+    if recipe.method.rewarded:
+        yield f"data.grader: none gives no reward; it is for {trainers_that('imitates')}"
+    settings = recipe.evaluation
+    if settings.before or settings.after or recipe.get("eval_strategy") != "no":
+        yield (
+            "data.grader: none has no accuracy to measure; write evaluation: {before: false, after: false}, "
+            "and no eval_strategy"
+        )
 
 
 def _curriculum(recipe: Recipe, settings: Curriculum) -> Iterator[str]:

@@ -53,6 +53,9 @@ class Task(ABC):
     answers: ClassVar[Sequence[str]] = ()
     """The possible answers where there are finitely many: they give the chance and majority baselines."""
 
+    graded: ClassVar[bool] = True
+    """Whether answers can be judged at all; where they cannot, rows are only imitated, and no accuracy is measured."""
+
     @property
     def label(self) -> str:
         """What a figure is measured on, for a reader: the name, and the source where the name alone would mislead."""

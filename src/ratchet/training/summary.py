@@ -63,10 +63,12 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
     start = program()
     seed, quoted = int(recipe.get("seed")) + 1, shlex.quote(str(folder))
     again = shlex.quote(f"{folder}-seed{seed}")
+    lines += ["", "next:"]
+    if recipe.task.graded:
+        lines.append(
+            f"  {start} evaluate {quoted}/recipe.yaml --model {quoted} --evaluation.samples 8   # with pass@k"
+        )
     lines += [
-        "",
-        "next:",
-        f"  {start} evaluate {quoted}/recipe.yaml --model {quoted} --evaluation.samples 8   # with pass@k",
         f"  {start} chat {quoted}   # ask it something",
         f"  {start} {recipe.method.script} {quoted}/recipe.yaml --seed {seed} --output_dir {again}   # another seed",
     ]

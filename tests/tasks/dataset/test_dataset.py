@@ -213,3 +213,37 @@ def test_an_empty_file_is_said(tmp_path):
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(UserError, match="has no rows: it is empty"):
         Dataset(source=str(tmp_path / "empty.jsonl"), grader="number").load("train")
+
+
+CHAT = [
+    {"role": "user", "content": "Hi"},
+    {"role": "assistant", "content": "Hello"},
+    {"role": "user", "content": "And now?"},
+    {"role": "assistant", "content": "Now this."},
+]
+
+
+def test_the_last_turn_of_a_conversation_is_imitated_and_nothing_is_judged(rows):
+    task = Dataset(source=rows([{"messages": CHAT}]), grader="none", validation=0, test=0)
+    row = row_of(task)
+    assert task.messages(row) == CHAT[:3] and task.target(row) == "Now this."
+    assert task.gold(row) is None and not task.graded and not task.grade("Now this.", row).correct
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"messages": CHAT[:3]}, "column messages: a list of messages is wanted whose last one is the assistant's"),
+        ({"messages": "Hi"}, "column messages: a list of messages is wanted"),
+        ({"messages": None}, "column messages is empty"),
+    ],
+)
+def test_a_conversation_without_an_answer_is_a_bad_row(rows, row, said):
+    with pytest.raises(UserError) as error:
+        Dataset(source=rows([{"messages": CHAT}, row]), grader="none").load("train")
+    assert said in str(error.value)
+
+
+def test_prompts_with_nothing_to_imitate_are_bad_rows(rows):
+    with pytest.raises(UserError, match="it has nothing to imitate; name its column with data.completion"):
+        Dataset(source=rows([{"prompt": "Hi"}]), grader="none").load("train")

@@ -12,6 +12,7 @@ USUAL = {
     "answer": ("answer", "ground_truth", "solution", "correct", "label", "target", "output"),
     "choices": ("choices", "options"),
     "completion": ("completion", "response", "rationale"),
+    "messages": ("messages", "conversations"),
 }
 """What is looked for, in this order, where the recipe names no column."""
 ROLES = ("system", "user", "assistant", "tool")
@@ -21,23 +22,26 @@ ROLES = ("system", "user", "assistant", "tool")
 class Columns:
     """The columns of a data set; None where it has none of that kind."""
 
-    prompt: str
-    answer: str
+    prompt: str | None = None
+    answer: str | None = None
     choices: str | None = None
     completion: str | None = None
+    messages: str | None = None
+    """Whole conversations, of which the last turn is the completion; instead of prompt and completion."""
 
     def __str__(self) -> str:
         parts = {kind: getattr(self, kind) for kind in USUAL}
         return ", ".join(f"{kind} from {name}" for kind, name in parts.items() if name)
 
 
-def columns_of(row: Mapping[str, Any], named: Mapping[str, str | None], place: str) -> Columns:
+def columns_of(row: Mapping[str, Any], named: Mapping[str, str | None], place: str, answered: bool) -> Columns:
     """Find the columns.
 
     Args:
         row: of the data set.
         named: kind -> the column that the recipe names, or None.
         place: of the row, for a message.
+        answered: whether there must be an answer.
 
     Raises:
         UserError: where a named column is not there, or prompt or answer cannot be told.
@@ -49,8 +53,10 @@ def columns_of(row: Mapping[str, Any], named: Mapping[str, str | None], place: s
             raise UserError(f"data.{kind}: {place} has no column {name}; it has {', '.join(map(str, row))}")
         taken = set(found.values())
         found[kind] = name or next((one for one in usual if one in row and one not in taken), None)
-    for kind in ("prompt", "answer"):
-        if found[kind] is None:
+    if found["prompt"] is not None:
+        found["messages"] = None
+    for kind in ("prompt", "answer") if answered else ("prompt",):
+        if found[kind] is None and not (kind == "prompt" and found["messages"]):
             raise UserError(
                 f"data.{kind}: name the column; {place} has {', '.join(map(str, row)) or 'none'}, and none of "
                 f"{', '.join(USUAL[kind])}"
@@ -80,6 +86,19 @@ def as_messages(given: Any) -> list[Message]:
     if found[-1]["role"] == "assistant":
         raise ValueError("its last message is the assistant's: the answer would stand in the prompt")
     return found
+
+
+def as_conversation(given: Any) -> tuple[list[Message], str]:
+    """What stands before the last turn, which is the assistant's, and that turn.
+
+    Raises:
+        ValueError: saying what is wrong with it.
+    """
+    if isinstance(given, Sequence) and len(given) > 1 and isinstance(given[-1], Mapping):
+        last = given[-1]
+        if last.get("role") == "assistant" and isinstance(last.get("content"), str) and last["content"].strip():
+            return as_messages(given[:-1]), last["content"]
+    raise ValueError("a list of messages is wanted whose last one is the assistant's, with a content")
 
 
 def as_options(given: Any) -> list[str]:

@@ -13,7 +13,14 @@ from typing import Any, Literal
 
 from ratchet.errors import UserError
 from ratchet.tasks.base import SPLITS, Grade, Message, Probe, Row, Split, Task, completion_text
-from ratchet.tasks.dataset.columns import Columns, as_completion, as_messages, as_options, columns_of
+from ratchet.tasks.dataset.columns import (
+    Columns,
+    as_completion,
+    as_conversation,
+    as_messages,
+    as_options,
+    columns_of,
+)
 from ratchet.tasks.dataset.graders import ANSWER, GRADERS, LETTERS, OPTIONS, Grader, NumberGrader
 from ratchet.tasks.dataset.sources import divided, places
 from ratchet.tasks.loading import at_most, bad_rows_error, capped
@@ -41,8 +48,9 @@ class Dataset(Task):
     """Column of the options, for ``grader: choice``."""
     completion: str | None = None
     """Column of the text that SFT imitates; without one, the answer's reasoning or the answer alone."""
-    grader: Literal["number", "text", "choice"] | None = None
-    """How answers are read and compared; without it ``choice`` where there are options."""
+    grader: Literal["number", "text", "choice", "none"] | None = None
+    """How answers are read and compared; without it ``choice`` where there are options. ``none``: rows to imitate
+    (SFT), whose answers nobody checks."""
     tolerance: float = 0.0
     """By which a number may differ (``grader: number``)."""
     form: str = "Answer: {answer}"
@@ -83,6 +91,11 @@ class Dataset(Task):
             raise UserError("data.tolerance is for grader: number")
         before, after = (re.escape(part.strip()) for part in self.form.split(PLACE))
         self._line = re.compile(rf"(?:\A|\n)[ \t]*{before}[ \t]*(?P<answer>[^\n]*?[^\s])[ \t]*{after}\s*\Z")
+
+    @property
+    def graded(self) -> bool:
+        """Whether answers are checked."""
+        return self.grader != "none"
 
     @property
     def label(self) -> str:
@@ -128,14 +141,16 @@ class Dataset(Task):
     def target(self, row: Row) -> str:
         """The completion, and the answer in the form that is asked for where it does not end so."""
         text = row["completion"]
+        if not self.graded:
+            return text
         if text and self.grade(text, row).components["format"]:
             return text
         line = self.commit(row[ANSWER] if isinstance(row[ANSWER], str) else row[ANSWER][0], row)
         return f"{text}\n{line}" if text else line
 
-    def gold(self, row: Row) -> str:
-        """The answer as the grader writes it."""
-        return self._grader.gold(row)
+    def gold(self, row: Row) -> str | None:
+        """The answer as the grader writes it; None with ``grader: none``."""
+        return self._grader.gold(row) if self.graded else None
 
     def commit(self, answer: str, row: Row) -> str:
         """The line that is asked for."""
@@ -143,6 +158,8 @@ class Dataset(Task):
 
     def grade(self, completion: str | Sequence[Message], row: Row) -> Grade:
         """By the grader; ``data.form`` is read as the plainest way to answer."""
+        if not self.graded:
+            return Grade(False, None)
         text = completion_text(completion)
         line = self._line.search(text)
         said = f"{text[: line.start()]}\nAnswer: {line['answer']}" if line else text
@@ -177,7 +194,10 @@ class Dataset(Task):
             why = "it is empty" if first is None else f"{place} is no row of columns"
             raise UserError(f"data.source: {self.source} has no rows: {why}")
         named = {kind: getattr(self, kind) for kind in ("prompt", "answer", "choices", "completion")}
-        return columns_of(first, named, place)
+        found = columns_of(first, named, place, answered=self.graded)
+        if self.grader == "choice" and found.choices is None:
+            raise UserError("data.choices: name the column of the options, which grader: choice needs")
+        return found
 
     @property
     def _has_options(self) -> bool:
@@ -186,17 +206,15 @@ class Dataset(Task):
     @cached_property
     def _grader(self) -> Grader:
         if self._has_options:
-            if self._columns.choices is None:
-                raise UserError("data.choices: name the column of the options, which grader: choice needs")
             return GRADERS["choice"]()
         if self.grader is None:
-            raise UserError("data.grader: say what kind of answer it is: number, text or choice")
+            raise UserError("data.grader: say what kind of answer it is: number, text or choice (none for SFT)")
         return NumberGrader(self.tolerance) if self.grader == "number" else GRADERS[self.grader]()
 
     @property
     def _instruction(self) -> str:
-        if self.instruction is not None:
-            return self.instruction
+        if self.instruction is not None or not self.graded:
+            return self.instruction or ""
         return self._grader.asks.format(form=self.form.replace(PLACE, self._grader.example))
 
     @cached_property
@@ -252,19 +270,25 @@ class Dataset(Task):
         columns = self._columns
         if self.group and self.group not in raw:
             raise ValueError(f"it has no column {self.group}")
-        row: Row = {"prompt": _in(raw, columns.prompt, as_messages)}
+        row: Row = {}
+        if columns.messages is not None:
+            row["prompt"], row["completion"] = _in(raw, columns.messages, as_conversation)
+        else:
+            row["prompt"], row["completion"] = _in(raw, columns.prompt, as_messages), self._completion(raw)
         if self._has_options:
-            self._grader  # noqa: B018 (says what is missing)
             row[OPTIONS] = _in(raw, columns.choices, as_options)
-        row[ANSWER] = _in(raw, columns.answer, lambda given: self._grader.value(given, row))
-        row["completion"] = self._completion(raw)
+        row[ANSWER] = None
+        if self.graded:
+            row[ANSWER] = _in(raw, columns.answer, lambda given: self._grader.value(given, row))
+        elif not row["completion"]:
+            raise ValueError("it has nothing to imitate; name its column with data.completion")
         return {**row, "columns": dict(raw)}
 
     def _completion(self, raw: Mapping[str, Any]) -> str:
         columns = self._columns
         if columns.completion is not None and raw.get(columns.completion) is not None:
             return _in(raw, columns.completion, as_completion)
-        given = raw[columns.answer]
+        given = raw.get(columns.answer)
         return _HASHES.sub("", given) if isinstance(given, str) and "####" in given else ""
 
 
