@@ -1,6 +1,7 @@
 """The audit of a recipe: in full for ``ratchet audit``, and on a sample, remembered, at the start of a run."""
 
 import contextlib
+import dataclasses
 import hashlib
 import inspect
 import json
@@ -18,7 +19,7 @@ from ratchet.files import read_json, with_imports, write_json
 from ratchet.program import program
 from ratchet.recipe import Recipe
 from ratchet.rewards import REWARDS, RewardTerm
-from ratchet.tasks.base import Row
+from ratchet.tasks.base import Row, Task
 from ratchet.tasks.loading import capped
 
 FILE = "audit.json"
@@ -105,13 +106,20 @@ def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
     settings = [
         recipe.completion_limit,
         {**vars(recipe.audit), "mode": "", "seconds": 0, "timeout": 0},
-        vars(recipe.task),
+        _settings(recipe.task),
     ]
     digest.update(json.dumps([terms, settings], default=str, sort_keys=True).encode())
     for row in rows:
         digest.update(json.dumps(row, sort_keys=True, default=str).encode())
         digest.update(prompt_text(recipe.task, row).encode())
     return digest.hexdigest()
+
+
+def _settings(task: Task) -> dict[str, Any]:
+    """A task's keys, without what it has worked out since; of one that is no dataclass all that it holds."""
+    if not dataclasses.is_dataclass(task):
+        return vars(task)
+    return {field.name: getattr(task, field.name) for field in dataclasses.fields(task)}
 
 
 def code_files() -> list[Path]:
