@@ -1,5 +1,7 @@
 """Rows of a batch: chosen, cut, put side by side, and put behind prompts that are computed once."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -100,3 +102,27 @@ def test_behind_a_shared_prompt_stands_what_follows_it(batch):
 def test_prompts_are_shared_where_that_computes_fewer_tokens(batch):
     assert Shared.pays(*joined(chosen(batch, [0, 1])), 4)  # 2 + 2 x 5 tokens, and 2 x 7 apart
     assert not Shared.pays(*joined(chosen(batch, [0, 2])), 2)  # 2 x 4 + 2 x 3, and 2 x 6
+
+
+def test_gradients_of_a_prompt_that_several_rows_share_are_the_same_bits_in_every_run():
+    torch.manual_seed(0)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        prompts = torch.arange(1, 25).reshape(3, 8)[torch.randint(3, (96,))]
+        ids = torch.cat([prompts, torch.randint(1, 25, (96, 4))], 1)
+        shared = Shared(ids, torch.ones_like(ids), 4)
+        states = torch.randn(3, 4, 64, 32)
+        above = torch.randn(96, 4, 64, 32)
+
+        def gradient() -> torch.Tensor:
+            leaf = states.clone().requires_grad_()
+            layer = SimpleNamespace(keys=leaf, values=leaf)
+            shared.repeat_prompts(SimpleNamespace(layers=[layer]))
+            assert torch.equal(layer.keys, states[shared.of])
+            return torch.autograd.grad(layer.keys, leaf, above)[0]
+
+        first = gradient()
+        assert all(torch.equal(first, gradient()) for _ in range(20))
+    finally:
+        torch.set_num_threads(threads)

@@ -169,6 +169,16 @@ class Shared:
         self.labels = self.ids.masked_fill(self.mask[:, longest - 1 :] == 0, -100)
         self.labels[:, 0] = -100
 
+    def repeat_prompts(self, cache: Any) -> None:
+        """Give every row the keys and values of its prompt.
+
+        Row by row: an index with repeats adds up gradients in an order that differs from run to run on a CPU.
+        """
+        of = self.of.tolist()
+        for layer in cache.layers:
+            keys, values = layer.keys.unbind(0), layer.values.unbind(0)
+            layer.keys, layer.values = torch.stack([keys[i] for i in of]), torch.stack([values[i] for i in of])
+
     @staticmethod
     def pays(ids: torch.Tensor, mask: torch.Tensor, completion: int) -> bool:
         """Whether fewer tokens are computed so than row by row."""

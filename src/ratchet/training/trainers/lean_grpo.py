@@ -225,7 +225,7 @@ class LeanGRPOTrainer(LeanSteps, GRPOTrainer):
                 use_cache=True,
                 logits_to_keep=1,
             ).past_key_values
-            cache.batch_select_indices(shared.of)
+            shared.repeat_prompts(cache)
             outputs = model(
                 input_ids=shared.ids,
                 attention_mask=shared.mask,
