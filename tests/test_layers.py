@@ -14,7 +14,7 @@ ARROWS = {
     "errors": set(),
     "files": {"errors"},
     "tasks": {"errors", "files"},
-    "rewards": {"errors", "tasks"},
+    "rewards": {"errors", "files", "tasks"},
     "recipe": {"errors", "tasks", "rewards"},
     "program": set(),
     "runtime": {"errors", "program", "recipe"},

@@ -60,6 +60,20 @@ def test_grpo_trains_and_is_measured_on_rows_of_ones_own(script, tmp_path):
     assert json.loads((tmp_path / "out/result.json").read_text())["after"]["n"] == 20
 
 
+def test_grpo_trains_with_functions_as_trl_has_them(script, tmp_path):
+    write(tmp_path, gsm8k, "number")
+    code = "def close(completions, answer, **kwargs):\n"
+    code += "    return [None if 'x' in completion[-1]['content'] else 0.5 for completion in completions]\n"
+    (tmp_path / "mine.py").write_text(code)
+    recipe = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    recipe["rewards"] |= {"mine.py:close": {"weight": 0.3}, "trl:think_format_reward": {"weight": 0.1}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe))
+    script("scripts/grpo.py", "mine.yaml", *QUICK, "--audit", "warn", "--evaluation.after", "false")
+    lines = (tmp_path / "out/diagnostics/log.jsonl").read_text().splitlines()
+    assert any("rewards/close/mean" in line and "rewards/think_format_reward/mean" in line for line in lines)
+    assert "| close | 0.3 |" in (tmp_path / "out/README.md").read_text()
+
+
 def test_sft_imitates_conversations_and_measures_no_accuracy(script, tmp_path):
     write(tmp_path, chat, "none", trainer="sft", evaluation={"after": False})
     done = script("scripts/sft.py", "mine.yaml", *QUICK)

@@ -100,8 +100,9 @@ def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
     for path in code_files():
         digest.update(path.read_bytes())
     own = inspect.getsourcefile(type(recipe.task))
-    for path in with_imports(Path(own)) if own else ():
-        digest.update(path.read_bytes())
+    for file in [*([Path(own)] if own else []), *recipe.own_files]:
+        for path in with_imports(file):
+            digest.update(path.read_bytes())
     terms = [(term.name, term.weight, sorted(term.parameters.items())) for term in recipe.rewards]
     settings = [
         recipe.completion_limit,

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ratchet.audit.shortcuts import predictions, rules_of_thumb
+from ratchet.rewards.foreign import CHARS_PER_TOKEN
 from ratchet.tasks.base import Probe, Row, Task
 
 TARGET, ASKED, REASONED = (
@@ -18,7 +19,6 @@ TARGET, ASKED, REASONED = (
     "gold, as the prompt asks",
     "gold after long reasoning",
 )
-CHARS_PER_TOKEN = 4  # an estimate for English; there is no tokenizer here
 
 LEARNED = "a linear model over cheap features"
 FIXED = ("0", "1", "2", "10", "100", "yes", "no", "true", "none", "unknown", "A")

@@ -4,21 +4,16 @@ Anything wrong with a reward (it raises, returns nothing, too few values, NaN, o
 ``UserError`` that names the function, the row and, where it was missing, the column.
 """
 
-import asyncio
-import inspect
 import math
-import zlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Protocol
 
-from ratchet.audit.policies import CHARS_PER_TOKEN
 from ratchet.audit.watched import Beat, silent
 from ratchet.errors import UserError
-from ratchet.files import import_file
 from ratchet.rewards import RewardTerm, Sample, raised
+from ratchet.rewards.foreign import CHARS_PER_TOKEN, TrlFunction, function_in
 from ratchet.tasks.base import Grade, Row, Task
 
 
@@ -88,7 +83,13 @@ class RecipeRewards:
             tokens = math.ceil(len(text) / CHARS_PER_TOKEN)
             sample = Sample(text, row, grade, tokens, self.limit)
             pairs = zip(self.terms, self.components, strict=True)
-            found.append([checked(self._call(term, sample), component, row) for term, component in pairs])
+            values = [(self._call(term, sample), term, component) for term, component in pairs]
+            found.append(
+                [
+                    math.nan if value is None and term.reward.optional else checked(value, component, row)
+                    for value, term, component in values
+                ]
+            )
         return found
 
     @staticmethod
@@ -116,9 +117,7 @@ class ForeignReward:
     def __post_init__(self) -> None:
         low, high = getattr(self.function, "range", (None, None))
         self.components = [Component(self.name, 1.0, low, high, True)]
-        parameters = inspect.signature(self.function).parameters.values()
-        self._takes_all = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        self._names = {p.name for p in parameters}
+        self._call = TrlFunction(self.function, self.task, self.plain)
 
     def scores(
         self, rows: Sequence[Row], texts: Sequence[str], grades: Sequence[Grade], beat: Beat = silent
@@ -141,26 +140,7 @@ class ForeignReward:
         return [[math.nan if value is None else checked(value, self.components[0], row)] for row, value in pairs]
 
     def _called(self, rows: Sequence[Row], texts: Sequence[str]) -> Any:
-        """What the function returns; one that is asynchronous is waited for."""
-        arguments = self._arguments(rows, texts)
-        given = {name: values for name, values in arguments.items() if self._takes_all or name in self._names}
-        returned = self.function(**given)
-        return asyncio.run(_awaited(returned)) if inspect.isawaitable(returned) else returned
-
-    def _arguments(self, rows: Sequence[Row], texts: Sequence[str]) -> dict[str, Any]:
-        """All that TRL passes: prompts, completions with plausible token ids, the columns, and its own helpers."""
-        messages = [self.task.messages(row) for row in rows]
-        columns = dict.fromkeys(name for row in rows for name in row)
-        return {
-            **{name: [row.get(name) for row in rows] for name in columns},
-            "prompts": [m[-1]["content"] for m in messages] if self.plain else messages,
-            "completions": list(texts) if self.plain else [[{"role": "assistant", "content": text}] for text in texts],
-            "completion_ids": [_token_ids(text) for text in texts],
-            "trainer_state": SimpleNamespace(global_step=0, max_steps=1, epoch=0.0, log_history=[]),
-            "log_extra": _ignored,
-            "log_metric": _ignored,
-            "environments": [None] * len(texts),
-        }
+        return self._call(rows, texts, [None] * len(texts), {**TRAINER, "environments": [None] * len(texts)})
 
     def _raising(self, rows: Sequence[Row], texts: Sequence[str]) -> Row:
         """The first row that raises by itself, else the first of the batch."""
@@ -178,17 +158,16 @@ class ForeignReward:
         return ". It was given lists of messages, as TRL gives them; with --plain it is given text"
 
 
-def _token_ids(text: str) -> list[int]:
-    """Ids of as many tokens as a text may have: no tokenizer is at hand, and a reward may count them."""
-    return [zlib.crc32(text[i : i + CHARS_PER_TOKEN].encode()) % 32_000 for i in range(0, len(text), CHARS_PER_TOKEN)]
-
-
 def _ignored(*args: Any, **kwargs: Any) -> None:
     """What TRL offers for logging."""
 
 
-async def _awaited(value: Awaitable[Any]) -> Any:
-    return await value
+TRAINER = {
+    "trainer_state": SimpleNamespace(global_step=0, max_steps=1, epoch=0.0, log_history=[]),
+    "log_extra": _ignored,
+    "log_metric": _ignored,
+}
+"""What TRL passes of its trainer."""
 
 
 def load_function(place: str) -> Callable[..., Any]:
@@ -197,12 +176,4 @@ def load_function(place: str) -> Callable[..., Any]:
     Raises:
         UserError: when there is no such file or function, or the file cannot be imported.
     """
-    path, _, name = place.rpartition(":")
-    if not path.endswith(".py") or not name:
-        raise UserError(f"--reward: write path/to/file.py:function, not {place}")
-    module = import_file(Path(path), "--reward")
-    function = getattr(module, name, None)
-    if not callable(function):
-        there = ", ".join(n for n, value in vars(module).items() if inspect.isfunction(value)) or "none"
-        raise UserError(f"--reward: {path} has no function {name}; it has {there}")
-    return function
+    return function_in(place, "--reward")

@@ -25,12 +25,12 @@ HARMLESS = frozenset(
 
 
 def code_of(recipe: Recipe) -> dict[str, str]:
-    """SHA-256 of each source file that decides what is trained: Ratchet's, an own task's, and what that imports."""
+    """SHA-256 of each source file that decides what is trained: Ratchet's, those of an own task
+    and of own rewards, and what they import."""
     package = Path(ratchet.__file__).parent
     files = [path for room in ROOMS for path in sorted((package / room).rglob("*.py"))]
     hashes = {str(path.relative_to(package)): _hash(path) for path in files}
-    own = Path(str(recipe.tree.value["task"].plain()))
-    if own.suffix == ".py" and own.is_file():
+    for own in (path for path in recipe.own_files if path.is_file()):
         folder = own.resolve().parent
         hashes.update({str(path.relative_to(folder)): _hash(path) for path in with_imports(own)})
     return hashes

@@ -9,6 +9,7 @@ for text in policy.generate(policy.task.messages(row), n=4):
     print(scored.reward, scored.grade.answer, scored.rewards)
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -131,7 +132,8 @@ class Policy:
         if found.failure:
             raise UserError(f"{found.failure.function} failed on row {row.get('id', '?')}: {found.failure.error}")
         rewards = {term.name: value for term, value in zip(terms, found.rewards, strict=True)}
-        return Scored(sum(term.weight * rewards[term.name] for term in terms), found.grade, rewards)
+        applying = (term.weight * rewards[term.name] for term in terms if not math.isnan(rewards[term.name]))
+        return Scored(sum(applying), found.grade, rewards)
 
 
 def recipe_of(name: str, task: str | None, overrides: Sequence[tuple[str, str]] = ()) -> Recipe:

@@ -3,7 +3,8 @@
 trainer     sft or grpo: which script runs the recipe
 task        what is learned: a task's name, or the path of a Python file with one (relative to the recipe)
 data        where the task's rows come from; the keys are the fields of the task's class
-rewards     reward name -> {weight, parameters of that reward}; null takes an inherited one away (GRPO)
+rewards     reward name, or where a function stands (``rewards.foreign``) -> {weight, its parameters}; null takes an
+            inherited one away (GRPO)
 audit       whether cheap answers can win the rewards, asked before training (``Audit`` below; ``audit: warn``)
 curriculum  which prompts are sampled, and how: stages, rest, dynamic sampling (``Curriculum`` below; GRPO)
 diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagnostics: off`` for short)

@@ -12,6 +12,7 @@ from ratchet.recipe.groups import OPTIONAL, OWN_FIELDS
 from ratchet.recipe.method import Method, trainers_that
 from ratchet.recipe.source import Node
 from ratchet.rewards import Reward, RewardTerm, check_weights, rewards_of
+from ratchet.rewards.foreign import foreign_function, is_reference
 from ratchet.tasks import Task, find_task
 
 WEIGHT = Field(frozenset({"float"}), default=1.0)
@@ -89,10 +90,12 @@ def rewards_in(cls: type[Task] | None, method: Method, tree: Node, path: Path, f
     except UserError as error:
         findings.say(tree.value["task"], str(error))
         return []
-    for name, entry in node.value.items():
+    for name, entry in [*node.value.items()]:
         if entry.value is None:
             continue  # an inherited reward taken away
-        if findings.knows(name, entry, dict.fromkeys(known, WEIGHT), "rewards."):
+        if is_reference(name):
+            terms += _foreign_term(name, node, path, findings)
+        elif findings.knows(name, entry, dict.fromkeys(known, WEIGHT), "rewards."):
             terms.append(_term(known[name], entry, findings))
     if not any(name.startswith("rewards.") for name in findings.faulty):
         try:
@@ -116,6 +119,45 @@ def _term(reward: Reward, node: Node, findings: Findings) -> RewardTerm:
     if reward.goal and isinstance(weight, (int, float)) and weight <= 0:
         findings.say(node, f"{name}.weight must be greater than 0; it is {weight}")
     return RewardTerm(reward, weight, values)
+
+
+FOREIGN = {
+    "weight": WEIGHT,
+    "low": Field(frozenset({"float"}), default=0.0),
+    "high": Field(frozenset({"float"}), default=1.0),
+    "goal": Field(frozenset({"bool"}), default=False),
+    "wrong": Field(frozenset({"float", "none"}), default=None),
+    "plain": Field(frozenset({"bool"}), default=False),
+}
+"""The keys of a function that TRL could call: its range, whether it says what is wanted, whether it takes texts."""
+
+
+def _foreign_term(name: str, node: Node, path: Path, findings: Findings) -> list[RewardTerm]:
+    """A function of somebody else's as a reward; its file is named in full from then on."""
+    entry = node.value[name]
+    if not isinstance(entry.value, dict):
+        findings.say(entry, f"rewards.{name} is a group: {name}: {{weight: 1.0}}")
+        return []
+    given = findings.mapping(entry, FOREIGN, f"rewards.{name}.")
+    values = {**{key: field.default for key, field in FOREIGN.items()}, **given}
+    try:
+        function = foreign_function(name, path.parent, values["plain"])
+    except UserError as error:
+        findings.say(entry, str(error))
+        return []
+    if not values["low"] < values["high"]:
+        findings.say(
+            entry, f"rewards.{name}.low must lie below high; they are {values['low']:g} and {values['high']:g}"
+        )
+    if function.path is not None:
+        full = f"{function.path.resolve()}:{name.rpartition(':')[2]}"
+        renamed = {full if key == name else key: value for key, value in node.value.items()}
+        node.value.clear()
+        node.value.update(renamed)
+    word = name.rpartition(":")[2].rpartition(".")[2]
+    wrong = values["low"] if values["wrong"] is None else values["wrong"]
+    reward = Reward(word, function, values["low"], values["high"], values["goal"], wrong, optional=True)
+    return [RewardTerm(reward, values["weight"])]
 
 
 def group(name: str, cls: type, tree: Node, findings: Findings) -> Any:

@@ -15,6 +15,7 @@ from ratchet.recipe.groups import DEFAULTS
 from ratchet.recipe.method import METHODS, Method, method_of
 from ratchet.recipe.source import Node
 from ratchet.rewards import RewardTerm
+from ratchet.rewards.foreign import ForeignFunction
 from ratchet.tasks import Task
 
 # How prompts are rendered, for every method: some of TRL's configurations know some of these.
@@ -118,9 +119,18 @@ class Recipe:
         return self.method.batches(self.get, self.processes)
 
     @property
-    def task_is_user_code(self) -> bool:
-        """Whether the task is a Python file of the user's own, which may hang or crash."""
-        return str(self.tree.value["task"].plain()).endswith(".py")
+    def own_files(self) -> list[Path]:
+        """Python files of the user's own that the recipe names: of its task, and of its rewards."""
+        task = Path(str(self.tree.value["task"].plain()))
+        functions = (term.reward.function for term in self.rewards)
+        paths = [function.path for function in functions if isinstance(function, ForeignFunction)]
+        return [*([task] if task.suffix == ".py" else []), *(path for path in paths if path is not None)]
+
+    @property
+    def has_user_code(self) -> bool:
+        """Whether completions are judged by code that is not Ratchet's, and may hang or crash."""
+        foreign = any(isinstance(term.reward.function, ForeignFunction) for term in self.rewards)
+        return foreign or bool(self.own_files)
 
     @property
     def colocated(self) -> bool:

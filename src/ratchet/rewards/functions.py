@@ -39,6 +39,8 @@ class Reward:
     goal: bool
     wrong: float
     """The highest value that a goal has for a wrong answer."""
+    optional: bool = False
+    """Whether it may return None, where it does not apply."""
 
 
 def reward(

@@ -33,6 +33,8 @@ class RewardTerm:
 
 def fault_of(term: RewardTerm, value: Any) -> str:
     """What is wrong with a value that a reward has returned; empty where nothing is."""
+    if value is None and term.reward.optional:
+        return ""
     if not hasattr(value, "__float__"):  # numpy's and torch's scalars have it, texts and None have not
         return f"it must return a number, it returns {type(value).__name__} {value!r:.80}"
     number = float(value)
@@ -63,7 +65,7 @@ def rewards_of(task: type) -> dict[str, Reward]:
 
 def total(terms: Sequence[RewardTerm], sample: Sample) -> float:
     """The weighted sum, which is what GRPO sees."""
-    return sum(term.weight * term(sample) for term in terms)
+    return sum(term.weight * value for term in terms if (value := term(sample)) is not None)
 
 
 def check_weights(terms: Sequence[RewardTerm]) -> None:

@@ -1,5 +1,6 @@
 """One completion's grade and rewards, or what went wrong in getting them: a user's own code may do anything."""
 
+import math
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Score:
-    """A completion's grade and its unweighted rewards, one per term.
+    """A completion's grade and its unweighted rewards, one per term; NaN where one does not apply.
 
     Where there is a failure, neither means anything.
     """
@@ -66,7 +67,7 @@ def score(task: Task, terms: Sequence[RewardTerm], request: ScoringRequest) -> S
             value = term(sample)
             if fault := fault_of(term, value):
                 return failed(terms, called, fault)
-            rewards.append(float(value))
+            rewards.append(math.nan if value is None else float(value))  # TRL passes over NaN
     except Exception as error:  # the user's own code may raise anything
         return failed(terms, called, f"{type(error).__name__}: {error}", traceback.format_exc())
     return Score(grade, tuple(rewards))

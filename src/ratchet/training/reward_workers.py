@@ -29,7 +29,7 @@ def reward_pool(recipe: Recipe) -> "RewardPool | None":
     """The worker processes that the recipe asks for; None where the training process scores by itself."""
     count = recipe.faults.reward_workers
     if count is None:
-        count = 1 if recipe.task_is_user_code else 0
+        count = 1 if recipe.has_user_code else 0
     return RewardPool(recipe, count) if count else None
 
 
