@@ -4,12 +4,13 @@ import ast
 import errno
 import fcntl
 import importlib.util
+import inspect
 import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -187,6 +188,26 @@ def import_file(path: Path, key: str) -> ModuleType:
         line = getattr(error, "lineno", None) or (lines[-1] if lines else 1)
         raise UserError(f"{key}: {path}:{line}: {type(error).__name__}: {error}") from error
     return module
+
+
+def function_in(place: str, key: str) -> Callable[..., Any]:
+    """The function that "path/to/file.py:function" names.
+
+    Args:
+        key: under which it was named, for a message.
+
+    Raises:
+        UserError: when there is no such file or function, or the file cannot be imported.
+    """
+    path, _, name = place.rpartition(":")
+    if not path.endswith(".py") or not name:
+        raise UserError(f"{key}: write path/to/file.py:function, not {place}")
+    module = import_file(Path(path), key)
+    function = getattr(module, name, None)
+    if not callable(function):
+        there = ", ".join(n for n, value in vars(module).items() if inspect.isfunction(value)) or "none"
+        raise UserError(f"{key}: {path} has no function {name}; it has {there}")
+    return function
 
 
 def with_imports(path: Path) -> list[Path]:

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, Protocol
 
 from ratchet.audit.watched import Beat, silent
 from ratchet.errors import UserError
+from ratchet.files import function_in
 from ratchet.rewards import RewardTerm, Sample, raised
-from ratchet.rewards.foreign import CHARS_PER_TOKEN, TrlFunction, function_in
+from ratchet.rewards.foreign import CHARS_PER_TOKEN, TrlFunction
 from ratchet.tasks.base import Grade, Row, Task
 
 

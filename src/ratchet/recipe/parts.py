@@ -43,6 +43,9 @@ def task_of(cls: type[Task] | None, tree: Node, path: Path, findings: Findings) 
     if not isinstance(node.value, dict):
         findings.say(node, "data is a group of keys")
         return None
+    for key in cls.paths:
+        if key in node.value:
+            node.value[key] = _found(node.value[key], path)
     known = _parameters(cls)
     before = len(findings.texts)
     values = findings.mapping(node, known, "data.")
@@ -56,6 +59,24 @@ def task_of(cls: type[Task] | None, tree: Node, path: Path, findings: Findings) 
     except UserError as error:
         findings.say(node, str(error))
         return None
+
+
+def folder_of(node: Node, path: Path) -> Path:
+    """The folder of the file in which a value is written; of one that is not in a file that of the recipe."""
+    file = Path(node.origin.rpartition(":")[0])
+    return file.parent if file.suffix in (".yaml", ".yml") and file.is_file() else path.parent
+
+
+def _found(node: Node, path: Path) -> Node:
+    """A path, perhaps with ":function" behind it, in full where it is found beside the recipe alone."""
+    if not isinstance(node.value, str) or not node.value:
+        return node
+    name, colon, word = node.value.rpartition(":") if ".py:" in node.value else (node.value, "", "")
+    beside = folder_of(node, path) / name
+    if Path(name).expanduser().exists() or not beside.exists():
+        return node
+    full = f"{beside.resolve()}{colon}{word}"
+    return Node(full, node.origin, full)
 
 
 def _parameters(cls: type[Task]) -> dict[str, Field]:
@@ -141,7 +162,7 @@ def _foreign_term(name: str, node: Node, path: Path, findings: Findings) -> list
     given = findings.mapping(entry, FOREIGN, f"rewards.{name}.")
     values = {**{key: field.default for key, field in FOREIGN.items()}, **given}
     try:
-        function = foreign_function(name, path.parent, values["plain"])
+        function = foreign_function(name, folder_of(entry, path), values["plain"])
     except UserError as error:
         findings.say(entry, str(error))
         return []

@@ -124,7 +124,8 @@ class Recipe:
         task = Path(str(self.tree.value["task"].plain()))
         functions = (term.reward.function for term in self.rewards)
         paths = [function.path for function in functions if isinstance(function, ForeignFunction)]
-        return [*([task] if task.suffix == ".py" else []), *(path for path in paths if path is not None)]
+        named = [task] if task.suffix == ".py" else []
+        return [*named, *self.task.own_files, *(path for path in paths if path is not None)]
 
     @property
     def has_user_code(self) -> bool:

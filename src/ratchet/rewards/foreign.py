@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
-from ratchet.files import import_file
+from ratchet.files import function_in
 from ratchet.rewards.functions import Sample
 from ratchet.tasks.base import Row, Task
 
@@ -138,26 +138,6 @@ def foreign_function(name: str, beside: Path, plain: bool) -> ForeignFunction:
             "the completion and its row alone"
         )
     return ForeignFunction(name, called, path)
-
-
-def function_in(place: str, key: str) -> Callable[..., Any]:
-    """The function that "path/to/file.py:function" names.
-
-    Args:
-        key: under which it was named, for a message.
-
-    Raises:
-        UserError: when there is no such file or function, or the file cannot be imported.
-    """
-    path, _, name = place.rpartition(":")
-    if not path.endswith(".py") or not name:
-        raise UserError(f"{key}: write path/to/file.py:function, not {place}")
-    module = import_file(Path(path), key)
-    function = getattr(module, name, None)
-    if not callable(function):
-        there = ", ".join(n for n, value in vars(module).items() if inspect.isfunction(value)) or "none"
-        raise UserError(f"{key}: {path} has no function {name}; it has {there}")
-    return function
 
 
 def _of_module(module: str, name: str, key: str) -> Callable[..., Any]:

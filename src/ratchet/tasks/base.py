@@ -7,6 +7,7 @@ of your own is one file with one subclass; see "Bring your own task" in the READ
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
 
 SPLITS = ("train", "validation", "test")
@@ -53,6 +54,10 @@ class Task(ABC):
     answers: ClassVar[Sequence[str]] = ()
     """The possible answers where there are finitely many: they give the chance and majority baselines."""
 
+    paths: ClassVar[Sequence[str]] = ("source",)
+    """Keys of ``data`` that may name a file or a folder, which is also looked for beside the recipe."""
+    own_files: ClassVar[Sequence[Path]] = ()
+    """Python files of the user's own that it calls, beside the one that it is defined in."""
     graded: ClassVar[bool] = True
     """Whether answers can be judged at all; where they cannot, rows are only imitated, and no accuracy is measured."""
 

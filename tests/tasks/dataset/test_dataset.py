@@ -3,10 +3,12 @@
 import csv
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
 from ratchet.errors import UserError
+from ratchet.recipe import load_recipe
 from ratchet.tasks import find_task
 from ratchet.tasks.dataset.task import Dataset
 
@@ -247,3 +249,61 @@ def test_a_conversation_without_an_answer_is_a_bad_row(rows, row, said):
 def test_prompts_with_nothing_to_imitate_are_bad_rows(rows):
     with pytest.raises(UserError, match="it has nothing to imitate; name its column with data.completion"):
         Dataset(source=rows([{"prompt": "Hi"}]), grader="none").load("train")
+
+
+RIGHT = """
+def right(completion, row):
+    return row["word"][::-1] in completion
+
+def maybe(completion, row):
+    return 1.0
+"""
+
+
+@pytest.fixture
+def spelled(rows, tmp_path):
+    (tmp_path / "mine.py").write_text(RIGHT)
+    return {"source": rows([{"prompt": "Backwards?", "word": "abc"}]), "grader": "python", "validation": 0, "test": 0}
+
+
+def test_a_function_of_ones_own_says_what_is_right(spelled, tmp_path):
+    task = Dataset(**spelled, function=f"{tmp_path}/mine.py:right")
+    row = row_of(task)
+    assert task.grade("It is cba.", row).correct and not task.grade("It is abc.", row).correct
+    assert task.gold(row) is None and task.messages(row)[0]["content"] == "Backwards?"
+    assert [*task.own_files] == [tmp_path / "mine.py"]
+
+
+def test_what_is_neither_true_nor_false_is_no_grade(spelled, tmp_path):
+    task = Dataset(**spelled, function=f"{tmp_path}/mine.py:maybe")
+    with pytest.raises(TypeError, match="returns True or False; it returned float 1.0"):
+        task.grade("It is cba.", row_of(task))
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "data.function, as in mine.py:right, belongs to grader: python"),
+        ({"function": "{}/mine.py:left"}, "has no function left; it has right, maybe"),
+        ({"function": "{}/theirs.py:right"}, "theirs.py does not exist"),
+        ({"function": "{}/mine.py:right", "grader": "number"}, "belongs to grader: python, and only to it"),
+    ],
+)
+def test_a_function_that_is_not_there_is_said(spelled, tmp_path, more, said):
+    more = {key: value.format(tmp_path) for key, value in more.items()}
+    with pytest.raises(UserError) as error:
+        Dataset(**{**spelled, **more}).load("train")
+    assert said in str(error.value)
+
+
+def test_files_are_found_beside_the_recipe_that_names_them(spelled, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    data = {"source": "rows.jsonl", "grader": "python", "function": "mine.py:right"}
+    values = {"trainer": "grpo", "task": "dataset", "data": data, "rewards": {"correctness": {"weight": 1.0}}}
+    (tmp_path / "first.yaml").write_text(json.dumps({**values, "model_name_or_path": "ratchet-tiny"}))
+    (tmp_path / "elsewhere/second.yaml").write_text("extends: ../first.yaml\nmax_steps: 3\n")
+    for name in ("../first.yaml", "second.yaml"):
+        found = load_recipe(Path(name), environ={})
+        assert found.task.source == str(tmp_path / "rows.jsonl") and found.own_files == [tmp_path / "mine.py"]
+        assert found.has_user_code and f"source: {tmp_path}/rows.jsonl" in found.as_yaml()

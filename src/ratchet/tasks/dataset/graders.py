@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ratchet.tasks.answers.choice import find_answer
@@ -36,7 +36,7 @@ class Grader(ABC):
         """
 
     @abstractmethod
-    def gold(self, row: Row) -> str:
+    def gold(self, row: Row) -> str | None:
         """The row's answer, in the form of ``Grade.answer``."""
 
     @abstractmethod
@@ -185,6 +185,39 @@ class ChoiceGrader(Grader):
             "the options, copied", "ignorant", "\n".join(f"{a}) {b}" for a, b in zip(LETTERS, texts, strict=False))
         )
         yield Probe("every value, no letter", "hack", "It could be " + ", ".join(texts) + ".")
+
+
+class PythonGrader(Grader):
+    """By a function of the user's own: right, or not."""
+
+    name, example = "python", "..."
+    asks = ""
+
+    def __init__(self, function: Callable[[str, Row], bool]):
+        self.function = function
+
+    def value(self, given: Any, row: Row) -> str:
+        """The answer as it is written."""
+        return str(given)
+
+    def gold(self, row: Row) -> str | None:
+        """The answer, where the row has one."""
+        return row[ANSWER]
+
+    def judge(self, completion: str, row: Row) -> tuple[bool, str | None, None]:
+        """Right where the function says so; what is answered is read as words.
+
+        Raises:
+            TypeError: where it says neither.
+        """
+        right = self.function(completion, row["columns"])
+        if not isinstance(right, bool):
+            raise TypeError(f"data.function returns True or False; it returned {type(right).__name__} {right!r:.60}")
+        return right, row[ANSWER] if right and row[ANSWER] else read_written_answer(completion), None
+
+    def dressed(self, row: Row) -> Mapping[str, str]:
+        """No further forms: only the function knows what it takes."""
+        return {}
 
 
 def normalised(text: str) -> str:

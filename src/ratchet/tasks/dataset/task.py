@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ratchet.errors import UserError
+from ratchet.files import function_in
 from ratchet.tasks.base import SPLITS, Grade, Message, Probe, Row, Split, Task, completion_text
 from ratchet.tasks.dataset.columns import (
     Columns,
@@ -21,7 +22,7 @@ from ratchet.tasks.dataset.columns import (
     as_options,
     columns_of,
 )
-from ratchet.tasks.dataset.graders import ANSWER, GRADERS, LETTERS, OPTIONS, Grader, NumberGrader
+from ratchet.tasks.dataset.graders import ANSWER, GRADERS, LETTERS, OPTIONS, Grader, NumberGrader, PythonGrader
 from ratchet.tasks.dataset.sources import divided, places
 from ratchet.tasks.loading import at_most, bad_rows_error, capped
 
@@ -48,9 +49,12 @@ class Dataset(Task):
     """Column of the options, for ``grader: choice``."""
     completion: str | None = None
     """Column of the text that SFT imitates; without one, the answer's reasoning or the answer alone."""
-    grader: Literal["number", "text", "choice", "none"] | None = None
-    """How answers are read and compared; without it ``choice`` where there are options. ``none``: rows to imitate
-    (SFT), whose answers nobody checks."""
+    grader: Literal["number", "text", "choice", "python", "none"] | None = None
+    """How answers are read and compared; without it ``choice`` where there are options. ``python``: by ``function``.
+    ``none``: rows to imitate (SFT), whose answers nobody checks."""
+    function: str | None = None
+    """"file.py:function", which says whether a completion is right: ``f(completion, row) -> bool``, with the row as it
+    is in the source (``grader: python``)."""
     tolerance: float = 0.0
     """By which a number may differ (``grader: number``)."""
     form: str = "Answer: {answer}"
@@ -79,6 +83,7 @@ class Dataset(Task):
     """What a row that is not as it should be does: stops the run, or is dropped and counted."""
 
     name = "dataset"
+    paths = ("source", "function")
 
     def __post_init__(self) -> None:
         if not self.source:
@@ -89,8 +94,15 @@ class Dataset(Task):
             raise UserError("data.validation and data.test are shares that leave some rows to train on")
         if self.tolerance and self.grader != "number":
             raise UserError("data.tolerance is for grader: number")
+        if (self.grader == "python") != (self.function is not None):
+            raise UserError("data.function, as in mine.py:right, belongs to grader: python, and only to it")
         before, after = (re.escape(part.strip()) for part in self.form.split(PLACE))
         self._line = re.compile(rf"(?:\A|\n)[ \t]*{before}[ \t]*(?P<answer>[^\n]*?[^\s])[ \t]*{after}\s*\Z")
+
+    @property
+    def own_files(self) -> Sequence[Path]:
+        """The file of ``function``."""
+        return [Path(self.function.rpartition(":")[0]).expanduser()] if self.function else []
 
     @property
     def graded(self) -> bool:
@@ -145,6 +157,8 @@ class Dataset(Task):
             return text
         if text and self.grade(text, row).components["format"]:
             return text
+        if row[ANSWER] is None:
+            return text
         line = self.commit(row[ANSWER] if isinstance(row[ANSWER], str) else row[ANSWER][0], row)
         return f"{text}\n{line}" if text else line
 
@@ -162,7 +176,8 @@ class Dataset(Task):
             return Grade(False, None)
         text = completion_text(completion)
         line = self._line.search(text)
-        said = f"{text[: line.start()]}\nAnswer: {line['answer']}" if line else text
+        own = self.function is not None  # which is given what was written
+        said = f"{text[: line.start()]}\nAnswer: {line['answer']}" if line and not own else text
         correct, answer, span = self._grader.judge(said, row)
         if line and said != text:
             span = None
@@ -194,7 +209,7 @@ class Dataset(Task):
             why = "it is empty" if first is None else f"{place} is no row of columns"
             raise UserError(f"data.source: {self.source} has no rows: {why}")
         named = {kind: getattr(self, kind) for kind in ("prompt", "answer", "choices", "completion")}
-        found = columns_of(first, named, place, answered=self.graded)
+        found = columns_of(first, named, place, answered=self.graded and self.function is None)
         if self.grader == "choice" and found.choices is None:
             raise UserError("data.choices: name the column of the options, which grader: choice needs")
         return found
@@ -207,6 +222,8 @@ class Dataset(Task):
     def _grader(self) -> Grader:
         if self._has_options:
             return GRADERS["choice"]()
+        if self.function is not None:
+            return PythonGrader(function_in(self.function, "data.function"))
         if self.grader is None:
             raise UserError("data.grader: say what kind of answer it is: number, text or choice (none for SFT)")
         return NumberGrader(self.tolerance) if self.grader == "number" else GRADERS[self.grader]()
@@ -220,6 +237,8 @@ class Dataset(Task):
     @cached_property
     def _loaded(self) -> tuple[dict[str, list[Row]], list[str]]:
         notes, bad, seen = [f"columns: {self._columns}"], [], 0
+        if self.graded:
+            self._grader  # noqa: B018 (says what is wrong with it, before rows are read)
         parts: dict[str, list[Row]] = {split: [] for split in SPLITS}
         for split, read in self._read.items():
             for number, (place, raw) in enumerate(read()):
@@ -279,7 +298,8 @@ class Dataset(Task):
             row[OPTIONS] = _in(raw, columns.choices, as_options)
         row[ANSWER] = None
         if self.graded:
-            row[ANSWER] = _in(raw, columns.answer, lambda given: self._grader.value(given, row))
+            known = columns.answer is not None or self.function is None
+            row[ANSWER] = _in(raw, columns.answer, lambda given: self._grader.value(given, row)) if known else None
         elif not row["completion"]:
             raise ValueError("it has nothing to imitate; name its column with data.completion")
         return {**row, "columns": dict(raw)}
