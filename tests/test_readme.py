@@ -17,7 +17,7 @@ def block(language: str, holds: str = "") -> str:
 def test_the_task_of_ones_own_trains(script, tmp_path):
     (tmp_path / "my_task.py").write_text(block("python", "class Reverse"), encoding="utf-8")
     (tmp_path / "my_recipe.yaml").write_text(
-        block("yaml").replace("extends: recipes", f"extends: {ROOT}/recipes"), encoding="utf-8"
+        block("yaml", "my_task.py").replace("extends: recipes", f"extends: {ROOT}/recipes"), encoding="utf-8"
     )
     done = script("scripts/grpo.py", "my_recipe.yaml", "--max_steps", "2")
     assert "on reverse" in done.stdout

@@ -41,7 +41,7 @@ def test_it_is_a_task_like_the_others():
 
 
 def test_rows_as_gsm8k_has_them(rows):
-    task = Dataset(source=rows(GSM), grader="number", validation=0, test=0)
+    task = Dataset(source=rows(GSM), grader="number", validation_share=0, test_share=0)
     row = row_of(task)
     assert row["columns"] == GSM[0] and task.gold(row) == "4"
     assert task.messages(row)[-1]["content"].startswith("2 and 2 pens?\n\nWork it out")
@@ -56,7 +56,7 @@ def test_rows_as_gsm8k_has_them(rows):
 )
 def test_rows_with_options(rows, given, letter):
     source = rows([{"question": "6 x 7?", "choices": ["40", "41", "42", "43"], "answer": given}])
-    task = Dataset(source=source, validation=0, test=0)
+    task = Dataset(source=source, validation_share=0, test_share=0)
     row = row_of(task)
     assert task.gold(row) == letter and task.answers == ("A", "B", "C", "D")
     assert "\nC) 42\n" in task.messages(row)[0]["content"]
@@ -66,14 +66,16 @@ def test_rows_with_options(rows, given, letter):
 def test_options_with_labels_of_their_own_as_arc_has_them(rows):
     options = {"text": ["sun", "moon"], "label": ["1", "2"]}
     task = Dataset(
-        source=rows([{"question": "Which shines?", "choices": options, "answer": "sun"}]), validation=0, test=0
+        source=rows([{"question": "Which shines?", "choices": options, "answer": "sun"}]),
+        validation_share=0,
+        test_share=0,
     )
     assert task.gold(row_of(task)) == "A"
 
 
 def test_answers_in_words_may_have_several_spellings(rows):
     source = rows([{"query": "Capital?", "label": ["New York", "NYC"]}])
-    task = Dataset(source=source, prompt="query", answer="label", grader="text", validation=0, test=0)
+    task = Dataset(source=source, prompt="query", answer="label", grader="text", validation_share=0, test_share=0)
     row = row_of(task)
     assert all(task.grade(text, row).correct for text in ("Answer: new  york.", "Answer: NYC", "<answer>nyc</answer>"))
     assert not task.grade("Answer: York", row).correct
@@ -88,13 +90,13 @@ def test_conversations_are_taken_as_they_are(rows):
     ]
     completion = [{"role": "assistant", "content": "It is 4.\nAnswer: 4"}]
     source = rows([{"prompt": prompt, "completion": completion, "solution": 4}])
-    task = Dataset(source=source, grader="number", instruction="", validation=0, test=0)
+    task = Dataset(source=source, grader="number", instruction="", validation_share=0, test_share=0)
     row = row_of(task)
     assert task.messages(row) == prompt and task.target(row) == "It is 4.\nAnswer: 4"
 
 
 def test_the_last_line_can_have_another_form(rows):
-    task = Dataset(source=rows(GSM), grader="text", form="Result -> {answer} <-", validation=0, test=0)
+    task = Dataset(source=rows(GSM), grader="text", form="Result -> {answer} <-", validation_share=0, test_share=0)
     row = {**row_of(task), "answer": ["forty two"]}
     said = task.commit("forty two", row)
     assert said == "Result -> forty two <-" and "Result -> ... <-" in task.messages(row)[-1]["content"]
@@ -148,7 +150,7 @@ def test_splits_that_are_made_share_no_prompt_and_stay_when_rows_are_added(rows)
 
 def test_rows_of_one_group_stay_together(rows):
     grouped = [{**row, "topic": f"t{number % 8}"} for number, row in enumerate(GSM)]
-    task = Dataset(source=rows(grouped), grader="number", group="topic", validation=0.25, test=0.25)
+    task = Dataset(source=rows(grouped), grader="number", group="topic", validation_share=0.25, test_share=0.25)
     topics = [{row["columns"]["topic"] for row in task.load(split).rows} for split in ("train", "validation", "test")]
     assert not topics[0] & topics[1] and not topics[0] & topics[2] and not topics[1] & topics[2]
 
@@ -156,7 +158,7 @@ def test_rows_of_one_group_stay_together(rows):
 def test_a_prompt_is_trained_on_once_and_never_where_it_is_held_out(rows, tmp_path):
     rows([*GSM[:30], *GSM[:5], GSM[40], {**GSM[29], "answer": "#### 999"}], "own/train.jsonl")
     rows(GSM[40:50], "own/test.jsonl")
-    task = Dataset(source=str(tmp_path / "own"), grader="number", validation=0)
+    task = Dataset(source=str(tmp_path / "own"), grader="number", validation_share=0)
     loaded = task.load("train")
     assert len(loaded.rows) == 29 and len(task.load("test").rows) == 10
     assert any("removed 6 rows whose prompt is there already" in note for note in loaded.notes)
@@ -182,7 +184,7 @@ def test_a_bad_row_is_named_with_its_line_and_its_column(rows, name):
     with pytest.raises(UserError, match="1 of 3 rows are bad") as error:
         Dataset(source=source, grader="number").load("train")
     assert f"{source}:2: {said}" in str(error.value)
-    loaded = Dataset(source=source, grader="number", bad_rows="drop", validation=0, test=0).load("train")
+    loaded = Dataset(source=source, grader="number", bad_rows="drop", validation_share=0, test_share=0).load("train")
     assert len(loaded.rows) == 2 and any("dropped 1 of 3 rows" in note for note in loaded.notes)
 
 
@@ -195,9 +197,9 @@ def test_a_bad_row_is_named_with_its_line_and_its_column(rows, name):
         ({"grader": "choice"}, "data.choices: name the column"),
         ({"prompt": "quest"}, "has no column quest; it has question, answer"),
         ({"form": "Answer"}, "data.form is one line with {answer}"),
-        ({"validation": 0.5, "test": 0.5}, "leave some rows to train on"),
+        ({"validation_share": 0.5, "test_share": 0.5}, "must leave some rows to train on"),
         ({"grader": "text", "tolerance": 0.1}, "data.tolerance is for grader: number"),
-        ({"test": 0}, "leaves no rows for the test split; raise data.test"),
+        ({"test_share": 0}, "leaves no rows for the test split; raise data.test_share"),
     ],
 )
 def test_what_cannot_be_meant_is_said_in_a_sentence(rows, settings, said):
@@ -226,7 +228,7 @@ CHAT = [
 
 
 def test_the_last_turn_of_a_conversation_is_imitated_and_nothing_is_judged(rows):
-    task = Dataset(source=rows([{"messages": CHAT}]), grader="none", validation=0, test=0)
+    task = Dataset(source=rows([{"messages": CHAT}]), grader="none", validation_share=0, test_share=0)
     row = row_of(task)
     assert task.messages(row) == CHAT[:3] and task.target(row) == "Now this."
     assert task.gold(row) is None and not task.graded and not task.grade("Now this.", row).correct
@@ -263,7 +265,12 @@ def maybe(completion, row):
 @pytest.fixture
 def spelled(rows, tmp_path):
     (tmp_path / "mine.py").write_text(RIGHT)
-    return {"source": rows([{"prompt": "Backwards?", "word": "abc"}]), "grader": "python", "validation": 0, "test": 0}
+    return {
+        "source": rows([{"prompt": "Backwards?", "word": "abc"}]),
+        "grader": "python",
+        "validation_share": 0,
+        "test_share": 0,
+    }
 
 
 def test_a_function_of_ones_own_says_what_is_right(spelled, tmp_path):

@@ -63,9 +63,9 @@ class Dataset(Task):
     """Stands after every question; null: the grader's own, which asks for ``form``. May be empty."""
     system_prompt: str | None = None
     """A system message before every prompt."""
-    validation: float = 0.1
+    validation_share: float = 0.1
     """Share of the rows for validation, where the source has none."""
-    test: float = 0.1
+    test_share: float = 0.1
     """Share of the rows for the test split, where the source has none."""
     group: str | None = None
     """Column of what must not be split up; without it rows with one prompt stay together."""
@@ -90,8 +90,9 @@ class Dataset(Task):
             raise UserError("data.source is missing: name a file, a folder, or a data set on the Hub (owner/name)")
         if self.form.count(PLACE) != 1 or "\n" in self.form:
             raise UserError(f'data.form is one line with {PLACE} in it, as in "Answer: {PLACE}"; it is {self.form!r}')
-        if not 0 <= self.validation < 1 or not 0 <= self.test < 1 or self.validation + self.test >= 1:
-            raise UserError("data.validation and data.test are shares that leave some rows to train on")
+        shares = self.validation_share, self.test_share
+        if min(shares) < 0 or sum(shares) >= 1:
+            raise UserError("data.validation_share and data.test_share must leave some rows to train on")
         if self.tolerance and self.grader != "number":
             raise UserError("data.tolerance is for grader: number")
         if (self.grader == "python") != (self.function is not None):
@@ -129,7 +130,7 @@ class Dataset(Task):
         if not rows:
             raise UserError(
                 f"data.source: {self.source} leaves no rows for the {split} split; "
-                + ("raise data." + split if split != "train" else "it has too few")
+                + (f"raise data.{split}_share" if split != "train" else "it has too few")
             )
         return Split(capped(rows, getattr(self, f"max_{split}"), self.seed), [*self._notes])
 
@@ -256,7 +257,9 @@ class Dataset(Task):
 
     def _split(self, parts: dict[str, list[Row]], notes: list[str]) -> tuple[dict[str, list[Row]], list[str]]:
         """Held-out rows taken from the training rows, for the splits that the source does not have."""
-        shares = {split: getattr(self, split) for split in ("validation", "test") if split not in self._read}
+        shares = {
+            split: getattr(self, f"{split}_share") for split in ("validation", "test") if split not in self._read
+        }
         shares = {split: share for split, share in shares.items() if share}
         if shares:
             made = divided(parts["train"], shares, self._group, self.seed)
