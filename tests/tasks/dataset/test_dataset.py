@@ -314,3 +314,10 @@ def test_files_are_found_beside_the_recipe_that_names_them(spelled, tmp_path, mo
         found = load_recipe(Path(name), environ={})
         assert found.task.source == str(tmp_path / "rows.jsonl") and found.own_files == [tmp_path / "mine.py"]
         assert found.has_user_code and f"source: {tmp_path}/rows.jsonl" in found.as_yaml()
+
+
+def test_conversations_that_answer_one_prompt_in_several_ways_all_stay(rows):
+    again = [*CHAT[:3], {"role": "assistant", "content": "Or this."}]
+    source = rows([{"messages": CHAT}, {"messages": again}, {"messages": CHAT}])
+    loaded = Dataset(source=source, grader="none", validation_share=0, test_share=0).load("train")
+    assert [row["completion"] for row in loaded.rows] == ["Now this.", "Or this."]

@@ -330,19 +330,24 @@ def _asked(row: Row) -> str:
     return " ".join(" ".join(texts).casefold().split())
 
 
+def _known_by(row: Row) -> str:
+    """What makes a row the same as another: what it asks; where nobody checks the answer, what it answers too."""
+    return f"{_asked(row)}\n{row['completion'] if row[ANSWER] is None else ''}"
+
+
 def _without_repeats(parts: dict[str, list[Row]]) -> tuple[dict[str, list[Row]], list[str]]:
     """Each prompt once, where its answers are one; held-out rows first, so that none of them is trained on."""
     answers: dict[str, set[str]] = {}
     for part in parts.values():
         for row in part:
-            answers.setdefault(_asked(row), set()).add(str(row[ANSWER]))
+            answers.setdefault(_known_by(row), set()).add(str(row[ANSWER]))
     seen: set[str] = set()
     kept: dict[str, list[Row]] = {}
     repeated = contradicted = 0
     for split in reversed(SPLITS):
         kept[split] = []
         for row in parts[split]:
-            asked = _asked(row)
+            asked = _known_by(row)
             if len(answers[asked]) > 1:
                 contradicted += 1
             elif asked in seen:
