@@ -7,11 +7,12 @@ import importlib.util
 import inspect
 import json
 import os
+import shutil
 import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -77,6 +78,15 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
+
+
+def free_bytes(folder: Path) -> int:
+    """Bytes free under a folder; of one that is not there, or was just taken away, in what it stands in."""
+    folder = folder.absolute()
+    for there in (folder, *folder.parents):
+        with suppress(FileNotFoundError):
+            return shutil.disk_usage(there).free
+    raise FileNotFoundError(folder)
 
 
 def size_text(size: float) -> str:

@@ -1,6 +1,11 @@
 """Room for checkpoints, on two processes of which one alone has measured what a checkpoint needs."""
 
+import shutil
+from pathlib import Path
+
 import pytest
+
+from ratchet.training.disk_budget import DiskBudget
 
 ASK = """
 import pathlib, sys, time
@@ -29,3 +34,9 @@ def test_all_processes_decide_by_the_size_that_the_main_one_has_measured(tmp_pat
     words = (str(tmp_path), *map(str, sizes))
     heard = [text.splitlines()[-1] for text in two_ranks(ASK, words, words)]
     assert all(text.startswith(said) for text in heard), heard
+
+
+def test_the_room_of_a_folder_that_was_taken_away_is_that_of_what_it_stood_in(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    budget = DiskBudget(None, Path("disk/out"))
+    assert budget.free == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.01)

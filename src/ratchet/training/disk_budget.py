@@ -2,7 +2,6 @@
 
 import math
 import platform
-import shutil
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from transformers import Trainer
 
 from ratchet.checkpoints.store import checkpoints
 from ratchet.errors import Stopped, UserError
-from ratchet.files import size_text
+from ratchet.files import free_bytes, size_text
 from ratchet.runtime import duration
 
 REMIND = 60.0  # seconds between messages while a full disk is waited for
@@ -42,7 +41,7 @@ class DiskBudget:
     @property
     def free(self) -> int:
         """Bytes free where checkpoints are saved."""
-        return shutil.disk_usage(self.folder).free
+        return free_bytes(self.folder)
 
     def _estimate(self) -> int:
         """Weights, and AdamW's two moments for each trained one; DeepSpeed keeps a float32 copy besides."""

@@ -1,6 +1,5 @@
 """What is shown about a run, read from its folder and from the machine; what is not there is left out."""
 
-import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from ratchet.files import in_use
+from ratchet.files import free_bytes, in_use
 from ratchet.record.catalogue import PHASES
 from ratchet.record.run_data import RunData, load
 from ratchet.runtime import nvidia_smi
@@ -26,7 +25,7 @@ class Disk:
 
     def look(self, now: float | None = None, free: int | None = None) -> None:
         """Take another reading of the free space."""
-        free = shutil.disk_usage(self.folder).free if free is None else free
+        free = free_bytes(self.folder) if free is None else free
         self.seen = [*self.seen[-240:], (time.time() if now is None else now, free)]
 
     @property
