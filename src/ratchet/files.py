@@ -80,12 +80,13 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def free_bytes(folder: Path) -> int:
-    """Bytes free under a folder; of one that is not there, or was just taken away, in what it stands in."""
+def room_under(folder: Path) -> tuple[Path, int]:
+    """A folder and the bytes free under it; of one that is not there, or was just taken away, what it stands in."""
     folder = folder.absolute()
     for there in (folder, *folder.parents):
-        with suppress(FileNotFoundError):
-            return shutil.disk_usage(there).free
+        if there.is_dir():
+            with suppress(FileNotFoundError):
+                return there, shutil.disk_usage(there).free
     raise FileNotFoundError(folder)
 
 

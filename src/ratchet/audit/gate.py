@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import hashlib
-import inspect
 import json
 import os
 from collections.abc import Sequence
@@ -99,9 +98,8 @@ def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:
     digest = hashlib.sha256()
     for path in code_files():
         digest.update(path.read_bytes())
-    own = inspect.getsourcefile(type(recipe.task))
-    for file in [*([Path(own)] if own else []), *recipe.own_files]:
-        for path in with_imports(file):
+    for own in recipe.own_files:
+        for path in with_imports(own):
             digest.update(path.read_bytes())
     terms = [(term.name, term.weight, sorted(term.parameters.items())) for term in recipe.rewards]
     settings = [

@@ -84,21 +84,16 @@ class RecipeRewards:
             tokens = math.ceil(len(text) / CHARS_PER_TOKEN)
             sample = Sample(text, row, grade, tokens, self.limit)
             pairs = zip(self.terms, self.components, strict=True)
-            values = [(self._call(term, sample), term, component) for term, component in pairs]
-            found.append(
-                [
-                    math.nan if value is None and term.reward.optional else checked(value, component, row)
-                    for value, term, component in values
-                ]
-            )
+            found.append([self._value(term, component, sample) for term, component in pairs])
         return found
 
     @staticmethod
-    def _call(term: RewardTerm, sample: Sample) -> Any:
+    def _value(term: RewardTerm, component: Component, sample: Sample) -> float:
         try:
-            return term(sample)
+            value = term(sample)
         except Exception as error:  # the reward's own code may raise anything
             raise raised(f"rewards.{term.name}", sample.row, error) from error
+        return math.nan if value is None and term.reward.optional else checked(value, component, sample.row)
 
 
 @dataclass

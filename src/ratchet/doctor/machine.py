@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from ratchet.doctor.findings import Finding
-from ratchet.files import size_text
+from ratchet.files import room_under, size_text
 from ratchet.runtime import left_build_locks, nvidia_smi
 
 if TYPE_CHECKING:
@@ -175,8 +175,7 @@ def disks(output_dir: Path) -> Iterator[Finding]:
         ("HF_HOME", cache),
         ("temporary", Path(os.environ.get("TMPDIR") or "/tmp")),
     ):
-        place = next(p for p in (path, *path.parents) if p.is_dir())
-        free = shutil.disk_usage(place).free
+        place, free = room_under(path)
         if not os.access(place, os.W_OK):
             yield Finding(
                 "error",

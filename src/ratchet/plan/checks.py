@@ -1,12 +1,11 @@
 """What goes wrong late, or silently: found in recipe, accelerate file and environment before anything is started."""
 
 import re
-import shutil
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ratchet.files import size_text
+from ratchet.files import room_under, size_text
 from ratchet.models.folder import faults
 from ratchet.plan.job import Job
 from ratchet.plan.memory import GIB, weights
@@ -161,9 +160,7 @@ def _secrets(recipe: Recipe, environ: Mapping[str, str]) -> Iterator[str]:
 
 def room(recipe: Recipe, needed: float) -> str | None:
     """A sentence where the disk under ``output_dir`` has not the room."""
-    folder = recipe.output_dir.absolute()
-    place = next((path for path in (folder, *folder.parents) if path.is_dir()), Path.cwd())
-    free = shutil.disk_usage(place).free
+    place, free = room_under(recipe.output_dir)
     if free > needed:
         return None
     return f"output_dir: {place} has {size_text(free)} free, and the run writes {size_text(needed)}"

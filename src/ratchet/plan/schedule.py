@@ -107,8 +107,9 @@ def schedule(
         found.append(_colocated(machines, gpus))
         if gpus > 1:
             splits = sorted({max(1, min(gpus - 1, round(gpus * share))) for share in SHARES})
-            for make in (_split, _asynchronous):
-                found.append(min((make(machines, gpus, some) for some in splits), key=lambda step: step.seconds))
+            for placement in ("split", "asynchronous"):
+                of = (_apart(machines, placement, gpus, some) for some in splits)
+                found.append(min(of, key=lambda step: step.seconds))
     return found
 
 
@@ -120,22 +121,18 @@ def _colocated(machines: "_Machines", gpus: int) -> Step:
     return Step("colocated", gpus, gpus, seconds, 1 - (mean(rollouts) + training) / seconds, new)
 
 
-def _split(machines: "_Machines", gpus: int, generating: int) -> Step:
+def _apart(machines: "_Machines", placement: str, gpus: int, generating: int) -> Step:
+    """Some GPUs generate and the others train: in turns (split), or at once (asynchronous)."""
     total, trainers = machines.job.rollout.sequences * gpus, gpus - generating
-    rollouts = machines.rollouts(ceil(total / generating))[:generating]
     training, new = machines.training(total / trainers, trainers), machines.sending(gpus)
-    seconds = max(rollouts) + training + new
-    busy = mean(rollouts) * generating + training * trainers
-    return Step("split", gpus, generating, seconds, 1 - busy / (seconds * gpus), new)
-
-
-def _asynchronous(machines: "_Machines", gpus: int, generating: int) -> Step:
-    total, trainers = machines.job.rollout.sequences * gpus, gpus - generating
-    rollout = machines.without_end(total / generating)
-    training, new = machines.training(total / trainers, trainers), machines.sending(gpus)
-    seconds = max(rollout, training) + new  # which both wait for
+    if placement == "split":
+        rollouts = machines.rollouts(ceil(total / generating))[:generating]
+        rollout, seconds = mean(rollouts), max(rollouts) + training + new
+    else:
+        rollout = machines.without_end(total / generating)
+        seconds = max(rollout, training) + new  # which both wait for
     busy = rollout * generating + training * trainers
-    return Step("asynchronous", gpus, generating, seconds, 1 - busy / (seconds * gpus), new)
+    return Step(placement, gpus, generating, seconds, 1 - busy / (seconds * gpus), new)
 
 
 class _Machines:

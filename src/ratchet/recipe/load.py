@@ -17,7 +17,6 @@ from ratchet.recipe.normalise import findings_by_name, modes_as_written, reject_
 from ratchet.recipe.precision import precision_conflicts
 from ratchet.recipe.recipe import Recipe, trl_fields
 from ratchet.recipe.source import Node
-from ratchet.rewards.foreign import ForeignFunction
 
 
 def load_recipe(
@@ -88,9 +87,8 @@ def _checked(path: Path, tree: Node, environ: Mapping[str, str], wanted: str | N
     own = {name: parts.group(name, kind, tree, findings) for name, kind in GROUPS.items()}
     processes = _processes(environ)
     recipe = Recipe(path, trainer, task, values, rewards, **own, processes=processes, tree=tree)
-    for term in rewards:
-        if isinstance(term.reward.function, ForeignFunction):
-            term.reward.function.called.task = task
+    for function in recipe.foreign:
+        function.called.task = task
     if task is not None:
         findings.texts += _together(recipe, environ, to_train, findings)
     if findings.texts:

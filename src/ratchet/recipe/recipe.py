@@ -119,19 +119,23 @@ class Recipe:
         return self.method.batches(self.get, self.processes)
 
     @property
+    def foreign(self) -> list[ForeignFunction]:
+        """The rewards that are functions of somebody else's."""
+        functions = (term.reward.function for term in self.rewards)
+        return [function for function in functions if isinstance(function, ForeignFunction)]
+
+    @property
     def own_files(self) -> list[Path]:
         """Python files of the user's own that the recipe names: of its task, and of its rewards."""
         task = Path(str(self.tree.value["task"].plain()))
-        functions = (term.reward.function for term in self.rewards)
-        paths = [function.path for function in functions if isinstance(function, ForeignFunction)]
         named = [task] if task.suffix == ".py" else []
-        return [*named, *self.task.own_files, *(path for path in paths if path is not None)]
+        rewards = [function.path for function in self.foreign if function.path is not None]
+        return [*named, *self.task.own_files, *rewards]
 
     @property
     def has_user_code(self) -> bool:
         """Whether completions are judged by code that is not Ratchet's, and may hang or crash."""
-        foreign = any(isinstance(term.reward.function, ForeignFunction) for term in self.rewards)
-        return foreign or bool(self.own_files)
+        return bool(self.foreign or self.own_files)
 
     @property
     def colocated(self) -> bool:

@@ -11,7 +11,7 @@ from transformers import Trainer
 
 from ratchet.checkpoints.store import checkpoints
 from ratchet.errors import Stopped, UserError
-from ratchet.files import free_bytes, size_text
+from ratchet.files import room_under, size_text
 from ratchet.runtime import duration
 
 REMIND = 60.0  # seconds between messages while a full disk is waited for
@@ -41,7 +41,7 @@ class DiskBudget:
     @property
     def free(self) -> int:
         """Bytes free where checkpoints are saved."""
-        return free_bytes(self.folder)
+        return room_under(self.folder)[1]
 
     def _estimate(self) -> int:
         """Weights, and AdamW's two moments for each trained one; DeepSpeed keeps a float32 copy besides."""

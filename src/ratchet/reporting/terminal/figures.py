@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from ratchet.files import free_bytes, in_use
+from ratchet.files import in_use, room_under
 from ratchet.record.catalogue import PHASES
 from ratchet.record.run_data import RunData, load
 from ratchet.runtime import nvidia_smi
@@ -25,7 +25,7 @@ class Disk:
 
     def look(self, now: float | None = None, free: int | None = None) -> None:
         """Take another reading of the free space."""
-        free = free_bytes(self.folder) if free is None else free
+        free = room_under(self.folder)[1] if free is None else free
         self.seen = [*self.seen[-240:], (time.time() if now is None else now, free)]
 
     @property

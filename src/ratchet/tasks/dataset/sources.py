@@ -14,15 +14,15 @@ ENDINGS = (".jsonl", ".json", *FURTHER_ENDINGS)
 PLACED = Iterator[tuple[str, Any]]
 
 
-def places(source: str, revision: str | None, configuration: str | None) -> dict[str, Callable[[], PLACED]]:
-    """Split -> what reads its rows, each with its place; a single file is "train" alone.
+def places(source: str, revision: str | None, configuration: str | None) -> dict[str, PLACED]:
+    """Split -> its rows, each with its place, read as they are asked for; a single file is "train" alone.
 
     Raises:
         UserError: where there is no such file or folder, it holds no rows, or the Hub cannot be reached.
     """
     path = Path(source).expanduser()
     if path.is_file():
-        return {"train": lambda: read_lines(path)}
+        return {"train": read_lines(path)}
     if path.is_dir():
         return _of_folder(path)
     if is_folder(source) or source.count("/") != 1 or source.endswith(ENDINGS):
@@ -30,15 +30,15 @@ def places(source: str, revision: str | None, configuration: str | None) -> dict
     return _of_hub(source, revision, configuration)
 
 
-def _of_folder(folder: Path) -> dict[str, Callable[[], PLACED]]:
+def _of_folder(folder: Path) -> dict[str, PLACED]:
     if (folder / "dataset_dict.json").is_file() or (folder / "dataset_info.json").is_file():
         return _of_arrow(folder)
-    found: dict[str, Callable[[], PLACED]] = {}
+    found: dict[str, PLACED] = {}
     for split, names in NAMES.items():
         files = (folder / f"{name}{ending}" for name in names for ending in ENDINGS)
         file = next((file for file in files if file.is_file()), None)
         if file is not None:
-            found[split] = lambda file=file: read_lines(file)
+            found[split] = read_lines(file)
     if "train" not in found:
         there = ", ".join(sorted(one.name for one in folder.iterdir())) or "nothing"
         raise UserError(
@@ -48,19 +48,19 @@ def _of_folder(folder: Path) -> dict[str, Callable[[], PLACED]]:
     return found
 
 
-def _of_arrow(folder: Path) -> dict[str, Callable[[], PLACED]]:
+def _of_arrow(folder: Path) -> dict[str, PLACED]:
     from datasets import DatasetDict, load_from_disk
 
     loaded = load_from_disk(str(folder))
     parts = dict(loaded) if isinstance(loaded, DatasetDict) else {"train": loaded}
-    return {split: lambda part=parts[name]: _numbered(folder, part) for split, name in _named(parts).items()}
+    return {split: _numbered(folder, parts[name]) for split, name in _named(parts).items()}
 
 
 def _numbered(folder: Path, rows: Any) -> PLACED:
     return ((f"{folder}:row {number}", dict(row)) for number, row in enumerate(rows, start=1))
 
 
-def _of_hub(name: str, revision: str | None, configuration: str | None) -> dict[str, Callable[[], PLACED]]:
+def _of_hub(name: str, revision: str | None, configuration: str | None) -> dict[str, PLACED]:
     from datasets import get_dataset_split_names
 
     instead = "Without a network, name a file or a folder: --data.source FILE"
@@ -69,10 +69,7 @@ def _of_hub(name: str, revision: str | None, configuration: str | None) -> dict[
     except Exception as error:  # the Hub's client raises dozens of kinds; all mean that the data cannot be had
         said = " ".join(str(error).split())[:200]
         raise UserError(f"data.source: {name} could not be read from the Hub ({said}). {instead}") from None
-    return {
-        split: lambda there=there: read_hub(name, revision, there, instead, configuration)
-        for split, there in _named(splits).items()
-    }
+    return {split: read_hub(name, revision, there, instead, configuration) for split, there in _named(splits).items()}
 
 
 def _named(names: Any) -> dict[str, str]:

@@ -200,12 +200,13 @@ class Dataset(Task):
     # Reading.
 
     @cached_property
-    def _read(self) -> dict[str, Callable[[], Iterator[tuple[str, Any]]]]:
-        return places(self.source, self.revision, self.configuration)
+    def _raw(self) -> dict[str, list[tuple[str, Any]]]:
+        """Split of the source -> its rows as they are, each with its place."""
+        return {split: [*rows] for split, rows in places(self.source, self.revision, self.configuration).items()}
 
     @cached_property
     def _columns(self) -> Columns:
-        place, first = next(self._read["train"](), (self.source, None))
+        place, first = next(iter(self._raw["train"]), (self.source, None))
         if not isinstance(first, Mapping):
             why = "it is empty" if first is None else f"{place} is no row of columns"
             raise UserError(f"data.source: {self.source} has no rows: {why}")
@@ -241,8 +242,8 @@ class Dataset(Task):
         if self.graded:
             self._grader  # noqa: B018 (says what is wrong with it, before rows are read)
         parts: dict[str, list[Row]] = {split: [] for split in SPLITS}
-        for split, read in self._read.items():
-            for number, (place, raw) in enumerate(read()):
+        for split, rows in self._raw.items():
+            for number, (place, raw) in enumerate(rows):
                 seen += 1
                 try:
                     parts[split].append({"id": f"{split}-{number}", **self._row(raw)})
@@ -257,9 +258,7 @@ class Dataset(Task):
 
     def _split(self, parts: dict[str, list[Row]], notes: list[str]) -> tuple[dict[str, list[Row]], list[str]]:
         """Held-out rows taken from the training rows, for the splits that the source does not have."""
-        shares = {
-            split: getattr(self, f"{split}_share") for split in ("validation", "test") if split not in self._read
-        }
+        shares = {split: getattr(self, f"{split}_share") for split in ("validation", "test") if split not in self._raw}
         shares = {split: share for split, share in shares.items() if share}
         if shares:
             made = divided(parts["train"], shares, self._group, self.seed)
