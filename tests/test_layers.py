@@ -13,7 +13,9 @@ HEAVY = {"torch", "trl", "transformers", "accelerate", "peft", "datasets", "nump
 ARROWS = {
     "errors": set(),
     "files": {"errors"},
-    "tasks": {"errors", "files"},
+    "workers": set(),
+    "sandbox": {"errors"},
+    "tasks": {"errors", "files", "sandbox", "workers"},
     "rewards": {"errors", "files", "tasks"},
     "recipe": {"errors", "tasks", "rewards"},
     "program": set(),
@@ -57,7 +59,7 @@ ARROWS = {
     },
     "training": {
         *("errors", "files", "audit", "tasks", "rewards", "recipe", "runtime", "models", "record", "inference"),
-        *("evaluation", "hub", "diagnostics", "reporting", "checkpoints", "launch", "program"),
+        *("evaluation", "hub", "diagnostics", "reporting", "checkpoints", "launch", "program", "workers"),
     },
 }
 

@@ -68,7 +68,9 @@ def folder_of(node: Node, path: Path) -> Path:
 
 
 def _found(node: Node, path: Path) -> Node:
-    """A path, perhaps with ":function" behind it, in full where it is found beside the recipe alone."""
+    """A path, perhaps with ":function" behind it, in full where it is found beside the recipe alone; or a list."""
+    if isinstance(node.value, list):
+        return Node([_found(one, path) for one in node.value], node.origin, node.text)
     if not isinstance(node.value, str) or not node.value:
         return node
     name, colon, word = node.value.rpartition(":") if ".py:" in node.value else (node.value, "", "")

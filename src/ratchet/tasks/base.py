@@ -61,6 +61,9 @@ class Task(ABC):
     graded: ClassVar[bool] = True
     """Whether answers can be judged at all; where they cannot, rows are only imitated, and no accuracy is measured."""
 
+    slow: ClassVar[bool] = False
+    """Whether grading may take long, so that worker processes are worth it."""
+
     @property
     def label(self) -> str:
         """What a figure is measured on, for a reader: the name, and the source where the name alone would mislead."""

@@ -100,7 +100,7 @@ def test_the_last_line_can_have_another_form(rows):
     row = {**row_of(task), "answer": ["forty two"]}
     said = task.commit("forty two", row)
     assert said == "Result -> forty two <-" and "Result -> ... <-" in task.messages(row)[-1]["content"]
-    assert task.grade(f"Well.\n{said}", row).components == {"correct": 1.0, "answered": 1.0, "format": 1.0}
+    assert task.grade(f"Well.\n{said}", row).components["format"] == 1.0 and task.grade(said, row).correct
     assert task.grade("Answer: forty two", row).components["format"] == 0.0
 
 
@@ -228,7 +228,7 @@ CHAT = [
 
 
 def test_the_last_turn_of_a_conversation_is_imitated_and_nothing_is_judged(rows):
-    task = Dataset(source=rows([{"messages": CHAT}]), grader="none", validation_share=0, test_share=0)
+    task = Dataset(source=rows([{"messages": CHAT}]), grader="none", turns="last", validation_share=0, test_share=0)
     row = row_of(task)
     assert task.messages(row) == CHAT[:3] and task.target(row) == "Now this."
     assert task.gold(row) is None and not task.graded and not task.grade("Now this.", row).correct
@@ -290,10 +290,10 @@ def test_what_is_neither_true_nor_false_is_no_grade(spelled, tmp_path):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({}, "data.function, as in mine.py:right, belongs to grader: python"),
+        ({}, "data.function is missing: name one, as in mine.py:right, for grader: python"),
         ({"function": "{}/mine.py:left"}, "has no function left; it has right, maybe"),
         ({"function": "{}/theirs.py:right"}, "theirs.py does not exist"),
-        ({"function": "{}/mine.py:right", "grader": "number"}, "belongs to grader: python, and only to it"),
+        ({"function": "{}/mine.py:right", "grader": "number"}, "data.function is for grader: python"),
     ],
 )
 def test_a_function_that_is_not_there_is_said(spelled, tmp_path, more, said):
@@ -319,5 +319,29 @@ def test_files_are_found_beside_the_recipe_that_names_them(spelled, tmp_path, mo
 def test_conversations_that_answer_one_prompt_in_several_ways_all_stay(rows):
     again = [*CHAT[:3], {"role": "assistant", "content": "Or this."}]
     source = rows([{"messages": CHAT}, {"messages": again}, {"messages": CHAT}])
-    loaded = Dataset(source=source, grader="none", validation_share=0, test_share=0).load("train")
+    loaded = Dataset(source=source, grader="none", turns="last", validation_share=0, test_share=0).load("train")
     assert [row["completion"] for row in loaded.rows] == ["Now this.", "Or this."]
+
+
+def test_each_of_the_assistants_turns_is_imitated_once_with_all_before_it_as_its_prompt(rows):
+    split = Dataset(source=rows([{"messages": CHAT}]), grader="none", validation_share=0, test_share=0).load("train")
+    assert [(row["prompt"], row["completion"]) for row in split.rows] == [
+        (CHAT[:1], CHAT[1]["content"]),
+        (CHAT[:3], CHAT[3]["content"]),
+    ]
+    assert "1 training conversations with 2 of the assistant's turns" in split.notes
+
+
+def test_turns_of_one_conversation_are_in_one_split(rows):
+    chats = [
+        [{"role": r, "content": f"{i} {r} {t}"} for t in range(3) for r in ("user", "assistant")] for i in range(20)
+    ]
+    task = Dataset(source=rows([{"messages": chat} for chat in chats]), grader="none")
+    train, test = ({row["prompt"][0]["content"] for row in task.load(split).rows} for split in ("train", "test"))
+    assert len(test) == 2 and not train & test
+
+
+def test_conversations_as_sharegpt_has_them(rows):
+    given = [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Hello"}]
+    task = Dataset(source=rows([{"conversations": given}]), grader="none", validation_share=0, test_share=0)
+    assert task.messages(row_of(task)) == [{"role": "user", "content": "Hi"}] and task.target(row_of(task)) == "Hello"

@@ -30,6 +30,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
+from ratchet.tasks.answers.similarity import chrf
 from ratchet.tasks.dakota.orthography import Orthography, normalise, special_letters, token_f1
 
 _TRANSLATION = {"exact": 0.6, "semantic": 0.3, "chrf": 0.1}
@@ -75,7 +76,7 @@ _NOTE = re.compile(rf"\s*\((?!(?:[^()]*\b)?(?:{_DISOWNING})\b)[^()]*\)$")
 
 
 def _parts(said: str, accepted: tuple[str, ...], language: str, affixes: tuple[str, ...]) -> dict[str, float]:
-    found = {"chrf": _chrf(said, accepted)}
+    found = {"chrf": chrf(said, accepted)}
     if language == "english":
         found["semantic"] = max(token_f1(said, text) for text in accepted)
         return found
@@ -98,22 +99,6 @@ def _nearest(said: str, accepted: Sequence[str]) -> str:
     if len(accepted) == 1:
         return accepted[0]
     return max(accepted, key=lambda text: difflib.SequenceMatcher(None, said, text, autojunk=False).quick_ratio())
-
-
-@lru_cache(maxsize=65_536)
-def _chrf(said: str, accepted: tuple[str, ...]) -> float:
-    if not said:
-        return 0.0
-    if said in accepted:
-        return 1.0
-    return _metric().sentence_score(said[:1_000], list(accepted)).score / 100
-
-
-@lru_cache(maxsize=1)
-def _metric() -> Any:
-    from sacrebleu.metrics import CHRF  # takes a tenth of a second, and AQuA-RAT needs none
-
-    return CHRF(beta=1)
 
 
 def carrier(affix: str, text: str) -> str | None:

@@ -1,8 +1,11 @@
 """Which column of a row is the prompt, the answer, the options and the completion: as told, or by the usual names."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+import jinja2.sandbox
 
 from ratchet.errors import UserError
 from ratchet.tasks.base import Message
@@ -27,41 +30,108 @@ class Columns:
     choices: str | None = None
     completion: str | None = None
     messages: str | None = None
-    """Whole conversations, of which the last turn is the completion; instead of prompt and completion."""
+    """Whole conversations, whose assistant's turns are the completions; instead of prompt and completion."""
 
     def __str__(self) -> str:
         parts = {kind: getattr(self, kind) for kind in USUAL}
         return ", ".join(f"{kind} from {name}" for kind, name in parts.items() if name)
 
 
-def columns_of(row: Mapping[str, Any], named: Mapping[str, str | None], place: str, answered: bool) -> Columns:
+def columns_of(
+    row: Mapping[str, Any],
+    named: Mapping[str, str | None],
+    place: str,
+    answered: bool,
+    usual: Mapping[str, Sequence[str]] = USUAL,
+) -> Columns:
     """Find the columns.
 
     Args:
         row: of the data set.
-        named: kind -> the column that the recipe names, or None.
+        named: kind -> the column or the template that the recipe names, or None.
         place: of the row, for a message.
         answered: whether there must be an answer.
+        usual: kind -> the names that are looked for.
 
     Raises:
         UserError: where a named column is not there, or prompt or answer cannot be told.
     """
     found: dict[str, str | None] = {}
-    for kind, usual in USUAL.items():
+    for kind, names in usual.items():
         name = named.get(kind)
-        if name is not None and name not in row:
+        if name is not None and name not in row and not is_template(name):
             raise UserError(f"data.{kind}: {place} has no column {name}; it has {', '.join(map(str, row))}")
         taken = set(found.values())
-        found[kind] = name or next((one for one in usual if one in row and one not in taken), None)
+        found[kind] = name or next((one for one in names if one in row and one not in taken), None)
     if found["prompt"] is not None:
         found["messages"] = None
     for kind in ("prompt", "answer") if answered else ("prompt",):
         if found[kind] is None and not (kind == "prompt" and found["messages"]):
             raise UserError(
                 f"data.{kind}: name the column; {place} has {', '.join(map(str, row)) or 'none'}, and none of "
-                f"{', '.join(USUAL[kind])}"
+                f"{', '.join(usual[kind])}"
             )
     return Columns(**found)
+
+
+def is_template(name: str) -> bool:
+    """Whether what names a column is a template over the row's columns instead."""
+    return "{{" in name or "{%" in name
+
+
+def taken(row: Mapping[str, Any], name: str, take: Callable[[Any], Any]) -> Any:
+    """What a column or a template holds for a row, through ``take``.
+
+    Raises:
+        ValueError: where it is missing, empty, or ``take`` refuses it, naming the column.
+    """
+    if is_template(name):
+        return take(_rendered(name, row))
+    if row.get(name) is None:
+        raise ValueError(f"column {name} is {'empty' if name in row else 'not there'}")
+    try:
+        return take(row[name])
+    except ValueError as error:
+        raise ValueError(f"column {name}: {error}") from None
+
+
+def condition(expression: str) -> Callable[[Mapping[str, Any]], bool]:
+    """``data.where`` as a function of a row.
+
+    Raises:
+        UserError: where it is no expression.
+    """
+    try:
+        compiled = _jinja().compile_expression(expression, undefined_to_none=False)
+    except jinja2.TemplateError as error:
+        raise UserError(f"data.where is no expression ({error}): {expression}") from None
+    return lambda row: bool(_evaluated(lambda: compiled(**row), "data.where"))
+
+
+def _rendered(template: str, row: Mapping[str, Any]) -> str:
+    return _evaluated(lambda: _template(template).render(**row), "the template")
+
+
+def _evaluated(work: Callable[[], Any], what: str) -> Any:
+    try:
+        return work()
+    except jinja2.UndefinedError as error:
+        raise ValueError(f"{what}: {error.message.replace(' is undefined', ' is no column of it')}") from None
+    except Exception as error:  # an expression of the user's over values of any kind
+        raise ValueError(f"{what}: {type(error).__name__}: {error}") from None
+
+
+@lru_cache(maxsize=1)
+def _jinja() -> jinja2.Environment:
+    return jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
+
+
+@lru_cache(maxsize=16)
+def _template(text: str) -> jinja2.Template:
+    try:
+        return _jinja().from_string(text)
+    except jinja2.TemplateError as error:
+        raise UserError(f"data: a template is none ({error}): {text!r:.80}") from None
 
 
 def as_messages(given: Any) -> list[Message]:
@@ -91,14 +161,25 @@ def as_messages(given: Any) -> list[Message]:
 def as_conversation(given: Any) -> tuple[list[Message], str]:
     """What stands before the last turn, which is the assistant's, and that turn.
 
+    Conversations of "from" and "value", as ShareGPT has them, are taken too.
+
     Raises:
         ValueError: saying what is wrong with it.
     """
-    if isinstance(given, Sequence) and len(given) > 1 and isinstance(given[-1], Mapping):
-        last = given[-1]
+    if isinstance(given, Sequence) and len(given) > 1 and all(isinstance(one, Mapping) for one in given):
+        *before, last = [_as_message(one) for one in given]
         if last.get("role") == "assistant" and isinstance(last.get("content"), str) and last["content"].strip():
-            return as_messages(given[:-1]), last["content"]
+            return as_messages(before), last["content"]
     raise ValueError("a list of messages is wanted whose last one is the assistant's, with a content")
+
+
+SHAREGPT = {"system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
+
+
+def _as_message(one: Mapping[str, Any]) -> Mapping[str, Any]:
+    if {"from", "value"} <= {*one} and "role" not in one:
+        return {"role": SHAREGPT.get(one["from"], one["from"]), "content": one["value"]}
+    return one
 
 
 def as_options(given: Any) -> list[str]:

@@ -1,12 +1,12 @@
-"""Rows of a file, a folder or a data set on the Hub, and the splits that they are in, or are put in."""
+"""Rows of a file, a folder, a function or a data set on the Hub, and the splits that they are in."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
-from ratchet.tasks.base import SPLITS, Row
+from ratchet.files import function_in
+from ratchet.tasks.base import SPLITS
 from ratchet.tasks.loading import FURTHER_ENDINGS, is_folder, read_hub, read_lines
 
 NAMES = {"train": ("train",), "validation": ("validation", "valid", "dev", "eval"), "test": ("test",)}
@@ -20,6 +20,8 @@ def places(source: str, revision: str | None, configuration: str | None) -> dict
     Raises:
         UserError: where there is no such file or folder, it holds no rows, or the Hub cannot be reached.
     """
+    if is_function(source):
+        return _of_function(source)
     path = Path(source).expanduser()
     if path.is_file():
         return {"train": read_lines(path)}
@@ -28,6 +30,27 @@ def places(source: str, revision: str | None, configuration: str | None) -> dict
     if is_folder(source) or source.count("/") != 1 or source.endswith(ENDINGS):
         raise UserError(f"data.source: there is no file and no folder {source}")
     return _of_hub(source, revision, configuration)
+
+
+def is_function(source: str) -> bool:
+    """Whether rows are made by a function, "file.py:function"."""
+    return ".py:" in source
+
+
+def _of_function(source: str) -> dict[str, PLACED]:
+    made = function_in(source, "data.source")
+    found: dict[str, PLACED] = {}
+    for split in SPLITS:
+        try:
+            rows = made(split)
+            rows = None if rows is None else [*rows]
+        except Exception as error:  # the user's own code may raise anything
+            raise UserError(f'data.source: {source}("{split}") raised {type(error).__name__}: {error}') from None
+        if rows is not None:
+            found[split] = ((f"{source}:{split}:{number}", row) for number, row in enumerate(rows, start=1))
+    if "train" not in found:
+        raise UserError(f'data.source: {source}("train") returns no rows')
+    return found
 
 
 def _of_folder(folder: Path) -> dict[str, PLACED]:
@@ -77,25 +100,3 @@ def _named(names: Any) -> dict[str, str]:
     if found["train"] is None:
         raise UserError(f"data.source: it has no split train; it has {', '.join(map(str, names))}")
     return {split: name for split, name in found.items() if name is not None}
-
-
-def divided(
-    rows: Sequence[Row], shares: dict[str, float], group: Callable[[Row], str], seed: int
-) -> dict[str, list[Row]]:
-    """Rows in splits; those of one group stay together, and a group's place depends on its name and the seed alone.
-
-    Args:
-        shares: split -> of the rows, for those that are made; what is left is "train".
-    """
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(group(row), []).append(row)
-    order = sorted(groups, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest())
-    found: dict[str, list[Row]] = {split: [] for split in SPLITS}
-    for name in order:
-        wanting = (
-            split for split, share in shares.items() if len(found[split]) + len(groups[name]) <= share * len(rows)
-        )
-        found[next(wanting, "train")] += groups[name]
-    places = {row["id"]: number for number, row in enumerate(rows)}
-    return {split: sorted(part, key=lambda row: places[row["id"]]) for split, part in found.items()}

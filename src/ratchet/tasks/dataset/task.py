@@ -6,57 +6,102 @@ data: {source: my.jsonl, prompt: question, answer: answer, grader: number}
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from ratchet.errors import UserError
 from ratchet.files import function_in
+from ratchet.sandbox import Sandbox
 from ratchet.tasks.base import SPLITS, Grade, Message, Probe, Row, Split, Task, completion_text
+from ratchet.tasks.dataset import graders
 from ratchet.tasks.dataset.columns import (
+    USUAL,
     Columns,
     as_completion,
     as_conversation,
     as_messages,
     as_options,
     columns_of,
+    condition,
+    is_template,
+    taken,
 )
-from ratchet.tasks.dataset.graders import ANSWER, GRADERS, LETTERS, OPTIONS, Grader, NumberGrader, PythonGrader
-from ratchet.tasks.dataset.sources import divided, places
+from ratchet.tasks.dataset.graders import ANSWER, LETTERS, OPTIONS, PLACE, Grader
+from ratchet.tasks.dataset.sources import is_function, places
+from ratchet.tasks.dataset.splits import asked, divided, turns, without_repeats
 from ratchet.tasks.loading import at_most, bad_rows_error, capped
+from ratchet.tasks.mixing import by_share
 
-_HASHES = re.compile(r"\s*####[^\n]*\s*\Z")
-PLACE = "{answer}"
+MAKERS: Mapping[str, Callable[["Dataset"], Grader]] = {
+    "number": lambda task: graders.NumberGrader(task.tolerance),
+    "text": lambda task: graders.TextGrader(),
+    "choice": lambda task: graders.ChoiceGrader(),
+    "math": lambda task: graders.MathGrader(),
+    "regex": lambda task: graders.RegexGrader(task.pattern),
+    "json": lambda task: graders.JsonGrader(task.schema),
+    "code": lambda task: graders.CodeGrader(task.sandbox, task.entry, task.harness),
+    "python": lambda task: graders.PythonGrader(function_in(task.function, "data.function")),
+}
+BELONGS = {
+    "tolerance": "number",
+    "function": "python",
+    "pattern": "regex",
+    "schema": "json",
+    "entry": "code",
+    "harness": "code",
+}
+"""Keys that are for one grader."""
+SOURCE = "source"
+"""What a row holds beside: the number of its source."""
 
 
 @dataclass
 class Dataset(Task):
     """Rows of one's own. The fields are the keys of the recipe's ``data`` group."""
 
-    source: str | None = None
+    source: str | list[str] | None = None
     """A file (JSON lines, a JSON array, CSV, Parquet; .gz), a folder with train, validation and test files or one that
-    ``save_to_disk`` wrote, or a data set on the Hub ("owner/name")."""
+    ``save_to_disk`` wrote, a data set on the Hub ("owner/name"), a function that makes rows ("file.py:function",
+    called with the split's name), or a list of these."""
+    weights: list[float] | None = None
+    """Shares of several sources among the training rows; without them each row of each is taken once."""
     revision: str | None = None
     """Revision of the Hub data set."""
     configuration: str | None = None
     """Configuration of the Hub data set."""
     prompt: str | None = None
-    """Column of the question: a text, or messages. Without it, and the next three, the usual names are looked for."""
+    """Column of the question: a text, or messages; or a Jinja template over all columns ("{{ a }} + {{ b }}?"), as the
+    next three may be. Without one the usual names are looked for."""
     answer: str | None = None
     """Column of the right answer; of a text with "####" (GSM8K) what follows it."""
     choices: str | None = None
     """Column of the options, for ``grader: choice``."""
     completion: str | None = None
     """Column of the text that SFT imitates; without one, the answer's reasoning or the answer alone."""
-    grader: Literal["number", "text", "choice", "python", "none"] | None = None
-    """How answers are read and compared; without it ``choice`` where there are options. ``python``: by ``function``.
-    ``none``: rows to imitate (SFT), whose answers nobody checks."""
+    turns: Literal["all", "last"] = "all"
+    """Of conversations (a column of messages): whether each of the assistant's turns is imitated, or the last."""
+    where: str | None = None
+    """An expression over the columns, in Jinja's language; rows for which it is false are left out."""
+    grader: Literal["number", "text", "choice", "math", "regex", "json", "code", "python", "none"] | None = None
+    """How answers are read and compared; without it ``choice`` where there are options. ``none``: rows to imitate
+    (SFT), whose answers nobody checks."""
+    tolerance: float = 0.0
+    """By which a number may differ (``grader: number``)."""
     function: str | None = None
     """"file.py:function", which says whether a completion is right: ``f(completion, row) -> bool``, with the row as it
     is in the source (``grader: python``)."""
-    tolerance: float = 0.0
-    """By which a number may differ (``grader: number``)."""
+    pattern: str | None = None
+    """A regular expression for the answers of all rows (``grader: regex``); without it each row has its own."""
+    schema: str | None = None
+    """File of a JSON schema (``grader: json``)."""
+    entry: str | None = None
+    """Column that names the function which ``check(candidate)`` is given (``grader: code``); else "entry_point"."""
+    harness: str | None = None
+    """File of Python code that comes before each row's tests, and may hold all of them (``grader: code``)."""
+    sandbox: Sandbox = field(default_factory=Sandbox)
+    """How programs are confined (``grader: code``)."""
     form: str = "Answer: {answer}"
     """The last line that the prompt asks for."""
     instruction: str | None = None
@@ -83,7 +128,7 @@ class Dataset(Task):
     """What a row that is not as it should be does: stops the run, or is dropped and counted."""
 
     name = "dataset"
-    paths = ("source", "function")
+    paths = ("source", "function", "schema", "harness")
 
     def __post_init__(self) -> None:
         if not self.source:
@@ -93,17 +138,33 @@ class Dataset(Task):
         shares = self.validation_share, self.test_share
         if min(shares) < 0 or sum(shares) >= 1:
             raise UserError("data.validation_share and data.test_share must leave some rows to train on")
-        if self.tolerance and self.grader != "number":
-            raise UserError("data.tolerance is for grader: number")
-        if (self.grader == "python") != (self.function is not None):
-            raise UserError("data.function, as in mine.py:right, belongs to grader: python, and only to it")
+        for key, grader in BELONGS.items():
+            if getattr(self, key) and self.grader != grader:
+                raise UserError(f"data.{key} is for grader: {grader}")
+        if self.grader == "python" and self.function is None:
+            raise UserError("data.function is missing: name one, as in mine.py:right, for grader: python")
+        if self.weights is not None and (len(self.weights) != len(self.sources) or min(self.weights) <= 0):
+            raise UserError(
+                f"data.weights wants a number greater than 0 for each source; there are {len(self.sources)} sources"
+            )
         before, after = (re.escape(part.strip()) for part in self.form.split(PLACE))
         self._line = re.compile(rf"(?:\A|\n)[ \t]*{before}[ \t]*(?P<answer>[^\n]*?[^\s])[ \t]*{after}\s*\Z")
 
     @property
+    def sources(self) -> Sequence[str]:
+        """Where rows come from."""
+        return [self.source] if isinstance(self.source, str) else self.source
+
+    @property
     def own_files(self) -> Sequence[Path]:
-        """The file of ``function``."""
-        return [Path(self.function.rpartition(":")[0]).expanduser()] if self.function else []
+        """The files of ``function``, ``harness``, ``schema`` and of sources that are functions."""
+        named = [self.function, self.harness, self.schema, *filter(is_function, self.sources)]
+        return [Path(name.rpartition(":")[0] if ".py:" in name else name).expanduser() for name in named if name]
+
+    @property
+    def slow(self) -> bool:
+        """Whether answers are judged by another program."""
+        return self.grader in ("math", "code")
 
     @property
     def graded(self) -> bool:
@@ -113,8 +174,8 @@ class Dataset(Task):
     @property
     def label(self) -> str:
         """What the rows are called."""
-        path = Path(self.source)
-        return path.stem.removesuffix(".jsonl") if path.suffix else self.source
+        names = [source.partition(".py:")[0] for source in self.sources]
+        return " and ".join(Path(name).stem.removesuffix(".jsonl") if Path(name).suffix else name for name in names)
 
     @property
     def answers(self) -> Sequence[str]:
@@ -129,14 +190,14 @@ class Dataset(Task):
         rows = self._parts[split]
         if not rows:
             raise UserError(
-                f"data.source: {self.source} leaves no rows for the {split} split; "
+                f"data.source: {self.label} leaves no rows for the {split} split; "
                 + (f"raise data.{split}_share" if split != "train" else "it has too few")
             )
         return Split(capped(rows, getattr(self, f"max_{split}"), self.seed), [*self._notes])
 
     def count(self, split: str) -> int | None:
         """The rows of a file that is here; None of the Hub's."""
-        if not Path(self.source).expanduser().exists():
+        if not all(is_function(source) or Path(source).expanduser().exists() for source in self.sources):
             return None
         return at_most(len(self._parts[split]), getattr(self, f"max_{split}"))
 
@@ -156,11 +217,14 @@ class Dataset(Task):
         text = row["completion"]
         if not self.graded:
             return text
+        if text and not self._grader.formed:
+            return self._grader.imitated(text)
         if text and self.grade(text, row).components["format"]:
             return text
-        if row[ANSWER] is None:
+        gold = self._grader.answered_with(row)
+        if gold is None:
             return text
-        line = self.commit(row[ANSWER] if isinstance(row[ANSWER], str) else row[ANSWER][0], row)
+        line = self.commit(gold, row)
         return f"{text}\n{line}" if text else line
 
     def gold(self, row: Row) -> str | None:
@@ -169,21 +233,20 @@ class Dataset(Task):
 
     def commit(self, answer: str, row: Row) -> str:
         """The line that is asked for."""
-        return self.form.replace(PLACE, answer)
+        return self._grader.written(answer, self.form) if self.graded else answer
 
     def grade(self, completion: str | Sequence[Message], row: Row) -> Grade:
         """By the grader; ``data.form`` is read as the plainest way to answer."""
         if not self.graded:
             return Grade(False, None)
         text = completion_text(completion)
-        line = self._line.search(text)
-        own = self.function is not None  # which is given what was written
-        said = f"{text[: line.start()]}\nAnswer: {line['answer']}" if line and not own else text
-        correct, answer, span = self._grader.judge(said, row)
-        if line and said != text:
-            span = None
-        parts = {"correct": correct, "answered": answer is not None, "format": bool(line) and answer is not None}
-        return Grade(correct, answer, {name: float(value) for name, value in parts.items()}, span)
+        line = self._line.search(text) if self._grader.formed else None
+        said = f"{text[: line.start()]}\nAnswer: {line['answer']}" if line else text
+        found = self._grader.judge(said, row)
+        answered = found.answer is not None
+        parts = {"correct": found.correct, "answered": answered, "format": bool(line) and answered, **found.components}
+        span = found.span if said == text else None
+        return Grade(found.correct, found.answer, {name: float(value) for name, value in parts.items()}, span)
 
     def options(self, row: Row) -> Sequence[str]:
         """The options' texts."""
@@ -200,65 +263,78 @@ class Dataset(Task):
     # Reading.
 
     @cached_property
-    def _raw(self) -> dict[str, list[tuple[str, Any]]]:
-        """Split of the source -> its rows as they are, each with its place."""
-        return {split: [*rows] for split, rows in places(self.source, self.revision, self.configuration).items()}
+    def _raw(self) -> list[dict[str, list[tuple[str, Any]]]]:
+        """For each source, its splits with their rows as they are, each with its place."""
+        found = (places(source, self.revision, self.configuration) for source in self.sources)
+        return [{split: [*rows] for split, rows in one.items()} for one in found]
 
     @cached_property
-    def _columns(self) -> Columns:
-        place, first = next(iter(self._raw["train"]), (self.source, None))
+    def _columns(self) -> list[Columns]:
+        """Of each source."""
+        return [self._columns_of(source, parts) for source, parts in zip(self.sources, self._raw, strict=True)]
+
+    def _columns_of(self, source: str, parts: Mapping[str, Sequence[tuple[str, Any]]]) -> Columns:
+        place, first = next(iter(parts["train"]), (source, None))
         if not isinstance(first, Mapping):
             why = "it is empty" if first is None else f"{place} is no row of columns"
-            raise UserError(f"data.source: {self.source} has no rows: {why}")
+            raise UserError(f"data.source: {source} has no rows: {why}")
         named = {kind: getattr(self, kind) for kind in ("prompt", "answer", "choices", "completion")}
-        found = columns_of(first, named, place, answered=self.graded and self.function is None)
+        own = self._grader if self.grader and self.graded else None
+        usual = {**USUAL, **(own.usual if own else {})}
+        found = columns_of(first, named, place, own.answered if own else self.graded, usual)
         if self.grader == "choice" and found.choices is None:
             raise UserError("data.choices: name the column of the options, which grader: choice needs")
         return found
 
     @property
     def _has_options(self) -> bool:
-        return self.grader == "choice" or (self.grader is None and self._columns.choices is not None)
+        return self.grader == "choice" or (self.grader is None and all(one.choices for one in self._columns))
 
     @cached_property
     def _grader(self) -> Grader:
+        if self.grader is not None:
+            return MAKERS[self.grader](self)
         if self._has_options:
-            return GRADERS["choice"]()
-        if self.function is not None:
-            return PythonGrader(function_in(self.function, "data.function"))
-        if self.grader is None:
-            raise UserError("data.grader: say what kind of answer it is: number, text or choice (none for SFT)")
-        return NumberGrader(self.tolerance) if self.grader == "number" else GRADERS[self.grader]()
+            return graders.ChoiceGrader()
+        raise UserError(f"data.grader: say what kind of answer it is: {', '.join(MAKERS)} (none for SFT)")
 
     @property
     def _instruction(self) -> str:
         if self.instruction is not None or not self.graded:
             return self.instruction or ""
-        return self._grader.asks.format(form=self.form.replace(PLACE, self._grader.example))
+        return self._grader.asks.replace("{form}", self.form.replace(PLACE, self._grader.example))
 
     @cached_property
     def _loaded(self) -> tuple[dict[str, list[Row]], list[str]]:
-        notes, bad, seen = [f"columns: {self._columns}"], [], 0
-        if self.graded:
-            self._grader  # noqa: B018 (says what is wrong with it, before rows are read)
+        notes, bad, seen, left_out = [f"columns: {_said(self._columns)}"], [], 0, 0
+        if self.graded and self._grader.said:  # which also says what is wrong with it, before rows are read
+            notes.append(self._grader.said)
+        wanted = condition(self.where) if self.where else lambda raw: True
         parts: dict[str, list[Row]] = {split: [] for split in SPLITS}
-        for split, rows in self._raw.items():
-            for number, (place, raw) in enumerate(rows):
+        for number, (columns, splits) in enumerate(zip(self._columns, self._raw, strict=True)):
+            for split, place, raw in ((split, *one) for split, rows in splits.items() for one in rows):
                 seen += 1
                 try:
-                    parts[split].append({"id": f"{split}-{number}", **self._row(raw)})
+                    row = self._row(raw, columns, wanted)
                 except ValueError as error:
                     bad.append(f"{place}: {error}")
+                    continue
+                left_out += row is None
+                if row is not None:
+                    parts[split].append({"id": f"{split}-{len(parts[split])}", SOURCE: number, **row})
         if bad and self.bad_rows == "stop":
             raise bad_rows_error(bad, f"{seen} rows")
         if bad:
             notes.append(f"dropped {len(bad)} of {seen} rows, the first: {bad[0]}")
-        parts, more = _without_repeats(parts)
-        return self._split(parts, notes + more)
+        if left_out:
+            notes.append(f"left out {left_out} of {seen} rows, for which data.where is false")
+        parts, more = without_repeats(parts)
+        return self._finished(*self._split(parts, notes + more))
 
     def _split(self, parts: dict[str, list[Row]], notes: list[str]) -> tuple[dict[str, list[Row]], list[str]]:
-        """Held-out rows taken from the training rows, for the splits that the source does not have."""
-        shares = {split: getattr(self, f"{split}_share") for split in ("validation", "test") if split not in self._raw}
+        """Held-out rows taken from the training rows, for the splits that no source has."""
+        there = {split for splits in self._raw for split in splits}
+        shares = {split: getattr(self, f"{split}_share") for split in ("validation", "test") if split not in there}
         shares = {split: share for split, share in shares.items() if share}
         if shares:
             made = divided(parts["train"], shares, self._group, self.seed)
@@ -267,8 +343,24 @@ class Dataset(Task):
             notes = [*notes, f"split into {counts} rows (seed {self.seed})"]
         return parts, notes
 
+    def _finished(self, parts: dict[str, list[Row]], notes: list[str]) -> tuple[dict[str, list[Row]], list[str]]:
+        """Sources in their shares, and conversations turn by turn."""
+        if self.weights is not None:
+            each = [[row for row in parts["train"] if row[SOURCE] == i] for i in range(len(self.sources))]
+            if not all(each):
+                raise UserError(f"data.weights: {self.sources[each.index([])]} leaves no training rows")
+            mixed = by_share(each, self.weights, self.seed)
+            counts = [f"{len(of)} of {source}" for of, source in zip(mixed, self.sources, strict=True)]
+            notes = [*notes, f"training rows by data.weights: {', '.join(counts)}"]
+            parts = {**parts, "train": [row for of in mixed for row in of]}
+        if any(one.messages for one in self._columns) and self.turns == "all":
+            before = len(parts["train"])
+            parts = {split: [turn for row in rows for turn in turns(row)] for split, rows in parts.items()}
+            notes = [*notes, f"{before} training conversations with {len(parts['train'])} of the assistant's turns"]
+        return parts, notes
+
     def _group(self, row: Row) -> str:
-        return str(row["columns"].get(self.group)) if self.group else _asked(row)
+        return str(row["columns"].get(self.group)) if self.group else asked(row)
 
     @property
     def _parts(self) -> dict[str, list[Row]]:
@@ -278,8 +370,8 @@ class Dataset(Task):
     def _notes(self) -> list[str]:
         return self._loaded[1]
 
-    def _row(self, raw: Any) -> Row:
-        """A checked row.
+    def _row(self, raw: Any, columns: Columns, wanted: Callable[[Mapping[str, Any]], bool]) -> Row | None:
+        """A checked row; None for one that is not wanted.
 
         Raises:
             ValueError: saying what is wrong, and in which column.
@@ -288,72 +380,35 @@ class Dataset(Task):
             raise raw
         if not isinstance(raw, Mapping):
             raise ValueError(f"a row is a mapping of columns; it is a {type(raw).__name__}")
-        columns = self._columns
+        if not wanted(raw):
+            return None
         if self.group and self.group not in raw:
             raise ValueError(f"it has no column {self.group}")
         row: Row = {}
         if columns.messages is not None:
-            row["prompt"], row["completion"] = _in(raw, columns.messages, as_conversation)
+            row["prompt"], row["completion"] = taken(raw, columns.messages, as_conversation)
         else:
-            row["prompt"], row["completion"] = _in(raw, columns.prompt, as_messages), self._completion(raw)
+            row["prompt"], row["completion"] = taken(raw, columns.prompt, as_messages), self._completion(raw, columns)
         if self._has_options:
-            row[OPTIONS] = _in(raw, columns.choices, as_options)
-        row[ANSWER] = None
-        if self.graded:
-            known = columns.answer is not None or self.function is None
-            row[ANSWER] = _in(raw, columns.answer, lambda given: self._grader.value(given, row)) if known else None
-        elif not row["completion"]:
+            row[OPTIONS] = taken(raw, columns.choices, as_options)
+        row["columns"] = dict(raw)
+        row[ANSWER] = self._answer(raw, columns, row) if self.graded else None
+        if not self.graded and not row["completion"]:
             raise ValueError("it has nothing to imitate; name its column with data.completion")
-        return {**row, "columns": dict(raw)}
+        return row
 
-    def _completion(self, raw: Mapping[str, Any]) -> str:
-        columns = self._columns
-        if columns.completion is not None and raw.get(columns.completion) is not None:
-            return _in(raw, columns.completion, as_completion)
+    def _answer(self, raw: Mapping[str, Any], columns: Columns, row: Row) -> Any:
+        if columns.answer is None or (not self._grader.answered and raw.get(columns.answer) is None):
+            return self._grader.value(None, row)
+        return taken(raw, columns.answer, lambda given: self._grader.value(given, row))
+
+    def _completion(self, raw: Mapping[str, Any], columns: Columns) -> str:
+        name = columns.completion
+        if name is not None and (is_template(name) or raw.get(name) is not None):
+            return taken(raw, name, as_completion)
         given = raw.get(columns.answer)
-        return _HASHES.sub("", given) if isinstance(given, str) and "####" in given else ""
+        return self._grader.reasoning(given) if self.graded and isinstance(given, str) else ""
 
 
-def _in(raw: Mapping[str, Any], column: str, take: Callable[[Any], Any]) -> Any:
-    if raw.get(column) is None:
-        raise ValueError(f"column {column} is {'empty' if column in raw else 'not there'}")
-    try:
-        return take(raw[column])
-    except ValueError as error:
-        raise ValueError(f"column {column}: {error}") from None
-
-
-def _asked(row: Row) -> str:
-    """What a row asks, as it is compared."""
-    texts = [*(message["content"] for message in row["prompt"]), *row.get(OPTIONS, ())]
-    return " ".join(" ".join(texts).casefold().split())
-
-
-def _known_by(row: Row) -> str:
-    """What makes a row the same as another: what it asks; where nobody checks the answer, what it answers too."""
-    return f"{_asked(row)}\n{row['completion'] if row[ANSWER] is None else ''}"
-
-
-def _without_repeats(parts: dict[str, list[Row]]) -> tuple[dict[str, list[Row]], list[str]]:
-    """Each prompt once, where its answers are one; held-out rows first, so that none of them is trained on."""
-    answers: dict[str, set[str]] = {}
-    for part in parts.values():
-        for row in part:
-            answers.setdefault(_known_by(row), set()).add(str(row[ANSWER]))
-    seen: set[str] = set()
-    kept: dict[str, list[Row]] = {}
-    repeated = contradicted = 0
-    for split in reversed(SPLITS):
-        kept[split] = []
-        for row in parts[split]:
-            asked = _known_by(row)
-            if len(answers[asked]) > 1:
-                contradicted += 1
-            elif asked in seen:
-                repeated += 1
-            else:
-                seen.add(asked)
-                kept[split].append(row)
-    notes = [f"removed {repeated} rows whose prompt is there already, held-out rows first"] if repeated else []
-    notes += [f"removed {contradicted} rows whose prompt is there with another answer"] if contradicted else []
-    return {split: kept[split] for split in SPLITS}, notes
+def _said(columns: Sequence[Columns]) -> str:
+    return "; ".join(dict.fromkeys(map(str, columns)))
