@@ -20,6 +20,7 @@ from ratchet.recipe import Recipe
 from ratchet.rewards import REWARDS, RewardTerm
 from ratchet.tasks.base import Row, Task
 from ratchet.tasks.loading import capped
+from ratchet.tasks.mixture import TASK
 
 FILE = "audit.json"
 ADVICE = (
@@ -30,8 +31,18 @@ ADVICE = (
 )
 
 
+def audits(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None, plain: bool = False) -> list[Report]:
+    """The audit of a recipe, or of each task of a mixture by itself, as ``audit_recipe`` makes it."""
+    return [audit_recipe(one, of_task, foreign, plain) for one, of_task in _by_task(recipe, rows) if of_task]
+
+
+def _by_task(recipe: Recipe, rows: Sequence[Row]) -> list[tuple[Recipe, list[Row]]]:
+    each = recipe.each_task()
+    return [(one, [row for row in rows if not name or row[TASK] == name]) for name, one in each.items()]
+
+
 def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None, plain: bool = False) -> Report:
-    """Audit a recipe's own rewards, or somebody else's function, on rows of its task.
+    """Audit a recipe's own rewards, or somebody else's function, on rows of its one task.
 
     Args:
         foreign: "path/to/file.py:function".
@@ -64,13 +75,9 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
         write_json(folder / FILE, {"mode": mode})
         return "off: this recipe does not ask whether its rewards can be cheated"
     sample = capped([row for row in rows if row.get("checkable", True)], recipe.audit.rows, 0)
-    kept = _cache() / f"{_fingerprint(recipe, sample)}.json"
-    known = read_json(kept)  # None where it was never made, or is torn
-    remembered = "" if known is None else ", remembered from an earlier start"
-    if known is None:
-        report = audit_recipe(recipe, sample)
-        known = {**report.as_dict(), "text": report.table()}
-        _remember(kept, known)
+    outcomes = [_outcome(one, of_task) for one, of_task in _by_task(recipe, sample) if of_task]
+    known = together([outcome for outcome, _ in outcomes])
+    remembered = ", remembered from an earlier start" if all(old for _, old in outcomes) else ""
     write_json(folder / FILE, {"mode": mode, **{key: value for key, value in known.items() if key != "text"}})
     failing = [finding["name"] for finding in known["findings"] if finding["fails"]]
     if failing and mode == "stop":
@@ -83,6 +90,34 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
     short = "" if known["rows"] == len(sample) else f", as time was up before all {len(sample)} (audit.seconds)"
     counted = f"{known['scores']} answers of policies and hacks to {known['rows']} of {len(rows)} rows"
     return f"{outcome}: {counted}{short}{remembered}"
+
+
+def _outcome(recipe: Recipe, sample: Sequence[Row]) -> tuple[dict[str, Any], bool]:
+    """What the audit of one task came to, and whether that was known."""
+    kept = _cache() / f"{_fingerprint(recipe, sample)}.json"
+    known = read_json(kept)  # None where it was never made, or is torn
+    if known is not None:
+        return known, True
+    report = audit_recipe(recipe, sample)
+    known = {**report.as_dict(), "text": report.table()}
+    _remember(kept, known)
+    return known, False
+
+
+def together(outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The outcomes of several tasks (``Report.as_dict``) as one; findings and policies say whose they are."""
+    if len(outcomes) == 1:
+        return outcomes[0]
+    found = {**outcomes[0], "data": " + ".join(one["data"] for one in outcomes)}
+    for name in ("rows", "rows_asked", "scores"):
+        found[name] = sum(one[name] for one in outcomes)
+    found["commonest_answer"] = sum(one["commonest_answer"] * one["rows"] for one in outcomes) / max(1, found["rows"])
+    found["passed"] = all(one["passed"] for one in outcomes)
+    for kind, key in (("findings", "text"), ("policies", "policy")):
+        found[kind] = [{**entry, key: f"{one['data']}: {entry[key]}"} for one in outcomes for entry in one[kind]]
+    if all("text" in one for one in outcomes):
+        found["text"] = "\n\n".join(one["text"] for one in outcomes)
+    return found
 
 
 def _cache() -> Path:
@@ -124,7 +159,8 @@ def _settings(task: Task) -> dict[str, Any]:
 def code_files() -> list[Path]:
     """The files that decide what a completion is worth."""
     package = Path(ratchet.__file__).parent
-    return [path for room in ("tasks", "rewards", "audit") for path in sorted((package / room).rglob("*.py"))]
+    rooms = ("tasks", "rewards", "audit", "sandbox")
+    return [path for room in rooms for path in sorted((package / room).rglob("*.py"))]
 
 
 def _remember(path: Path, value: Any) -> None:

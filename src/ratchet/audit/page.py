@@ -11,11 +11,15 @@ from ratchet.recipe.groups import FINDINGS
 EXAMPLE = 300  # characters of a completion that a row shows when it is opened
 
 
-def page(report: Report) -> str:
-    """The page, with no outside resources."""
+def page(*reports: Report) -> str:
+    """The page of an audit, or of those of a mixture's tasks, with no outside resources."""
+    body = "\n".join(part for report in reports for part in _parts(report) if part)
+    return _PAGE.replace("TITLE", _e(reports[0].title)).replace("BODY", body)
+
+
+def _parts(report: Report) -> list[str]:
     tables = [_table(report, kind, title) for kind, title in KINDS.items()]
-    body = [_head(report), _findings(report), *tables, _foot(report)]
-    return _PAGE.replace("TITLE", _e(report.title)).replace("BODY", "\n".join(part for part in body if part))
+    return [_head(report), _findings(report), *tables, _foot(report)]
 
 
 def _head(report: Report) -> str:

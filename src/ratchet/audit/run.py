@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from ratchet.audit.gate import audit_recipe
+from ratchet.audit.gate import audits, together
 from ratchet.audit.page import page
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe
@@ -22,13 +22,13 @@ def run(recipe: Recipe, options: Mapping[str, str]) -> int:
     files = {key: Path(options[key]) for key in ("json", "html") if options.get(key, "-") != "-"}
     for key, path in files.items():
         _check(path, key)
-    report = audit_recipe(recipe, rows, options.get("reward"), "plain" in options)
-    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
-    print(text if options.get("json") == "-" else report.table())
+    reports = audits(recipe, rows, options.get("reward"), "plain" in options)
+    text = json.dumps(together([report.as_dict() for report in reports]), indent=2, ensure_ascii=False)
+    print(text if options.get("json") == "-" else "\n\n".join(report.table() for report in reports))
     for key, path in files.items():
-        path.write_text(f"{text}\n" if key == "json" else page(report), encoding="utf-8")
+        path.write_text(f"{text}\n" if key == "json" else page(*reports), encoding="utf-8")
         print(f"written to {path}", file=sys.stderr)
-    return 1 if report.failed else 0
+    return 1 if any(report.failed for report in reports) else 0
 
 
 def _rows(recipe: Recipe, options: Mapping[str, str]) -> list[Row]:

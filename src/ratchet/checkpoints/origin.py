@@ -9,7 +9,7 @@ import ratchet
 from ratchet.files import with_imports
 from ratchet.recipe import Recipe
 
-ROOMS = ("tasks", "rewards", "training", "models")
+ROOMS = ("tasks", "rewards", "sandbox", "training", "models")
 """The parts of the package whose code decides what is trained on, and how."""
 HARMLESS = frozenset(
     """

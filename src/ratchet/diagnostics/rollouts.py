@@ -112,10 +112,29 @@ class RolloutObserver(Observer):
         self.metrics.add_sum("rl/acc", float(sum(s.grade.correct for s in samples)), len(samples))
         # The grader's count, not the mask's: the mask may hide truncated completions.
         self.metrics.add("rollout/length", torch.tensor([sample.tokens for sample in samples]))
+        self._count_parts(samples, rewards)
         self._count_answers(samples)
         self._keep_samples(samples, rewards, parts, advantages)
         if self.choices:
             self.metrics.add_sum("rl/letter_found_frac", float(self.choices.place(samples, output)), len(samples))
+
+    def _count_parts(self, samples: Sequence[Sample], rewards: Sequence[float]) -> None:
+        """Figures of each task of a mixture.
+
+        Args:
+            rewards: of all processes, in their order.
+        """
+        first = self.accelerator.process_index * len(samples)
+        parts = [self.task.part(sample.row) for sample in samples]
+        for sample, part, reward in zip(samples, parts, rewards[first:], strict=False):
+            if part is not None:
+                self.metrics.add_sum(f"rl/acc/{part}", float(sample.grade.correct), 1)
+                self.metrics.add_sum(f"rl/mean_reward/{part}", reward, 1)
+                self.metrics.add_sum(f"rl/avg_completion_len/{part}", float(sample.tokens), 1)
+        for part in {*parts} - {None}:
+            self.metrics.add_sum(f"rl/share/{part}", float(parts.count(part)), 0)
+        for part in getattr(self.task, "parts", ()):
+            self.metrics.add_sum(f"rl/share/{part}", 0.0, len(samples))
 
     def _count_answers(self, samples: Sequence[Sample]) -> None:
         if not self.task.answers:

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Answered:
     prompt: str = ""
     cluster: str | None = None
     """The group of rows that it hangs together with (``Task.cluster``)."""
+    part: str | None = None
+    """The task that it is of, in a mixture (``Task.part``)."""
 
 
 @dataclass
@@ -64,9 +66,17 @@ class Result:
 
     @property
     def majority(self) -> float:
-        """What the commonest gold answer, always given, would score on these rows."""
-        counts = Counter(a.gold for a in self.answered if a.gold)
-        return max(counts.values()) / len(self.answered) if counts else 0.0
+        """What the commonest gold answer, always given, would score on these rows; of a mixture, that of each task."""
+        right = 0
+        for answered in _by_part(self.answered).values():
+            counts = Counter(a.gold for a in answered if a.gold)
+            right += max(counts.values(), default=0)
+        return right / len(self.answered) if self.answered else 0.0
+
+    def parts(self) -> dict[str, "Result"]:
+        """Of a mixture, the result of each task; else nothing."""
+        parts = _by_part(self.answered)
+        return {} if None in parts else {name: replace(self, answered=of, failures=()) for name, of in parts.items()}
 
     @property
     def chance(self) -> float | None:
@@ -89,6 +99,8 @@ class Result:
             "tokens_per_second": self.generated_tokens / self.seconds if self.seconds else 0.0,
             "seconds": self.seconds,
         }
+        if parts := self.parts():
+            result["tasks"] = {name: part.short() for name, part in parts.items()}
         if self.failures:
             result["failed"] = len(self.failures)
         result["components"] = _components(self.answered)
@@ -101,12 +113,23 @@ class Result:
             result["pass_at_k"] = _pass_at_k(self.answered, samples)
         return result
 
+    def short(self) -> dict[str, Any]:
+        """The accuracy with its baseline, and how answers look."""
+        n = max(1, len(self.answered))
+        return {
+            **self.accuracy.as_dict(),
+            "majority": self.majority,
+            "unparsed": sum(a.answer is None for a in self.answered) / n,
+            "mean_tokens": sum(a.tokens for a in self.answered) / n,
+        }
+
     def figures(self) -> dict[str, float]:
         """The result as single numbers, the way trackers want it: each share with the ends of its interval."""
         d = self.as_dict()
         exact = share([a.answer == a.gold for a in self.answered], _clusters(self.answered))
         shares = {"accuracy": self.accuracy, "exact_match": exact}
         shares |= {f"pass@{k}": Share.of(one) for k, one in d.get("pass_at_k", {}).items()}
+        shares |= {f"accuracy/{name}": part.accuracy for name, part in self.parts().items()}
         numbers = {name: one.accuracy for name, one in shares.items()}
         for name, one in shares.items():
             numbers |= {f"{name}_low": one.low, f"{name}_high": one.high}
@@ -126,6 +149,7 @@ class Result:
             f"  speed      {d['tokens_per_second']:.0f} tokens per second",
         ]
         lines += [f"  pass@{k:<5} {Share.of(one)}" for k, one in d.get("pass_at_k", {}).items()]
+        lines += [f"  {name:<10} {one.accuracy}, majority {one.majority:.3f}" for name, one in self.parts().items()]
         if self.failures:
             lines.append(
                 f"  warning    the grader failed on {len(self.failures)} answers, which count as wrong; "
@@ -145,6 +169,13 @@ class Result:
         return mcnemar(
             [a.correct for a in other.answered], [a.correct for a in self.answered], _clusters(self.answered)
         )
+
+
+def _by_part(answered: Sequence[Answered]) -> dict[str | None, list[Answered]]:
+    found: dict[str | None, list[Answered]] = {}
+    for one in answered:
+        found.setdefault(one.part, []).append(one)
+    return found
 
 
 def _clusters(answered: Sequence[Answered]) -> list[Hashable]:
@@ -303,6 +334,7 @@ def _answered(task: Task, row: Row, conversation: Sequence[Message], completion:
         span=grade.span,
         prompt=conversation[-1]["content"],
         cluster=task.cluster(row),
+        part=task.part(row),
     )
 
 

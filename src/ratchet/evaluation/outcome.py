@@ -32,4 +32,9 @@ def outcome(results: Sequence[tuple[int, Result]], recipe: Recipe, steps: int, s
         summary["majority"] = last.majority
         summary["chance"] = last.chance
         summary["evaluation"] = last.as_dict()
+    for when, measured in (("before", before), ("after", after)):
+        for name, part in (measured[-1].parts() if measured else {}).items():
+            summary.setdefault("tasks", {}).setdefault(name, {"majority": part.majority})[when] = (
+                part.accuracy.as_dict()
+            )
     return summary

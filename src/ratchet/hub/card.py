@@ -96,7 +96,7 @@ def model_card(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> str:
         data=_data(recipe),
         steps=result["steps"],
         commit=_commit(about.get("commit")),
-        recipe=recipe.as_yaml(),
+        recipe=recipe.as_yaml(Path.cwd()),
         question=about.get("question") or "...",
         tokens=recipe.answer_limit,
         versions="\n".join(f"- {package} {version(package)}" for package in _PACKAGES),
@@ -151,7 +151,7 @@ def _metadata(recipe: Recipe, run: Path, result: Mapping[str, Any]) -> "ModelCar
     base, label, after = recipe.values.get("model_name_or_path"), recipe.task.label, result.get("after")
     # The Hub looks these up and refuses or mislabels what is not there: a folder's path is no base model.
     base_is_on_hub = base and "/" in base and not Path(base).exists()
-    data_are_on_hub = getattr(recipe.task, "source", None) == HUB_DATASET
+    data_are_on_hub = any(getattr(one.task, "source", None) == HUB_DATASET for one in recipe.each_task().values())
     measured = None
     if after:
         measured = [_measured({**after, "task": label, "split": result["split"], "majority": result["majority"]})]
@@ -197,6 +197,12 @@ def _evaluation(result: Mapping[str, Any]) -> str:
             share = result[when]
             interval = f"{share['low']:.3f} to {share['high']:.3f}"
             lines.append(f"| {when} training | {share['accuracy']:.3f} | {interval} | {share['n']} |")
+    for name, shares in (result.get("tasks") or {}).items():
+        for when in ("before", "after"):
+            if when in shares:
+                share = shares[when]
+                interval = f"{share['low']:.3f} to {share['high']:.3f}"
+                lines.append(f"| {when} training, {name} | {share['accuracy']:.3f} | {interval} | {share['n']} |")
     lines.append(f"| always the commonest answer | {result['majority']:.3f} | | |")
     if result.get("chance"):
         lines.append(f"| guessing | {result['chance']:.3f} | | |")
@@ -247,6 +253,11 @@ def _verdict(finding: Mapping[str, Any]) -> str:
 
 def _data(recipe: Recipe) -> str:
     """Where the rows come from, under which terms, and what is known to be wrong with them."""
+    said = [f"{name}: {_data_of(one)}" if name else _data_of(one) for name, one in recipe.each_task().items()]
+    return "\n\n".join(said)
+
+
+def _data_of(recipe: Recipe) -> str:
     source = getattr(recipe.task, "source", None)
     if recipe.task.name == "dakota":
         generated = "a program, from a table of forms that the grammar states"
@@ -255,4 +266,4 @@ def _data(recipe: Recipe) -> str:
         return "Word problems made by a program (`ratchet.tasks.aquarat.word_problems`); no person's data."
     if recipe.task.name == "aquarat":
         return _AQUARAT.format(source=source)
-    return f"The task's own: `{recipe.tree.value['task'].plain()}`."
+    return f"Rows of the author's own: `{recipe.task.label}`."

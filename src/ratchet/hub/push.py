@@ -107,7 +107,7 @@ def _texts(recipe: Recipe, run: Path, checkpoint: Checkpoint) -> dict[str, str]:
         if isinstance(entry, dict):
             result["after"] = entry
             result |= {key: entry.get(key) for key in ("split", "majority", "chance")}
-    return {"README.md": model_card(recipe, run, result), "recipe.yaml": recipe.as_yaml()}
+    return {"README.md": model_card(recipe, run, result), "recipe.yaml": recipe.as_yaml(Path.cwd())}
 
 
 def _described(upload: Upload) -> Iterator[str]:

@@ -78,7 +78,7 @@ class Uploads:
         result = outcome([(at, one) for at, one in results if at == step], self.recipe, step, 0.0)
         return {
             "README.md": model_card(self.recipe, folder.parent, result),
-            "recipe.yaml": self.recipe.as_yaml(),
+            "recipe.yaml": self.recipe.as_yaml(Path.cwd()),
             "result.json": json.dumps(result, indent=2, ensure_ascii=False),
         }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Answered, Result
 from ratchet.evaluation.run import ELSEWHERE, named
 from ratchet.evaluation.statistics import Share, clusters, share
@@ -62,6 +63,17 @@ def carry_out(
         print("\n".join(lines[-25:]))
         print(f"{harness} failed (exit status {code}); nothing was written", flush=True)
     return code
+
+
+def refuse_mixture(recipe: Recipe) -> None:
+    """A harness measures one task.
+
+    Raises:
+        UserError: for a mixture.
+    """
+    if len(recipe.each_task()) > 1:
+        names = ", ".join(recipe.each_task())
+        raise UserError(f"tasks: a harness measures one task; give it a recipe of one of {names}")
 
 
 def write(harness: str, recipe: Recipe, model: str, found: Mapping[str, Sequence[Entry]], ours: Result | None) -> None:

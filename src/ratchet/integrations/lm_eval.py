@@ -23,7 +23,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.evaluation.run import measure, ready
 from ratchet.files import write_text
-from ratchet.integrations.beside import Entry, carry_out, environment, lay_model, table, write
+from ratchet.integrations.beside import Entry, carry_out, environment, lay_model, refuse_mixture, table, write
 from ratchet.integrations.environment import Environment
 from ratchet.integrations.letters import letters
 from ratchet.models import ChatFormat, chat_format
@@ -55,6 +55,7 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
     Raises:
         UserError: for a task that there is not.
     """
+    refuse_mixture(recipe)
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)
     chosen = _chosen(recipe.task, rows, tasks)
     interpreter = LM_EVAL.python()

@@ -17,7 +17,7 @@ from pathlib import Path
 from ratchet.errors import UserError
 from ratchet.launch.place import Place
 from ratchet.launch.request import Launch, LaunchRequest, program_of
-from ratchet.launch.sent import PASSED_ON, written
+from ratchet.launch.sent import PASSED_ON, local_paths, written
 
 GPUS = {
     "l4x4": 4,
@@ -121,6 +121,11 @@ def check(launch: Launch, options: Options) -> None:
         raise UserError(
             "--source: name what pip installs in the job, for instance git+https://... "
             "of your copy of this repository (or publish.source)"
+        )
+    if here := [f"{key}: {path}" for key, path in local_paths(recipe)]:
+        raise UserError(
+            f"a job has nothing of this machine, and the recipe names {'; '.join(here)}: put data and models on the "
+            "Hub, and code of your own into the copy of this repository that --source names"
         )
     if placement.machines > 1 or launch.served:
         raise UserError(

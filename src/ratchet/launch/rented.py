@@ -12,7 +12,7 @@ from ratchet.errors import UserError
 from ratchet.files import keep_earlier
 from ratchet.launch.remote import Lost, Machine
 from ratchet.launch.request import Launch
-from ratchet.launch.sent import CODE, HOME, carried, earlier_outputs, run_script, tracked
+from ratchet.launch.sent import CODE, HOME, carried, earlier_outputs, run_script, sent_recipe, tracked
 from ratchet.runtime import duration
 
 LAST = 300.0  # seconds before the deadline at which the run is told to save
@@ -75,7 +75,7 @@ class RentedRun:
             run(f"umask 077 && mkdir -p {Path(path).parent} && cat > {path}", text.encode())
         self._send(outputs)
         texts = {
-            f"{CODE}/recipe.yaml": self.launch.recipe.as_yaml(),
+            f"{CODE}/recipe.yaml": sent_recipe(self.launch),
             f"{CODE}/accelerate.yaml": self.launch.accelerate_yaml(),
             f"{HOME}/run.sh": run_script(self.launch, outputs),
         }

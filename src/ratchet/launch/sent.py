@@ -6,10 +6,13 @@ status in ``exit``, and a folder ``started`` once it runs.
 
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from ratchet.errors import UserError
+from ratchet.files import with_imports
 from ratchet.launch.request import Launch
+from ratchet.recipe import Recipe
 
 PASSED_ON = ("HF_TOKEN", "WANDB_API_KEY", "WANDB_PROJECT", "WANDB_ENTITY")
 """Variables that a run elsewhere gets, where they are set here."""
@@ -31,7 +34,7 @@ def written(launch: Launch) -> list[str]:
     """Lines of a shell script that write recipe.yaml and accelerate.yaml, which no repository holds."""
     return [
         f"cat > recipe.yaml <<'{END}'",
-        f"{launch.recipe.as_yaml()}{END}",
+        f"{sent_recipe(launch)}{END}",
         f"cat > accelerate.yaml <<'{END}'",
         f"{launch.accelerate_yaml().rstrip()}\n{END}",
     ]
@@ -94,44 +97,56 @@ def earlier_outputs(launch: Launch) -> list[Path]:
     return [file for file in sorted(folder.rglob("*")) if file.is_file()] if folder.is_dir() else []
 
 
-def carried_folders(launch: Launch) -> list[Path]:
-    """Folders of data and models here that the recipe names, relative to the repository.
+def carried_paths(launch: Launch) -> list[Path]:
+    """Files and folders here that the recipe names, relative to the repository: data, models, code of one's own.
 
     Raises:
-        UserError: where such a folder lies outside the repository, or outputs would go to a place of this machine.
+        UserError: where one lies outside the repository, or outputs would go to a place of this machine.
     """
-    recipe, root = launch.recipe, launch.root.resolve()
-    if recipe.output_dir.is_absolute():
+    root = launch.root.resolve()
+    if launch.recipe.output_dir.is_absolute():
         raise UserError(
-            f"output_dir: {recipe.output_dir} is a folder of this machine; write one relative to this folder, "
+            f"output_dir: {launch.recipe.output_dir} is a folder of this machine; write one relative to this folder, "
             f"as outputs/{launch.name}"
         )
-    named = {
-        "data.source": getattr(recipe.task, "source", None),
-        "model_name_or_path": recipe.values.get("model_name_or_path"),
-    }
-    folders = []
-    for key, value in named.items():
-        folder = Path(str(value or "")).expanduser()
-        if not value or not folder.is_dir():
-            continue
-        if not folder.resolve().is_relative_to(root):
+    found = []
+    for key, path in local_paths(launch.recipe):
+        if not path.resolve().is_relative_to(root):
             raise UserError(
-                f"{key}: {value} lies outside the repository, so it cannot be sent along; "
+                f"{key}: {path} lies outside the repository, so it cannot be sent along; "
                 f"put it into {launch.root}, or on the Hub"
             )
-        if Path(value).is_absolute():
-            relative = folder.resolve().relative_to(root)
-            raise UserError(f"{key}: write {relative} instead of {value}, which is a folder of this machine")
-        folders.append(folder)
-    return folders
+        found.append(path.resolve().relative_to(root))
+    return [*dict.fromkeys(found)]
+
+
+def local_paths(recipe: Recipe) -> Iterator[tuple[str, Path]]:
+    """What a recipe names on this machine, each with its key; of Python files also what they import from beside."""
+    for one in recipe.each_task().values():
+        for key in one.task.paths:
+            given = getattr(one.task, key, None)
+            for name in given if isinstance(given, list) else [given]:
+                path = Path(str(name or "").partition(".py:")[0]).expanduser()
+                if name and path.exists():
+                    yield f"data.{key}", path
+    for own in recipe.own_files:
+        yield from (("its own code", path) for path in with_imports(own) if path.exists())
+    model = Path(str(recipe.values.get("model_name_or_path") or "")).expanduser()
+    if recipe.values.get("model_name_or_path") and model.is_dir():
+        yield "model_name_or_path", model
 
 
 def carried(launch: Launch) -> list[Path]:
     """Their files.
 
     Raises:
-        UserError: as ``carried_folders``.
+        UserError: as ``carried_paths``.
     """
-    folders = [launch.root / folder for folder in carried_folders(launch)]
-    return [file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file()]
+    paths = [launch.root / path for path in carried_paths(launch)]
+    files = [file for path in paths for file in ([path] if path.is_file() else sorted(path.rglob("*")))]
+    return [file for file in files if file.is_file()]
+
+
+def sent_recipe(launch: Launch) -> str:
+    """recipe.yaml as another machine gets it: what is named in the repository is named from there."""
+    return launch.recipe.as_yaml(launch.root)

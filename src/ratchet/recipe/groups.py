@@ -320,6 +320,7 @@ OWN_FIELDS: dict[str, Field] = {
     "trainer": from_annotation(str, required=True),  # ``recipe.method`` knows which there are
     "task": from_annotation(str, required=True),
     "data": Field(frozenset({"dict"})),
+    "tasks": Field(frozenset({"dict", "none"})),
     "rewards": Field(frozenset({"dict"})),
     **{
         name: Field(frozenset({"dict", "none"} if name in OPTIONAL else {"dict"}), group=of_dataclass(cls))

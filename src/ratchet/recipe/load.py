@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ratchet.errors import UserError, UserErrors
-from ratchet.recipe import batches, parts, source
+from ratchet.recipe import batches, mixture, parts, source
 from ratchet.recipe.conflicts import conflicts, launcher_conflicts
 from ratchet.recipe.findings import Findings
 from ratchet.recipe.groups import DEFAULTS, GROUPS, OWN_FIELDS
@@ -78,18 +78,26 @@ def _checked(path: Path, tree: Node, environ: Mapping[str, str], wanted: str | N
     trainer = _trainer(tree, path, wanted, findings)
     method = method_of(trainer, _given_groups(tree))
     values = _values(tree, path, method, findings)
-    cls = parts.task_class(tree, path, findings)
-    task = parts.task_of(cls, tree, path, findings)
-    rewards = parts.rewards_in(cls, method, tree, path, findings)
+    chosen = mixture.chosen(tree, method, path, findings)
     # After the rewards were read: what follows rewrites the tree as it is saved with the run.
     modes_as_written(tree)
     findings_by_name(tree)
     own = {name: parts.group(name, kind, tree, findings) for name, kind in GROUPS.items()}
     processes = _processes(environ)
-    recipe = Recipe(path, trainer, task, values, rewards, **own, processes=processes, tree=tree)
+    recipe = Recipe(
+        path,
+        trainer,
+        chosen.task,
+        values,
+        chosen.rewards,
+        **own,
+        processes=processes,
+        tree=tree,
+        by_task=chosen.by_task,
+    )
     for function in recipe.foreign:
-        function.called.task = task
-    if task is not None:
+        function.called.task = chosen.task
+    if chosen.task is not None:
         findings.texts += _together(recipe, environ, to_train, findings)
     if findings.texts:
         count = len(findings.texts)

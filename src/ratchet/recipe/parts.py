@@ -24,12 +24,9 @@ def task_class(tree: Node, path: Path, findings: Findings) -> type[Task] | None:
     if node is None or not isinstance(node.value, str):
         findings.say(node or path, "task must name a task (aquarat) or the Python file of one")
         return None
-    name = node.value
-    if name.endswith(".py") and not Path(name).is_absolute() and (path.parent / name).is_file():
-        name = str((path.parent / name).resolve())
-        tree.value["task"] = Node(name, node.origin, name)
+    node = tree.value["task"] = _found(node, path) if ".py" in node.value else node
     try:
-        return find_task(name)
+        return find_task(node.value)
     except UserError as error:
         findings.say(node, str(error))
         return None

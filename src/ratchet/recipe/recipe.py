@@ -1,7 +1,7 @@
 """A checked recipe: everything that a run needs to know, typed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ratchet.recipe.source import Node
 from ratchet.rewards import RewardTerm
 from ratchet.rewards.foreign import ForeignFunction
 from ratchet.tasks import Task
+from ratchet.tasks.mixture import Mixture
 
 # How prompts are rendered, for every method: some of TRL's configurations know some of these.
 PROMPT_FIELDS = {
@@ -82,6 +83,8 @@ class Recipe:
     processes: int
     tree: Node = field(repr=False)
     """The merged sources."""
+    by_task: Mapping[str, list[RewardTerm]] = field(default_factory=dict)
+    """Of a mixture: name of a task -> the rewards of its rows."""
 
     @property
     def method(self) -> Method:
@@ -121,16 +124,32 @@ class Recipe:
     @property
     def foreign(self) -> list[ForeignFunction]:
         """The rewards that are functions of somebody else's."""
-        functions = (term.reward.function for term in self.rewards)
+        terms = {id(term): term for terms in (self.rewards, *self.by_task.values()) for term in terms}.values()
+        functions = (term.reward.function for term in terms)
         return [function for function in functions if isinstance(function, ForeignFunction)]
 
     @property
     def own_files(self) -> list[Path]:
         """Python files of the user's own that the recipe names: of its task, and of its rewards."""
-        task = Path(str(self.tree.value["task"].plain()))
-        named = [task] if task.suffix == ".py" else []
+        named = [Path(name.partition(".py:")[0] + ".py") for name in self.task_names if ".py" in name]
         rewards = [function.path for function in self.foreign if function.path is not None]
         return [*named, *self.task.own_files, *rewards]
+
+    @property
+    def task_names(self) -> list[str]:
+        """What stands under ``task``, of a mixture for each of its tasks."""
+        entries = self.tree.value.get("tasks")
+        nodes = [self.tree] if entries is None else [one for one in entries.value.values() if one.value]
+        return [str(node.value["task"].plain()) for node in nodes]
+
+    def each_task(self) -> "dict[str, Recipe]":
+        """Of a mixture its tasks, each as a recipe with its own rewards; of any other recipe itself, under no name."""
+        if not isinstance(self.task, Mixture):
+            return {"": self}
+        return {
+            name: replace(self, task=part.task, rewards=self.by_task.get(name, []), by_task={})
+            for name, part in self.task.parts.items()
+        }
 
     @property
     def has_user_code(self) -> bool:
@@ -158,9 +177,22 @@ class Recipe:
         own = schema()[section]
         return {key: value for key, value in self.values.items() if key in own}
 
-    def as_yaml(self) -> str:
-        """The resolved recipe: one file that can be run as it is."""
-        tree = self.tree.plain()
+    def as_yaml(self, root: Path | None = None) -> str:
+        """The resolved recipe: one file that can be run as it is.
+
+        Args:
+            root: a folder from which what lies below it is named, for others who have that folder elsewhere.
+        """
+        tree = self.tree.plain() if root is None else _named_from(root.resolve(), self.tree.plain())
         tree["output_dir"] = str(self.output_dir)
         tree.pop("trust_remote_code", None)  # for the command line to say
         return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)
+
+
+def _named_from(root: Path, value: Any) -> Any:
+    """Values, and names of rewards, with paths below a folder relative to it."""
+    if isinstance(value, dict):
+        return {_named_from(root, key): _named_from(root, one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_named_from(root, one) for one in value]
+    return value.removeprefix(f"{root}/") if isinstance(value, str) else value

@@ -78,11 +78,15 @@ def _read(path: Path, chain: tuple[Path, ...]) -> Node:
 
 
 def _for_another_task(base: Node, over: Node) -> Node:
-    """Data and rewards belong to a task: a recipe that names another one does not inherit them."""
+    """Data and rewards belong to a task: a recipe that names another one, or several, does not inherit them."""
     task, own = base.value.get("task"), over.value.get("task")
-    if task is None or own is None or task.value == own.value:
+    if "tasks" in over.value and task is not None:
+        gone = ("task", "data", "rewards")
+    elif own is None or (task is not None and task.value == own.value):
         return base
-    return Node({key: node for key, node in base.value.items() if key not in ("data", "rewards")}, base.origin)
+    else:
+        gone = ("tasks", "data", "rewards")
+    return Node({key: node for key, node in base.value.items() if key not in gone}, base.origin)
 
 
 def _text(path: Path) -> str:

@@ -100,6 +100,10 @@ class Task(ABC):
         """
         return None
 
+    def part(self, row: Row) -> str | None:
+        """Of a mixture the name of the task that a row is of; figures are then also kept for each."""
+        return None
+
     # What the audit also asks of a task; each has a default that suits any task.
 
     def commit(self, answer: str, row: Row) -> str:

@@ -15,20 +15,26 @@ TASKS: dict[str, type[Task]] = {cls.name: cls for cls in (AquaRat, Dakota, Datas
 
 
 def find_task(name: str) -> type[Task]:
-    """The task of that name, or the one ``Task`` subclass that the Python file of that path defines.
+    """The task of that name, or a ``Task`` subclass of a Python file: "file.py", or "file.py:Class" of several.
 
     Raises:
-        UserError: for an unknown name, or a file that cannot be imported or defines no task, or several.
+        UserError: for an unknown name, or a file that cannot be imported, or does not define the one that is meant.
     """
     if name in TASKS:
         return TASKS[name]
-    if not name.endswith(".py"):
+    file, _, wanted = name.partition(":") if ".py:" in name else (name, "", "")
+    if not file.endswith(".py"):
         known = ", ".join(sorted(TASKS))
         raise UserError(f"task: there is no task {name!r}; choose from {known}, or name a Python file")
-    path = Path(name).expanduser()
-    found = _tasks_of(import_file(path, "task"))
+    path = Path(file).expanduser()
+    there = _tasks_of(import_file(path, "task"))
+    found = [cls for cls in there if wanted in ("", cls.__name__)]
     if len(found) != 1:
-        raise UserError(f"task: {path} must define one subclass of ratchet.tasks.Task, it defines {len(found)}")
+        names = ", ".join(cls.__name__ for cls in there) or "none"
+        raise UserError(
+            f"task: {path} must define one subclass of ratchet.tasks.Task, or be followed by the name of one "
+            f"(FILE.py:CLASS); it defines {names}"
+        )
     missing = sorted(getattr(found[0], "__abstractmethods__", ()))
     if missing:
         raise UserError(

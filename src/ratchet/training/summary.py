@@ -54,6 +54,8 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
         if one:
             mean = sum(a.tokens for a in one.answered) / max(1, len(one.answered))
             lines.append(f"accuracy {title:<7} {one.accuracy}, {mean:.1f} tokens per answer")
+        for name, part in (one.parts() if one else {}).items():
+            lines.append(f"  {name:<14} {part.accuracy}, always the commonest answer {part.majority:.3f}")
     if results:
         chance = f", guessing {result['chance']:.3f}" if result["chance"] else ""
         lines.append(f"baselines        always the commonest answer {result['majority']:.3f}{chance}")

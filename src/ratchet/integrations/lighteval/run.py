@@ -18,7 +18,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import rows_to_evaluate
 from ratchet.evaluation.run import measure, ready
 from ratchet.files import write_text
-from ratchet.integrations.beside import Entry, carry_out, environment, lay_model, table, write
+from ratchet.integrations.beside import Entry, carry_out, environment, lay_model, refuse_mixture, table, write
 from ratchet.integrations.lighteval.venv import python
 from ratchet.models.load import template_file
 from ratchet.recipe import Recipe
@@ -40,6 +40,7 @@ def run(recipe: Recipe, model: str, tasks: Sequence[str], beside: bool = True) -
     Raises:
         UserError: for a task that there is not.
     """
+    refuse_mixture(recipe)
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)
     chosen = _chosen(recipe, rows, tasks)
     interpreter = python()

@@ -11,7 +11,7 @@ from ratchet.launch.lambda_cloud.api import GONE, URL, Lambda
 from ratchet.launch.lambda_cloud.finding import PREFIX, Finder, Options, clock, deadline_of
 from ratchet.launch.lambda_cloud.session import folder_of, state_file
 from ratchet.launch.request import Launch
-from ratchet.launch.sent import CODE, HOME, PASSED_ON, carried, run_script, secrets_file, tracked
+from ratchet.launch.sent import CODE, HOME, PASSED_ON, carried, run_script, secrets_file, sent_recipe, tracked
 
 
 def dry_run(launch: Launch, options: Options, api: Lambda | None, environ: Mapping[str, str]) -> str:
@@ -29,7 +29,7 @@ def dry_run(launch: Launch, options: Options, api: Lambda | None, environ: Mappi
         json.dumps(finder.request(kind, region, key, time.time() + 3600 * options.max_hours), indent=2),
         f"# over ssh, into memory: LAMBDA_API_KEY and INSTANCE_ID to {keys}, {secrets} to {variables}",
         f"# over ssh: {len(sent)} files to {CODE}, accelerate.yaml ({placement.file}), and recipe.yaml:",
-        launch.recipe.as_yaml().rstrip(),
+        sent_recipe(launch).rstrip(),
         f"# over ssh: {HOME}/run.sh:",
         run_script(launch, files.outputs_of(options.file_system)).rstrip(),
         f"# then run.log is followed, and {output} fetched every {options.sync_minutes:g} minutes and at the end",

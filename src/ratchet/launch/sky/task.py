@@ -11,7 +11,7 @@ import yaml
 
 from ratchet.errors import STATUS_FILE, Stopped, UserError
 from ratchet.launch.request import Launch
-from ratchet.launch.sent import INSTALL, PASSED_ON, carried_folders, written
+from ratchet.launch.sent import INSTALL, PASSED_ON, carried_paths, written
 from ratchet.launch.sky.clouds import ACCELERATORS, Place, refuse
 from ratchet.plan.placement import PORT
 from ratchet.plan.plan import Options as PlanOptions
@@ -80,7 +80,7 @@ def check(launch: Launch, options: Options, environ: Mapping[str, str]) -> None:
             f"end it (sky down, or the cloud's console); {BY_HAND}"
         )
     secrets(launch, environ)
-    carried_folders(launch)
+    carried_paths(launch)
 
 
 def secrets(launch: Launch, environ: Mapping[str, str]) -> list[str]:
@@ -217,8 +217,8 @@ def _mounts(launch: Launch, options: Options) -> dict[str, Any]:
         mounts[f"~/{OUTPUTS}"] = {"name": name, "store": store, "mode": "MOUNT_CACHED"}
     if options.data_bucket:
         mounts[f"~/{DATA}"] = {"source": options.data_bucket, "mode": "COPY"}
-    for folder in carried_folders(launch):
-        mounts[f"~/{CODE}/{folder}"] = str((launch.root / folder).resolve())
+    for path in carried_paths(launch):
+        mounts[f"~/{CODE}/{path}"] = str((launch.root / path).resolve())
     return mounts
 
 

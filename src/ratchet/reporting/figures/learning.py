@@ -30,6 +30,9 @@ def accuracy(run: RunData) -> Figure | None:
         error = _interval(values, ends)
         title = "held-out, greedy, 95 % interval"
         traces.append(line(steps, values, title, BLUE, error_y=error, mode="lines+markers"))
+    for i, name in enumerate((run.evaluations[-1].get("tasks") or {}) if run.evaluations else ()):
+        title, of_task = f"held-out, {name}", run.series(f"eval/accuracy/{name}")
+        traces.append(line(*of_task, title, colour_of(i + 2), mode="lines+markers"))
     sampled, shares = run.series("rl/acc")
     if sampled:
         traces.append(line(sampled, shares, "training, sampled", AMBER))

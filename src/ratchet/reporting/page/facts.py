@@ -97,6 +97,8 @@ def _results(run: RunData) -> list[tuple[str, str, str, str]]:
     last = after or before
     if last:
         rows.append(("always the commonest answer", f"{last['majority']:.3f}", "", ""))
+        for name, share in (last.get("tasks") or {}).items():
+            rows.append((f"always the commonest answer, {name}", f"{share['majority']:.3f}", "", ""))
         if last.get("chance"):
             rows.append(("guessing", f"{last['chance']:.3f}", "", ""))
     if not run.evaluations:  # an older run, whose evaluations were not kept
@@ -110,6 +112,8 @@ def _evaluation(title: str, entry: dict[str, Any] | None) -> list[tuple[str, str
     if not entry:
         return []
     rows = [_result(f"accuracy {title}", Share.of(entry))]
+    for name, share in (entry.get("tasks") or {}).items():
+        rows.append(_result(f"accuracy {title}, {name}", Share.of(share)))
     for k, share in (entry.get("pass_at_k") or {}).items():
         rows.append(_result(f"pass@{k} {title}", Share.of(share)))
     return rows
