@@ -195,7 +195,8 @@ def import_file(path: Path, key: str) -> ModuleType:
     except UserError as error:
         raise UserError(f"{key}: {path}: {error}") from error
     except Exception as error:  # the user's file may raise anything
-        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+        full = str(path.absolute())
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == full]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else 1)
         raise UserError(f"{key}: {path}:{line}: {type(error).__name__}: {error}") from error
     return module

@@ -131,7 +131,7 @@ class Recipe:
     @property
     def own_files(self) -> list[Path]:
         """Python files of the user's own that the recipe names: of its task, and of its rewards."""
-        named = [Path(name.partition(".py:")[0] + ".py") for name in self.task_names if ".py" in name]
+        named = [Path(f"{name.partition('.py')[0]}.py") for name in self.task_names if ".py" in name]
         rewards = [function.path for function in self.foreign if function.path is not None]
         return [*named, *self.task.own_files, *rewards]
 

@@ -29,9 +29,7 @@ LINK = 2  # words between two boxes, at most, that make no correction
 _BOXED = re.compile(r"\\boxed\{")
 _BRACE = re.compile(r"(?<!\\)[{}]")
 _LINE = re.compile(r"(?:\A|\n)[ \t*]*(?:final )?answer:[ \t*]*(?P<answer>\S[^\n]*?)[ \t*]*\s*\Z", re.IGNORECASE)
-_WORD = r"[^\W\d_]{2,}"
-_WORDS = re.compile(rf"(?:\\(?:text|textbf|mathrm|mbox){{)?\s*(?P<words>{_WORD}(?:[\s-]+{_WORD})*)\s*\}}?\.?")
-"""An answer that is words, perhaps set as text."""
+_SET = re.compile(r"\\(?:text|textbf|mathrm|mbox){([^{}]*)}")
 _workers: dict[int, Worker] = {}
 """By process: after a fork the pipe is still the parent's."""
 
@@ -97,14 +95,20 @@ def same_expression(gold: str, said: str) -> bool:
 
     A word is compared as a word: to math-verify "east" is a product of four letters, and so equal to "seat".
     """
-    words, others = (_WORDS.fullmatch(text) for text in (gold, said))
+    words = _words(gold)
     if words:
-        return others is not None and _folded(words) == _folded(others)
+        return words == _words(said)
     return bool(_asked("verify", gold, said))
 
 
-def _folded(words: re.Match[str]) -> str:
-    return " ".join(words["words"].casefold().split())
+def _words(text: str) -> list[str]:
+    r"""The words of an answer that is words, perhaps set as text; of anything else none.
+
+    >>> _words("\\text{North East}"), _words("x y"), _words("2 apples")
+    (['north', 'east'], [], [])
+    """
+    found = _SET.sub(r"\1", text).strip().removesuffix(".").replace("-", " ").casefold().split()
+    return found if all(len(word) > 1 and word.isalpha() for word in found) else []
 
 
 @lru_cache(maxsize=65_536)

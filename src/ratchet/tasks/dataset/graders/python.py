@@ -13,6 +13,7 @@ class PythonGrader(Grader):
 
     name, example = "python", "..."
     asks = ""
+    usual = {"answer": ("answer",)}  # a "target" or a "label" may be anything, and the function knows what
     answered = False
     formed = False  # the function is given what was written
 
