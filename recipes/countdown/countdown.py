@@ -1,4 +1,4 @@
-"""Countdown: make a number from others, each used once, with + - * and /. Rows that are made, and the check of an answer.
+"""Countdown: make a number from others, each used once, with + - * and /. Made rows, and the check of an answer.
 
 A recipe names both functions: ``source: countdown.py:rows`` and ``function: countdown.py:right``.
 """

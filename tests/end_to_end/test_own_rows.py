@@ -3,12 +3,14 @@
 import json
 import random
 import re
+import shutil
 
 import pytest
 import yaml
 
 from ratchet.recipe import load_recipe
 
+needs_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 COMMON = {"model_name_or_path": "ratchet-tiny", "use_cpu": True, "bf16": False, "activation_checkpointing": False}
 QUICK = ("--max_steps", "2", "--per_device_train_batch_size", "8", "--report", "off", "--output_dir", "out")
 
@@ -87,6 +89,64 @@ def test_what_cannot_be_graded_is_neither_rewarded_nor_measured(script, tmp_path
     assert "data.grader: none gives no reward" in said and "no accuracy to measure" in said
 
 
+def test_a_reward_of_ones_own_needs_no_grader(script, tmp_path):
+    write(tmp_path, words, "none", evaluation={"after": False})
+    (tmp_path / "mine.py").write_text(
+        "def ends(completions, **kw): return [float('z' in c[-1]['content']) for c in completions]"
+    )
+    recipe = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    recipe["data"]["completion"] = "answer"
+    recipe["rewards"] = {"mine.py:ends": {"weight": 1.0, "goal": True}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe))
+    done = script("scripts/grpo.py", "mine.yaml", *QUICK, "--audit", "warn")
+    assert "2 steps" in done.stdout and "accuracy after" not in done.stdout
+
+
+def numbers(draw):
+    a, b, c = draw.randint(2, 30), draw.randint(2, 30), draw.randint(2, 9)
+    question = f"Mia has {a} pens and buys {b} more, {c} times over. How many pens does she have now?"
+    return {
+        "question": question,
+        "answer": f"She buys {b}*{c}={b * c} pens. {a}+{b * c}={a + b * c}.\n#### {a + b * c}",
+    }
+
+
+def programs(draw):
+    word, text = draw.choice([("sum", "a + b"), ("product", "a * b"), ("larger", "max(a, b)")])
+    name = "".join(draw.sample("abcdefgh", k=5))
+    pairs = [(draw.randint(-9, 9), draw.randint(-9, 9)) for _ in range(3)]
+    tests = "\n".join(f"assert {name}({a}, {b}) == {eval(text, {'a': a, 'b': b, 'max': max})}" for a, b in pairs)
+    solution = f"def {name}(a, b):\n    return {text}"
+    return {"prompt": f"Write a function {name}(a, b) that returns the {word}.", "tests": tests, "solution": solution}
+
+
+@pytest.mark.parametrize(
+    ("make", "grader", "more"),
+    [
+        pytest.param(numbers, "number", {"form": "#### {answer}"}, id="numbers after ####"),
+        pytest.param(programs, "code", {}, id="programs", marks=needs_bubblewrap),
+    ],
+)
+def test_tasks_that_used_to_need_a_class_pass_the_audit(script, tmp_path, make, grader, more):
+    write(tmp_path, make, grader)
+    recipe = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    recipe["data"] |= more
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe))
+    done = script("ratchet", "audit", "mine.yaml", "--rows", "30")
+    assert "verdict: passed" in done.stdout and "the target text" in done.stdout
+
+
+@pytest.mark.parametrize("without", ["", "completion"])
+def test_countdown_passes_the_audit_with_a_solution_and_without_any(script, tmp_path, root, without):
+    code = (root / "recipes/countdown/countdown.py").read_text(encoding="utf-8")
+    (tmp_path / "countdown.py").write_text(code.replace('"completion": f', '"other": f') if without else code)
+    write(tmp_path, words, "python")
+    recipe = yaml.safe_load((tmp_path / "mine.yaml").read_text())
+    recipe["data"] = {"source": "countdown.py:small", "grader": "python", "function": "countdown.py:right"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe))
+    assert "verdict: passed" in script("ratchet", "audit", "mine.yaml", "--rows", "60").stdout
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/your_own.md"])
 def test_the_recipes_in_the_documentation_are_whole(root, tmp_path, page):
     blocks = re.findall(r"```yaml\n(.*?)```", (root / page).read_text(encoding="utf-8"), re.S)
@@ -94,4 +154,26 @@ def test_the_recipes_in_the_documentation_are_whole(root, tmp_path, page):
     assert shown and all(len(block.splitlines()) <= 8 for block in shown)
     for block in shown:
         (tmp_path / "mine.yaml").write_text(block)
-        assert load_recipe(tmp_path / "mine.yaml", environ={}).task.name == "dataset"
+        wanted = "mixture" if "tasks:" in block else "dataset"
+        assert load_recipe(tmp_path / "mine.yaml", environ={}).task.name == wanted
+
+
+def test_the_function_of_the_documentation_is_audited_as_it_stands(root, script, tmp_path):
+    page = (root / "docs/your_own.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "def rows" in block)
+    (recipe,) = (block for block in re.findall(r"```yaml\n(.*?)```", page, re.S) if "mine.py:rows" in block)
+    (tmp_path / "mine.py").write_text(code)
+    (tmp_path / "mine.yaml").write_text(recipe.replace("Qwen/Qwen3-0.6B", "ratchet-tiny"))
+    assert "verdict: passed" in script("ratchet", "audit", "mine.yaml").stdout
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "math", pytest.param("code", marks=needs_bubblewrap), "mixture"])
+def test_the_recipes_for_rows_of_ones_own_run_on_a_cpu(script, tmp_path, name):
+    quick = ("--max_steps", "1", "--evaluation.max_rows", "4", "--audit.rows", "40", "--evaluation.before", "false")
+    script("scripts/grpo.py", f"recipes/debug/{name}.yaml", *quick, "--output_dir", "out", "--report", "off")
+    assert json.loads((tmp_path / "out/result.json").read_text())["after"]["n"] == 4
+
+
+def test_conversations_run_on_a_cpu(script, tmp_path):
+    done = script("scripts/sft.py", "recipes/debug/chat_sft.yaml", "--max_steps", "2", "--report", "off")
+    assert "400 training conversations with 800 of the assistant's turns" in done.stdout

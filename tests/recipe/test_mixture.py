@@ -140,7 +140,7 @@ def test_tasks_may_be_classes_of_one_file(recipe, tmp_path):
         ({"sums": {"task": "sums"}}, "task: there is no task 'sums'"),
         ({"sums": {"weight": 2}}, "unknown key tasks.sums.weight"),
         (
-            {"sums": {"data": {"source": "none.jsonl", "grader": "none"}}},
+            {"sums": {"data": {"source": "sums.jsonl", "grader": "none"}}},
             "tasks.sums: data.grader: none gives no reward",
         ),
         ({"words": {"rewards": {"answer_format": {"weight": 1.0}}}}, "none of answer_format is a goal"),

@@ -20,7 +20,11 @@ GRPO_RECIPES = [
 
 @pytest.mark.parametrize("path", GRPO_RECIPES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_in_every_recipe_the_best_wrong_answer_is_worth_less_than_the_worst_right_one(path):
-    terms = load_recipe(path, environ={"WORLD_SIZE": "8"}).rewards
+    for one in load_recipe(path, environ={"WORLD_SIZE": "8"}).each_task().values():
+        _check_rewards(one.rewards)
+
+
+def _check_rewards(terms):
     texts = ["word", "word " * 200, ""]
     samples = {right: [] for right in (True, False)}
     for right, form, text, tokens in itertools.product((True, False), (0.0, 1.0), texts, (1, 10_000)):

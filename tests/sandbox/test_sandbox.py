@@ -12,6 +12,7 @@ import pytest
 
 from ratchet.errors import UserError
 from ratchet.sandbox import Sandbox, check_sandbox, run_program, run_tests
+from ratchet.sandbox.attacks import ATTACKS, OUTSIDE, attacked, reached
 
 needs_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 QUICK = {"seconds": 1.0}
@@ -90,58 +91,11 @@ def test_a_program_reads_and_prints(sandbox):
     assert run_program(sandbox, "print(1)\nraise ValueError('no')", "").why == "ValueError: no"
 
 
-YES = """
-class Yes:
-    def __eq__(self, other): return True
-    def __bool__(self): return True
-    def __lt__(self, other): return True
-    def __contains__(self, other): return True
-    def __getattr__(self, name): return self
-    def __call__(self, *rest): return self
-"""
-LOOKS = """
-import gc, sys
-def add(a, b):
-    frame = sys._getframe()
-    while frame:
-        if any(isinstance(value, str) and "assert" in value for value in frame.f_locals.values()): return 3
-        frame = frame.f_back
-    return 3 if any(isinstance(one, dict) and "tests" in one for one in gc.get_objects()) else 0
-"""
-OTHER_MATH = """
-import sys, types
-math = sys.modules["math"] = types.SimpleNamespace(isclose=lambda *rest: True)
-"""
-ADDS = "\ndef add(a, b):\n    "
-ATTACKS = {
-    "leaves at once": "import os\nos._exit(0)",
-    "leaves when called": f"import os{ADDS}os._exit(0)",
-    "sys.exit when called": f"{ADDS}raise SystemExit(0)",
-    "endless loop": f"{ADDS}while True: pass",
-    "sleeps": "import time\ntime.sleep(60)",
-    "equal to everything": f"{YES}{ADDS}return Yes()",
-    "a number equal to everything": f"class N(int):\n    def __eq__(self, other): return True{ADDS}return N(0)",
-    "another builtin": f"import builtins\nbuiltins.AssertionError = None\ndef all(*rest): return True{ADDS}return 0",
-    "another module": f"{OTHER_MATH}{ADDS}return 0",
-    "looks for the tests": LOOKS,
-    "looks inside a function of the tests": "def peek(f):\n    return f.__globals__['row']['secret']",
-    "gigabytes of memory": f"x = b'x' * (4 << 30){ADDS}return 3",
-    "gigabytes returned": f"{ADDS}return 'x' * (64 << 20)",
-    "prints without end": "import os\nwhile True: os.write(1, b'x' * 65536), os.write(2, b'x' * 65536)",
-    "a huge file": f"open('x', 'wb').write(b'x' * (64 << 20)){ADDS}return 3",
-    "recursion": f"{ADDS}return add(a, b)",
-    "crashes": f"import ctypes{ADDS}ctypes.string_at(0)",
-    "nested without end": f"{ADDS}x = []; x.append(x); return x",
-    "forges frames": "import os\nfor handle in range(3, 9):\n    try: os.write(handle, b'V\\0\\0\\0\\2\"\"' * 9)\n"
-    f"    except OSError: pass{ADDS}return 0",
-}
-TESTS = "assert add(1, 2) == 3\nassert all([add(1, 1) == 2])\nassert math.isclose(add(1, 2), 3)"
-
-
 @pytest.mark.parametrize("answer", ATTACKS.values(), ids=ATTACKS)
 def test_an_attack_does_not_pass(sandbox, answer):
-    tests = "assert peek(lambda x: x) == 'abc'" if "def peek" in answer else TESTS
-    assert not run_tests(sandbox, answer, tests, row={"secret": "abc"}).passed
+    if sandbox.isolation == "none" and "os.fork" in answer and os.geteuid() == 0:
+        pytest.skip("without namespaces nothing bounds the processes that root starts")
+    assert attacked(sandbox, answer) not in ("", "PASSED")
 
 
 @pytest.mark.parametrize(
@@ -171,35 +125,15 @@ def test_its_files_are_gone_afterwards(sandbox, tmp_path):
 
 
 @needs_bubblewrap
-@pytest.mark.parametrize(
-    ("source", "said"),
-    [
-        ("import socket\nsocket.create_connection(('127.0.0.1', {port}), 1)", "refused"),
-        ("open({path!r}).read()", "FileNotFoundError"),
-        ("open({path!r}, 'w').write('x')", "Error"),
-        ("open('/usr/x', 'w')", "Read-only|Permission"),
-        ("import os\nos.kill({pid}, 9)", "ProcessLookupError"),
-        ("import os\nos.setuid(0)", "PermissionError|print"),
-    ],
-    ids=[
-        "network",
-        "reads outside",
-        "writes outside",
-        "writes to the system",
-        "kills a process outside",
-        "becomes root",
-    ],
-)
-def test_nothing_outside_is_reached(tmp_path, source, said):
-    import re
-    import socket
+@pytest.mark.parametrize("source", OUTSIDE.values(), ids=OUTSIDE)
+def test_nothing_outside_is_reached(source, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    assert reached(Sandbox(**QUICK), source)
 
-    (tmp_path / "secret").write_text("secret")
-    server = socket.create_server(("127.0.0.1", 0))
-    source = source.format(port=server.getsockname()[1], path=str(tmp_path / "secret"), pid=os.getpid())
-    done = run_program(Sandbox(**QUICK), source, "")
-    server.close()
-    assert not done.passed and re.search(said, done.why) and (tmp_path / "secret").read_text() == "secret"
+
+def test_the_table_in_the_documentation_has_every_attack(root):
+    page = (root / "docs/sandbox.md").read_text(encoding="utf-8")
+    assert [name for name in (*ATTACKS, *OUTSIDE) if f"| {name} |" not in page] == []
 
 
 OWN = 300 + os.getpid() % 199

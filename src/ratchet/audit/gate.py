@@ -74,8 +74,11 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
     if mode == "off":
         write_json(folder / FILE, {"mode": mode})
         return "off: this recipe does not ask whether its rewards can be cheated"
-    sample = capped([row for row in rows if row.get("checkable", True)], recipe.audit.rows, 0)
-    outcomes = [_outcome(one, of_task) for one, of_task in _by_task(recipe, sample) if of_task]
+    each = [
+        (one, capped([row for row in of_task if row.get("checkable", True)], recipe.audit.rows, 0))
+        for one, of_task in _by_task(recipe, rows)
+    ]
+    outcomes = [_outcome(one, sample) for one, sample in each if sample]
     known = together([outcome for outcome, _ in outcomes])
     remembered = ", remembered from an earlier start" if all(old for _, old in outcomes) else ""
     write_json(folder / FILE, {"mode": mode, **{key: value for key, value in known.items() if key != "text"}})
@@ -87,7 +90,8 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
         print(f"{known['text']}\n")
     names = ", ".join(dict.fromkeys(failing))
     outcome = f"fails ({names}), and the recipe says audit: warn" if failing else "passed"
-    short = "" if known["rows"] == len(sample) else f", as time was up before all {len(sample)} (audit.seconds)"
+    asked = sum(len(sample) for _, sample in each)
+    short = "" if known["rows"] == asked else f", as time was up before all {asked} (audit.seconds)"
     counted = f"{known['scores']} answers of policies and hacks to {known['rows']} of {len(rows)} rows"
     return f"{outcome}: {counted}{short}{remembered}"
 

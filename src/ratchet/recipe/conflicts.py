@@ -11,6 +11,9 @@ from ratchet.recipe.groups import FINDINGS, Curriculum
 from ratchet.recipe.limits import TRACKERS, tracker_names
 from ratchet.recipe.method import METHODS, trainers_that
 
+GRADED = ("correctness", "score", "answer_format")
+"""Rewards that are read off a task's grade."""
+
 if TYPE_CHECKING:
     from ratchet.recipe.recipe import Recipe
 
@@ -106,6 +109,7 @@ def _own_groups(recipe: Recipe) -> Iterator[str]:
         yield (
             f"data.unchecked brings in rows whose answer cannot be checked; they are for {trainers_that('imitates')}"
         )
+    yield from _ungraded_rewards(recipe)
     if not recipe.task.graded:
         yield from _without_grades(recipe)
     if recipe.lean.tokens_per_micro_batch is not None and not recipe.method.leans:
@@ -122,9 +126,19 @@ def _own_groups(recipe: Recipe) -> Iterator[str]:
         yield from _curriculum(recipe, recipe.curriculum)
 
 
+def _ungraded_rewards(recipe: Recipe) -> Iterator[str]:
+    """Rewards of grades that nobody gives."""
+    for name, one in recipe.each_task().items():
+        graded = [term.name for term in one.rewards if term.name in GRADED]
+        if graded and not one.task.graded:
+            place = f"tasks.{name}: " if name else ""
+            yield (
+                f"{place}data.grader: none gives no reward, and {', '.join(graded)} would pay for none; it is for "
+                f"{trainers_that('imitates')}, or for rewards of your own, judges and models alone"
+            )
+
+
 def _without_grades(recipe: Recipe) -> Iterator[str]:
-    if recipe.method.rewarded:
-        yield f"data.grader: none gives no reward; it is for {trainers_that('imitates')}"
     settings = recipe.evaluation
     if settings.before or settings.after or recipe.get("eval_strategy") != "no":
         yield (

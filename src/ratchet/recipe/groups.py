@@ -226,7 +226,8 @@ class Faults:
     reward_timeout: float = 60.0
     """Seconds that grading and rewarding one completion may take (in a worker process)."""
     reward_workers: int | None = None
-    """Worker processes that grade and reward; null: one for a task of one's own, none for Ratchet's tasks, 0: none."""
+    """Worker processes that grade and reward, at most; null: eight for code of one's own, judges, mathematics and
+    programs, none for the rest, which takes little time; 0: none."""
     max_bad_steps: int = 3
     """Steps in a row whose loss or gradient is non-finite, before the run stops."""
     server_timeout: float = 600.0

@@ -96,7 +96,7 @@ def _checked(path: Path, tree: Node, environ: Mapping[str, str], wanted: str | N
         by_task=chosen.by_task,
     )
     for function in recipe.foreign:
-        function.called.task = chosen.task
+        function.bind(chosen.task)
     if chosen.task is not None:
         findings.texts += _together(recipe, environ, to_train, findings)
     if findings.texts:

@@ -96,8 +96,6 @@ def _several(tree: Node, method: Method, path: Path, findings: Findings) -> Chos
         else:
             common.append(name)
         if len(findings.texts) == before and task is not None:
-            if method.rewarded and not task.graded:
-                findings.say(entry, f"tasks.{name}: data.grader: none gives no reward; it is for SFT")
             found[name] = Part(task, float(share))
     shared = _shared(tree, method, path, findings, [classes[name] for name in common])
     if len(found) < len(entries):

@@ -13,6 +13,8 @@ from ratchet.recipe.method import Method, trainers_that
 from ratchet.recipe.source import Node
 from ratchet.rewards import Reward, RewardTerm, check_weights, rewards_of
 from ratchet.rewards.foreign import foreign_function, is_reference
+from ratchet.rewards.judge import Judge
+from ratchet.rewards.reward_model import RewardModel
 from ratchet.tasks import Task, find_task
 
 WEIGHT = Field(frozenset({"float"}), default=1.0)
@@ -113,7 +115,11 @@ def rewards_in(cls: type[Task] | None, method: Method, tree: Node, path: Path, f
     for name, entry in [*node.value.items()]:
         if entry.value is None:
             continue  # an inherited reward taken away
-        if is_reference(name):
+        if name.partition(":")[0] == "judge":
+            terms += _judge_term(name, entry, path, findings)
+        elif name.startswith("model:"):
+            terms += _model_term(name, entry, path, findings)
+        elif is_reference(name):
             terms += _foreign_term(name, node, path, findings)
         elif findings.knows(name, entry, dict.fromkeys(known, WEIGHT), "rewards."):
             terms.append(_term(known[name], entry, findings))
@@ -178,6 +184,62 @@ def _foreign_term(name: str, node: Node, path: Path, findings: Findings) -> list
     wrong = values["low"] if values["wrong"] is None else values["wrong"]
     reward = Reward(word, function, values["low"], values["high"], values["goal"], wrong, optional=True)
     return [RewardTerm(reward, values["weight"])]
+
+
+def _judge_term(name: str, node: Node, path: Path, findings: Findings) -> list[RewardTerm]:
+    """A judge; its prompt may be the file of one."""
+    if not isinstance(node.value, dict):
+        findings.say(node, f"rewards.{name} is a group: {{weight: 0.2, server: http://..., model: ...}}")
+        return []
+    own = {key: field for key, field in of_dataclass(Judge).items() if key != "task"}
+    common = {key: FOREIGN[key] for key in ("weight", "goal", "wrong")}
+    before = len(findings.texts)
+    given = findings.mapping(node, {**common, **own}, f"rewards.{name}.")
+    missing = [key for key, field in own.items() if field.required and key not in given]
+    if missing:
+        findings.say(node, f"rewards.{name}: {', '.join(missing)} missing")
+    if len(findings.texts) > before:
+        return []
+    settings = {key: value for key, value in given.items() if key in own}
+    if str(settings.get("prompt", "")).endswith((".txt", ".j2", ".jinja", ".md")):
+        file = folder_of(node, path) / settings["prompt"]
+        if not file.is_file():
+            findings.say(node, f"rewards.{name}.prompt: the file {file} does not exist")
+            return []
+        settings["prompt"] = file.read_text(encoding="utf-8")
+        node.value["prompt"] = Node(settings["prompt"], node.value["prompt"].origin, settings["prompt"], quoted=True)
+    try:
+        judge = Judge(**settings)
+    except UserError as error:
+        findings.say(node, f"rewards.{name}: {error}")
+        return []
+    word = name.replace(":", "_")
+    return [
+        RewardTerm(Reward(word, judge, 0.0, 1.0, given.get("goal", False), given.get("wrong") or 0.0), _weight(given))
+    ]
+
+
+def _model_term(name: str, node: Node, path: Path, findings: Findings) -> list[RewardTerm]:
+    """A reward model; its range has to be said."""
+    if not isinstance(node.value, dict):
+        findings.say(node, f"rewards.{name} is a group: {{weight: 0.2, low: -5, high: 5}}")
+        return []
+    before = len(findings.texts)
+    given = findings.mapping(node, {key: FOREIGN[key] for key in FOREIGN if key != "plain"}, f"rewards.{name}.")
+    if "low" not in given or "high" not in given or not given["low"] < given["high"]:
+        findings.say(node, f"rewards.{name} wants low and high, between which its values are cut, low below high")
+    if len(findings.texts) > before:
+        return []
+    place = name.removeprefix("model:")
+    beside = folder_of(node, path) / place
+    model = RewardModel(str(beside.resolve() if beside.is_dir() else place), given["low"], given["high"])
+    wrong = given["low"] if given.get("wrong") is None else given["wrong"]
+    reward = Reward("model", model, model.low, model.high, given.get("goal", False), wrong)
+    return [RewardTerm(reward, _weight(given))]
+
+
+def _weight(given: dict[str, Any]) -> float:
+    return given.get("weight", 1.0)
 
 
 def group(name: str, cls: type, tree: Node, findings: Findings) -> Any:

@@ -16,9 +16,12 @@ from ratchet.recipe.method import METHODS, Method, method_of
 from ratchet.recipe.source import Node
 from ratchet.rewards import RewardTerm
 from ratchet.rewards.foreign import ForeignFunction
+from ratchet.rewards.judge import Judge
+from ratchet.rewards.reward_model import RewardModel
 from ratchet.tasks import Task
 from ratchet.tasks.mixture import Mixture
 
+Outside = ForeignFunction | Judge | RewardModel
 # How prompts are rendered, for every method: some of TRL's configurations know some of these.
 PROMPT_FIELDS = {
     "chat_template_path": Field(frozenset({"str", "none"})),
@@ -122,11 +125,11 @@ class Recipe:
         return self.method.batches(self.get, self.processes)
 
     @property
-    def foreign(self) -> list[ForeignFunction]:
-        """The rewards that are functions of somebody else's."""
+    def foreign(self) -> list[Outside]:
+        """The rewards that are functions of somebody else's, judges, or models."""
         terms = {id(term): term for terms in (self.rewards, *self.by_task.values()) for term in terms}.values()
         functions = (term.reward.function for term in terms)
-        return [function for function in functions if isinstance(function, ForeignFunction)]
+        return [function for function in functions if isinstance(function, Outside)]
 
     @property
     def own_files(self) -> list[Path]:

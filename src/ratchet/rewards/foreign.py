@@ -89,6 +89,12 @@ class ForeignFunction:
     path: Path | None
     """The file that it stands in, if the recipe names one."""
 
+    slow = True  # for all that is known of it
+
+    def bind(self, task: Task) -> None:
+        """Take the task whose rows are rewarded."""
+        self.called.task = task
+
     def __post_init__(self) -> None:
         # what the model card says of it
         self.__doc__ = inspect.getdoc(self.called.function) or f"{self.place}, called as TRL calls it."

@@ -89,18 +89,20 @@ def answer_format(sample: Sample) -> float:
 
 
 @reward(-1.0, 0.0)
-def overlong(sample: Sample, cache: int = 64) -> float:
+def overlong(sample: Sample, cache: int = 64, limit: int | None = None) -> float:
     """Soft punishment shortly before truncation (DAPO, Yu et al., 2025, arXiv:2503.14476, equation 13).
 
-    With L tokens, limit M and ``cache`` c: 0 up to M - c, then (M - c - L) / c, and -1 from M on.
+    With L tokens, limit M (``limit``, else ``max_completion_length``) and ``cache`` c: 0 up to M - c, then
+    (M - c - L) / c, and -1 from M on.
 
     >>> from ratchet.tasks.base import Grade
     >>> [overlong.function(Sample("", {}, Grade(False, None), tokens=n, limit=100), cache=20) for n in (80, 90, 100)]
     [0.0, -0.5, -1.0]
     """
-    if sample.tokens is None or sample.limit is None:
+    limit = sample.limit if limit is None else limit
+    if sample.tokens is None or limit is None:
         return 0.0
-    over = sample.tokens - (sample.limit - cache)
+    over = sample.tokens - (limit - cache)
     # subtracted from 0.0, not negated: -min(...) would give -0.0 for short completions
     return 0.0 - min(1.0, max(0.0, over / max(1, cache)))
 

@@ -6,6 +6,7 @@ from multiprocessing import connection
 
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe, load_recipe
+from ratchet.rewards.reward_model import RewardModel
 from ratchet.rewards.scoring import UNGRADED, Score, ScoringRequest, failed, score
 from ratchet.workers import Worker, serve
 
@@ -18,7 +19,9 @@ SLOW = 0.5
 def reward_pool(recipe: Recipe) -> "RewardPool | None":
     """The worker processes that the recipe asks for; None where the training process scores by itself."""
     count = recipe.faults.reward_workers
-    if count is None:
+    if count is None and any(isinstance(function, RewardModel) for function in recipe.foreign):
+        count = 1  # each would hold the model
+    elif count is None:
         count = MOST if recipe.has_user_code or recipe.task.slow else 0
     return RewardPool(recipe, count) if count else None
 

@@ -10,6 +10,7 @@ from ratchet.models.sampling import own_sampling
 from ratchet.program import program
 from ratchet.recipe import Recipe
 from ratchet.recipe.precision import described
+from ratchet.rewards.judge import Judge, cost
 from ratchet.runtime import duration
 from ratchet.training.prepare import Run
 
@@ -59,6 +60,9 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
     if results:
         chance = f", guessing {result['chance']:.3f}" if result["chance"] else ""
         lines.append(f"baselines        always the commonest answer {result['majority']:.3f}{chance}")
+    judges = [function for function in recipe.foreign if isinstance(function, Judge)]
+    if judges:
+        lines.append(f"judges           {cost(judges)}")
     if result.get("alarms"):
         lines.append(f"alarms           {', '.join(result['alarms'])}: see above, and result.json")
     lines.append(f"{result['steps']} steps, {duration(result['seconds'])} with start-up; everything is in {folder}")

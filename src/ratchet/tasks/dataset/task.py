@@ -174,8 +174,7 @@ class Dataset(Task):
     @property
     def label(self) -> str:
         """What the rows are called."""
-        names = [source.partition(".py:")[0] for source in self.sources]
-        return " and ".join(Path(name).stem.removesuffix(".jsonl") if Path(name).suffix else name for name in names)
+        return " and ".join(map(_name, self.sources))
 
     @property
     def answers(self) -> Sequence[str]:
@@ -254,11 +253,11 @@ class Dataset(Task):
 
     def dressed(self, row: Row) -> Mapping[str, str]:
         """The grader's forms."""
-        return self._grader.dressed(row)
+        return self._grader.dressed(row) if self.graded else {}
 
     def probes(self, row: Row) -> Iterator[Probe]:
         """The grader's cheap answers and hacks."""
-        return self._grader.probes(row)
+        return self._grader.probes(row) if self.graded else iter(())
 
     # Reading.
 
@@ -408,6 +407,19 @@ class Dataset(Task):
             return taken(raw, name, as_completion)
         given = raw.get(columns.answer)
         return self._grader.reasoning(given) if self.graded and isinstance(given, str) else ""
+
+
+def _name(source: str) -> str:
+    """A source in few words: a file's or a folder's name, a function's with that of its file, or the Hub's.
+
+    >>> _name("data/rows.jsonl.gz"), _name("mine.py:rows"), _name("openai/gsm8k")
+    ('rows', 'mine.rows', 'openai/gsm8k')
+    """
+    if is_function(source):
+        file, _, function = source.rpartition(":")
+        return f"{Path(file).stem}.{function}"
+    path = Path(source).expanduser()
+    return path.name.partition(".")[0] if path.suffix or path.exists() else source
 
 
 def _said(columns: Sequence[Columns]) -> str:
