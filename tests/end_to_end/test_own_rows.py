@@ -81,6 +81,7 @@ def test_sft_imitates_conversations_and_measures_no_accuracy(script, tmp_path):
     done = script("scripts/sft.py", "mine.yaml", *QUICK)
     assert "accuracy after" not in done.stdout and "ratchet evaluate" not in done.stdout
     assert "no accuracy to measure" in script("ratchet", "evaluate", "mine.yaml", "--model", "out", code=2).stderr
+    assert "there is nothing to audit" in script("ratchet", "audit", "mine.yaml", code=2).stderr
 
 
 def test_what_cannot_be_graded_is_neither_rewarded_nor_measured(script, tmp_path):

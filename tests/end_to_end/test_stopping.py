@@ -304,3 +304,29 @@ def test_a_disk_without_room_for_one_checkpoint_is_found_before_the_first_step(t
     run = Running(tmp_path, on_disk(small_disk))
     assert run.ends() == 2
     assert "and a checkpoint needs about" in run.text() and "/14" not in run.text()
+
+
+@pytest.mark.apart
+def test_a_mixture_that_was_killed_goes_on_bit_for_bit(tmp_path):
+    mixture = [sys.executable, str(ROOT / "scripts/grpo.py"), str(ROOT / "recipes/debug/mixture.yaml"), *LONG]
+    more = ("--per_device_train_batch_size", "16", "--logging_steps", "1", "--evaluation.before", "false")
+    for name in ("whole", "killed"):
+        (tmp_path / name).mkdir()
+        run = Running(tmp_path / name, [*mixture, *more])
+        if name == "killed":
+            run.wait_for("step     7/14")
+            os.killpg(run.process.pid, signal.SIGKILL)
+            run.ends()
+            run = Running(tmp_path / name, [*mixture, *more])
+        assert run.ends() == 0, run.text()[-3000:]
+    assert "resumes" in run.text()
+    whole, killed = (tmp_path / name / "out" for name in ("whole", "killed"))
+    assert (whole / "model.safetensors").read_bytes() == (killed / "model.safetensors").read_bytes()
+    figures = [
+        [
+            {key: value for key, value in json.loads(line).items() if key.startswith("rl/")}
+            for line in (folder / "diagnostics/log.jsonl").read_text().splitlines()
+        ]
+        for folder in (whole, killed)
+    ]
+    assert figures[0] == figures[1] and any("rl/acc/shopping" in line for line in figures[0])

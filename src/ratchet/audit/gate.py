@@ -48,6 +48,8 @@ def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None
         foreign: "path/to/file.py:function".
         plain: whether that function takes completions as text.
     """
+    if not (recipe.task.graded or recipe.rewards or foreign):
+        raise UserError(f"{recipe.path}: nobody checks or rewards these answers, so there is nothing to audit")
     rows = [row for row in rows if row.get("checkable", True)]
     limit = recipe.completion_limit
     if foreign:
