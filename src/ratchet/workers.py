@@ -14,10 +14,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from multiprocessing import Pipe, connection
+from pathlib import Path
 from typing import Any
 
 START = 120.0  # seconds that a worker may take to come up
 READY = "ready"
+PYTHON = "WORKERS_PYTHON"
+"""Variable that names the Python of workers, where this one belongs to a harness with other versions."""
 
 
 class Worker:
@@ -56,8 +59,10 @@ class Worker:
 
     def _start(self) -> None:
         self.pipe, theirs = Pipe()
-        words = [sys.executable, "-m", self.module, self.argument, str(theirs.fileno())]
-        hidden = {"RANK": "0", "WORLD_SIZE": "1", "CUDA_VISIBLE_DEVICES": ""}
+        words = [os.environ.get(PYTHON, sys.executable), "-m", self.module, self.argument, str(theirs.fileno())]
+        here = str(Path(__file__).resolve().parents[1])  # where this package is, for a Python that does not know it
+        path = os.pathsep.join([*filter(None, [os.environ.get("PYTHONPATH")]), here])
+        hidden = {"RANK": "0", "WORLD_SIZE": "1", "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": path}
         self.process = subprocess.Popen(
             words, pass_fds=[theirs.fileno()], start_new_session=True, env={**os.environ, **hidden}
         )

@@ -17,7 +17,7 @@ chat_server = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(chat_server)
 pytest.importorskip("verifiers", reason="verifiers is not installed (extra: verifiers)")
 VF_EVAL = str(Path(sys.executable).with_name("vf-eval"))
-PLACES = ":".join(str(ROOT / "environments" / name) for name in ("aquarat", "dakota"))
+PLACES = ":".join(str(ROOT / "environments" / name) for name in ("aquarat", "dakota", "dataset"))
 
 
 def letter(messages: list[dict]) -> str | None:
@@ -125,6 +125,31 @@ def test_failed_rollouts_are_told_though_vf_eval_does_not(tmp_path):
     assert told.returncode == 1 and "0 rollouts" in told.stdout and "2 failed" in told.stdout
 
 
+def test_rewards_of_rows_of_ones_own_are_the_graders(tmp_path):
+    from ratchet.tasks.dataset.task import Dataset
+
+    rows = [{"question": f"What is {a} plus {a}?", "answer": 2 * a} for a in range(40)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    server = chat_server.ChatServer(lambda messages: f"Answer: {len(messages[-1]['content']) % 3 * 8}")
+    data = {"grader": "number", "validation_share": 0.5}
+    more = (
+        "-n",
+        "8",
+        "--env.taskset.data-dir",
+        str(tmp_path / "rows.jsonl"),
+        "--env.taskset.task.data",
+        json.dumps(data),
+    )
+    episodes = evaluate(tmp_path, "ratchet-dataset", server.url, *more)
+    task = Dataset(source=str(tmp_path / "rows.jsonl"), **data)
+    compare(
+        episodes,
+        task,
+        lambda m: f"Answer: {len(m[-1]['content']) % 3 * 8}",
+        lambda g: {"correctness": float(g.correct)},
+    )
+
+
 def loaded(name: str, **arguments):
     """Rows of a taskset with arguments, in this process."""
     sys.path[:0] = PLACES.split(":")
@@ -187,7 +212,7 @@ def test_a_reward_and_a_data_set_of_ones_own_work_as_the_readme_shows(tmp_path):
 
 
 @pytest.mark.apart
-@pytest.mark.parametrize("name", ["aquarat", "dakota"])
+@pytest.mark.parametrize("name", ["aquarat", "dakota", "dataset"])
 def test_it_installs_by_itself_without_torch(tmp_path, name):
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = tmp_path / "venv/bin/python"
@@ -197,16 +222,12 @@ def test_it_installs_by_itself_without_torch(tmp_path, name):
         subprocess.run([str(python), "-c", there], capture_output=True, text=True, cwd=tmp_path).stdout.strip() == "[]"
     )
     server = chat_server.ChatServer(letter)
+    source = ("--env.taskset.data-dir", "generated")
+    if name == "dataset":
+        (tmp_path / "rows.jsonl").write_text(
+            "".join(json.dumps({"question": f"{n}?", "answer": n}) + "\n" for n in range(40))
+        )
+        source = ("--env.taskset.data-dir", "rows.jsonl", "--env.taskset.task.data", '{"grader": "number"}')
     command = str(tmp_path / "venv/bin/vf-eval")
-    episodes = evaluate(
-        tmp_path,
-        f"ratchet-{name}",
-        server.url,
-        "-n",
-        "3",
-        "--env.taskset.data-dir",
-        "generated",
-        where="",
-        command=command,
-    )
+    episodes = evaluate(tmp_path, f"ratchet-{name}", server.url, "-n", "3", *source, where="", command=command)
     assert all(episode["ok"] for episode in episodes) and len(episodes) == 3

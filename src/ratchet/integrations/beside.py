@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ratchet.models.sampling import IDS
 from ratchet.recipe import Recipe
 from ratchet.recipe.precision import compute_dtype
 from ratchet.runtime import command_line
+from ratchet.workers import PYTHON
 
 Entry = dict[str, Any]
 """A row as a harness evaluated it: "id", "correct", "cluster" (``Task.cluster``), and "completion", None where nothing
@@ -47,8 +49,9 @@ def _link(path: Path, target: Path) -> None:
 
 
 def environment() -> dict[str, str]:
-    """This process's, without what would reach into a harness's Python or its recipe."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("RATCHET_", "PYTHON"))}
+    """This process's, without what would reach into a harness's Python or its recipe; workers have this Python."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("RATCHET_", "PYTHON"))}
+    return {**own, PYTHON: sys.executable}
 
 
 def carry_out(

@@ -15,6 +15,7 @@ import httpx
 import verifiers.v1 as vf
 from pydantic import Field
 
+from ratchet.errors import UserError
 from ratchet.tasks import Grade, Row, Task
 
 SplitName = Literal["train", "validation", "test"]
@@ -113,6 +114,8 @@ def rows(config: RowsConfig, kind: type[Task], **settings: Any) -> Iterator[tupl
     )
     for row in task.load(split).rows:
         *system, user = task.messages(row)
+        if [message["role"] for message in system] not in ([], ["system"]):
+            raise UserError(f"row {row['id']}: its prompt is a conversation, and verifiers is given one question here")
         system_prompt = system[0]["content"] if system else None
         yield RowData(id=row["id"], prompt=user["content"], system_prompt=system_prompt, row=row), row
 
