@@ -218,7 +218,7 @@ class Dataset(Task):
             return text
         if text and not self._grader.formed:
             return self._grader.imitated(text)
-        if text and self.grade(text, row).components["format"]:
+        if self._line.search(text) and self.grade(text, row).components["format"]:
             return text
         gold = self._grader.answered_with(row)
         if gold is None:
