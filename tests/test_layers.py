@@ -21,7 +21,7 @@ ARROWS = {
     "program": set(),
     "runtime": {"errors", "program", "recipe"},
     "checkpoints": {"errors", "files", "recipe"},
-    "audit": {"errors", "files", "program", "tasks", "rewards", "recipe"},
+    "audit": {"workers", "errors", "files", "program", "tasks", "rewards", "recipe"},
     "models": {"errors"},
     "record": {"errors", "files"},
     "inference": {"errors", "tasks", "rewards", "recipe", "models"},

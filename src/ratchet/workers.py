@@ -87,6 +87,12 @@ class Worker:
         return f"exit code {code}" if code is None or code >= 0 else f"signal {signal.Signals(-code).name}"
 
 
+def die_with_parent() -> None:
+    """On Linux: have this process killed when the one that started it ends, also in the middle of a request."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
 def serve(start: Callable[[str], Callable[[Any], Any]]) -> None:
     """A worker's life: answer what comes, until nothing does.
 
@@ -95,8 +101,7 @@ def serve(start: Callable[[str], Callable[[Any], Any]]) -> None:
     """
     argument, handle = sys.argv[1], int(sys.argv[2])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks, which ends this one
-    with contextlib.suppress(OSError, AttributeError):  # Linux: die with that process, also in the middle of a request
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+    die_with_parent()
     pipe = connection.Connection(handle)
     os.set_inheritable(handle, False)  # or what the user's code starts would keep it open
     answer = start(argument)

@@ -2,8 +2,11 @@
 
 import os
 import re
+import subprocess
+import sys
 import time
 
+import psutil
 import pytest
 
 from ratchet.audit.watched import watched
@@ -47,3 +50,20 @@ def test_long_work_says_how_far_it_is(capfd, monkeypatch):
     monkeypatch.setattr("ratchet.audit.watched.QUIET", 0.0)
     watched(lambda beat: beat("grading row train-1 (0 of 9 rows audited)"), 30.0)
     assert "audit: grading row train-1 (0 of 9 rows audited)" in capfd.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent has ended")
+def test_an_audit_dies_with_the_command_that_began_it():
+    code = "import time\nfrom ratchet.audit.watched import watched\nwatched(lambda beat: time.sleep(600), 600)"
+    command = subprocess.Popen([sys.executable, "-c", code])
+    (child,) = _until(lambda: psutil.Process(command.pid).children())
+    command.kill()
+    command.wait()
+    assert _until(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE)
+
+
+def _until(so, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not (found := so()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found

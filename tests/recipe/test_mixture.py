@@ -45,6 +45,12 @@ def recipe(tmp_path):
     return make
 
 
+def test_a_share_that_would_repeat_rows_without_end_is_refused(recipe):
+    found = recipe(sums={"share": 1e6})
+    with pytest.raises(UserError, match="would take each row of one part 83333 times"):
+        load_split(found.task)
+
+
 def counts(rows):
     return {name: sum(row["task"] == name for row in rows) for name in ("sums", "words")}
 

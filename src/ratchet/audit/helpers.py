@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from ratchet.audit.watched import Beat, overdue
 from ratchet.errors import UserError
+from ratchet.workers import die_with_parent
 
 MOST = 8
 WORTH = 5.0
@@ -113,6 +114,7 @@ class _Helper:
 
 
 def _serve(work: Callable[[Any, Beat], Any], pipe: connection.Connection) -> None:
+    die_with_parent()
     while True:
         item = pipe.recv()
         try:

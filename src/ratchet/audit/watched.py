@@ -14,6 +14,7 @@ from multiprocessing import Pipe, connection, get_all_start_methods, get_context
 from typing import Any
 
 from ratchet.errors import UserError
+from ratchet.workers import die_with_parent
 
 QUIET = 5.0  # seconds before, and between, words about how far the audit is
 
@@ -92,6 +93,7 @@ class _Progress:
 
 def _child(work: Work, pipe: connection.Connection) -> None:
     os.setsid()  # what the user's code starts dies with this process
+    die_with_parent()
     try:
         pipe.send(("done", work(lambda doing: pipe.send(("doing", doing)))))
     except UserError as error:

@@ -1,10 +1,14 @@
 """The verbs that ask a trained model: evaluate, lighteval, chat."""
 
 import os
+from typing import TYPE_CHECKING
 
 from ratchet.cli.verb import Arguments
 from ratchet.errors import UserError
 from ratchet.recipe import Recipe, load_recipe
+
+if TYPE_CHECKING:
+    from ratchet.inference.openai_server import Server
 
 LIMITS = ("concurrency", "timeout", "retries")
 
@@ -15,16 +19,37 @@ def evaluate(arguments: Arguments) -> None:
     recipe = load_recipe(arguments["recipe"], _overrides(arguments), to_train=False)
     from ratchet.evaluation.run import file_name, run
     from ratchet.hub import results
-    from ratchet.inference.openai_server import Server
 
-    server = None
-    if arguments["server"]:
-        limits = {name: arguments[name] for name in LIMITS}
-        key = arguments["key_variable"] or "OPENAI_API_KEY"
-        server = Server(arguments["server"], arguments["model"] or "", **limits, key=key)
+    server = _server(arguments)
     record = run(recipe, arguments["compare"], arguments["output"], arguments["completions"], server, results.beside)
     if arguments["publish"] and record is not None:
         print(results.publish(arguments["publish"], file_name(recipe), record))
+
+
+def sample(arguments: Arguments) -> None:
+    """Draw graded samples of a model, and write those that are wanted as rows."""
+    _check_server(arguments)
+    overrides = [*arguments.overrides, ("evaluation.samples", str(arguments["samples"]))]
+    if arguments["model"] and not arguments["server"]:
+        overrides += _instead(arguments["model"])
+    recipe = load_recipe(arguments["recipe"], overrides, to_train=False)
+    if not 0 <= arguments["hardest"] <= arguments["easiest"] <= 1:
+        raise UserError("--hardest and --easiest are shares between 0 and 1, the first not above the second")
+    from ratchet.evaluation.sample import Wanted, run
+
+    wanted = Wanted(**{name: arguments[name] for name in ("keep", "per_prompt", "longest", "hardest", "easiest")})
+    run(recipe, arguments["split"], arguments["rows"], wanted, arguments["output"], _server(arguments))
+
+
+def _server(arguments: Arguments) -> "Server | None":
+    """The server that answers, where one is named."""
+    if not arguments["server"]:
+        return None
+    from ratchet.inference.openai_server import Server
+
+    limits = {name: arguments[name] for name in LIMITS}
+    key = arguments["key_variable"] or "OPENAI_API_KEY"
+    return Server(arguments["server"], arguments["model"] or "", **limits, key=key)
 
 
 def _check_server(arguments: Arguments) -> None:

@@ -19,6 +19,13 @@ SPLITS = ("train", "validation", "test")
 
 RECIPE = Positional("recipe", "RECIPE.yaml", "a recipe", "one YAML file is one run")
 RUN = Positional("run", "RUN_DIR", "a run's folder", "the run's output_dir", Path)
+SERVED = (
+    Option("server", "a server with OpenAI's chat API answers instead of a model here", "URL"),
+    Option("concurrency", "with --server: requests at a time", "N", int, default=16, least=1),
+    Option("timeout", "with --server: seconds that one may take", "SECONDS", float, default=120.0),
+    Option("retries", "with --server: how often one is tried again", "N", int, default=5),
+    Option("key-variable", "with --server: the environment variable that holds the key", "NAME"),
+)
 SPLIT = Option("split", "the rows of this split", "SPLIT", choices=SPLITS)
 CONFIG_FILE, NUM_PROCESSES, NODES = launch_options.COMMON[2:5]
 NAME_A_FILE = "--html and --json take the name of a file, as in --html audit.html"
@@ -226,11 +233,7 @@ VERBS = (
             Option("output", "where the result goes", "FILE.json", Path),
             Option("completions", "where every answer goes", "FILE.jsonl", Path),
             Option("publish", "write the result into the card of that revision on the Hub", "OWNER/MODEL[@REVISION]"),
-            Option("server", "a server with OpenAI's chat API answers instead of a model here", "URL"),
-            Option("concurrency", "with --server: requests at a time", "N", int, default=16, least=1),
-            Option("timeout", "with --server: seconds that one may take", "SECONDS", float, default=120.0),
-            Option("retries", "with --server: how often one is tried again", "N", int, default=5),
-            Option("key-variable", "with --server: the environment variable that holds the key", "NAME"),
+            *SERVED,
         ),
         keys=True,
         details="Stopped, the same command resumes with the answers of a server that are kept. On several GPUs:",
@@ -238,6 +241,29 @@ VERBS = (
             "accelerate launch --config_file accelerate_configs/ddp.yaml -m ratchet evaluate recipes/aquarat.yaml "
             "--model outputs/aquarat",
         ),
+    ),
+    Verb(
+        "sample",
+        MODEL,
+        "draw graded samples of a model as rows: rejection sampling, expert iteration, how hard prompts are",
+        "ratchet.cli.evaluate:sample",
+        "sample recipes/demo.yaml --model ratchet-tiny --samples 8 --rows 100 --keep right --output outputs/samples",
+        (RECIPE,),
+        (
+            Option("model", "a run's folder, a checkpoint, any model, or the server's name of it", "MODEL"),
+            Option("samples", "completions of each row", "N", int, default=8, least=1),
+            Option("rows", "at most so many rows, drawn at random", "N", int, least=1),
+            Option("split", "which rows", "SPLIT", default="train", choices=("train", "validation", "test")),
+            Option("keep", "which samples become rows", "WHICH", default="right", choices=("right", "best", "all")),
+            Option("per-prompt", "at most so many of a prompt", "N", int, least=1),
+            Option("longest", "tokens that one may have", "N", int, least=1),
+            Option("hardest", "lowest share right of a prompt", "SHARE", float, default=0.0),
+            Option("easiest", "highest share right of a prompt", "SHARE", float, default=1.0),
+            Option("output", "the folder", "FOLDER", Path, required=True, needs="--output names the folder"),
+            *SERVED,
+        ),
+        keys=True,
+        details="Stopped, the same command resumes. evaluation.temperature, top_p and seed are the recipe's.",
     ),
     Verb(
         "lighteval",

@@ -3,7 +3,7 @@
 import re
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from ratchet.checkpoints.store import step_of
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
 from ratchet.files import keep_earlier, read_json, write_json
+from ratchet.inference.completion import Generator
 from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator, server_kind
 from ratchet.inference.server_dialect import Dialect
 from ratchet.models import chat_format, load_for_evaluation, locate, locate_of
@@ -20,6 +21,7 @@ from ratchet.recipe import Recipe
 from ratchet.recipe.makers import check_model_is_made
 from ratchet.recipe.precision import compute_dtype
 from ratchet.runtime import check_device, command_line, commit, import_at_once, main_process, quiet
+from ratchet.tasks.base import Row
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -107,7 +109,7 @@ def _ask(recipe: Recipe, server: Server, output: Path | None) -> tuple[Result, P
     if not server.model:
         server = replace(server, model=only_model(server))
     target = output or _elsewhere(recipe, server.model)
-    dialect = _dialect(recipe, server)
+    dialect = dialect_of(recipe, server)
     if said := dialect.left_open():
         print(f"note: {said}", file=sys.stderr)
     generate = server_generator(server, AnswerCache(target.with_suffix(PARTIAL)), dialect)
@@ -115,7 +117,7 @@ def _ask(recipe: Recipe, server: Server, output: Path | None) -> tuple[Result, P
     return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, server.model), target
 
 
-def _dialect(recipe: Recipe, server: Server) -> Dialect:
+def dialect_of(recipe: Recipe, server: Server) -> Dialect:
     """How the server is asked, with the tokenizer of the model of that name, or else of the recipe's own."""
     kind, template = server_kind(server), recipe.values.get("chat_template_kwargs") or {}
     for name in (server.model, recipe.values.get("model_name_or_path"), str(recipe.output_dir)):
@@ -171,11 +173,11 @@ def named(model: str) -> str:
     return re.sub(r"[^\w.-]+", "--", model).strip("-.")
 
 
-def measure(recipe: Recipe, name: str) -> Result:
-    """Load a model and evaluate it as the recipe says.
+def generator_here(recipe: Recipe, name: str, rows: Sequence[Row], title: str) -> Generator:
+    """A model of this machine as what completes conversations, once its template and tokenizer fit the rows.
 
     Raises:
-        UserError: where the model cannot be loaded, or does not fit its tokenizer.
+        UserError: where it cannot be loaded, or does not fit.
     """
     from accelerate import PartialState
 
@@ -183,11 +185,21 @@ def measure(recipe: Recipe, name: str) -> Result:
 
     check_model_is_made(recipe)
     path = locate_of(recipe.values, name)
-    chat, rows = chat_format(recipe.values, path), rows_to_evaluate(recipe.task, recipe.evaluation)
+    chat = chat_format(recipe.values, path)
     check_prompts(chat, [Sample(row["id"], recipe.task.messages(row)) for row in rows])
     model = load_for_evaluation(path, compute_dtype(recipe), str(PartialState().device), recipe.values)
     check_vocabulary(model, chat.tokenizer, name)
-    generate = generator(model, chat, f"evaluating {Path(name).name}")
+    return generator(model, chat, title)
+
+
+def measure(recipe: Recipe, name: str) -> Result:
+    """Load a model and evaluate it as the recipe says.
+
+    Raises:
+        UserError: where the model cannot be loaded, or does not fit its tokenizer.
+    """
+    rows = rows_to_evaluate(recipe.task, recipe.evaluation)
+    generate = generator_here(recipe, name, rows, f"evaluating {Path(name).name}")
     return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, name)
 
 

@@ -152,8 +152,12 @@ def _curriculum(recipe: Recipe, settings: Curriculum) -> Iterator[str]:
         yield f"curriculum is for {trainers_that('rewarded')}; {recipe.method.name} has no measured answers"
         return
     rests = settings.rest_solved or settings.rest_hopeless
-    if not (settings.stages or rests or settings.resample or settings.temperature_to is not None):
-        yield "curriculum does nothing: name stages, rest_solved, rest_hopeless, resample or temperature_to in it"
+    if not (settings.stages or rests or settings.resample or settings.measured or settings.temperature_to is not None):
+        yield "curriculum does nothing: name stages, rest_solved, rest_hopeless, resample, measured or temperature_to"
+    if not 0 <= settings.hardest <= settings.easiest <= 1:
+        yield "curriculum.hardest and easiest are shares between 0 and 1, the first not above the second"
+    if settings.measured is None and (settings.hardest, settings.easiest) != (0.0, 1.0):
+        yield "curriculum.hardest and easiest belong to measured, which is not given"
     if len(settings.stages) == 1:
         yield "curriculum.stages needs at least two stages, for instance {easy: 0.8, medium: 0.75, hard: 0.7}"
     for name, accuracy in settings.stages.items():

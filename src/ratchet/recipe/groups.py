@@ -124,6 +124,13 @@ class Curriculum:
     """A stage lasts at most so many optimiser steps, at any accuracy; null: forever."""
     keep: bool = True
     """Whether the rows of earlier stages stay in."""
+    measured: str | None = None
+    """File of prompts' shares right, as ``ratchet sample`` writes it (difficulty.jsonl): rows whose share is not
+    between ``hardest`` and ``easiest``, and rows that it does not have, are left out."""
+    hardest: float = 0.0
+    """Lowest measured share right of a row."""
+    easiest: float = 1.0
+    """Highest."""
     rest_solved: int = 0
     """Turns that a prompt sits out at most once its completions all earned the same and were right: one at first,
     then two, four, and so on while it stays so; 0: none."""

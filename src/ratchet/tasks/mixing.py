@@ -3,7 +3,11 @@
 import random
 from collections.abc import Sequence
 
+from ratchet.errors import UserError
 from ratchet.tasks.base import Row
+
+MOST = 1_000
+"""Times that a row may come again."""
 
 
 def by_share(parts: Sequence[Sequence[Row]], shares: Sequence[float], seed: int) -> list[list[Row]]:
@@ -15,11 +19,20 @@ def by_share(parts: Sequence[Sequence[Row]], shares: Sequence[float], seed: int)
         shares: of the rows, greater than 0; they need not add up to 1.
         seed: of which rows come once more than others.
 
+    Raises:
+        UserError: where a row would come more than ``MOST`` times.
+
     >>> few, many = [{"id": "a"}], [{"id": f"b{i}"} for i in range(3)]
     >>> [[row["id"] for row in part] for part in by_share([few, many], [1, 1], seed=0)]
     [['a', 'a~2', 'a~3'], ['b0', 'b1', 'b2']]
     """
     scale = max(len(part) / share for part, share in zip(parts, shares, strict=True))
+    most = max(scale * share / len(part) for part, share in zip(parts, shares, strict=True))
+    if most > MOST:
+        raise UserError(
+            f"shares {', '.join(f'{share:g}' for share in shares)} for {', '.join(str(len(part)) for part in parts)} "
+            f"rows would take each row of one part {most:.0f} times; {MOST} is the most"
+        )
     found = []
     for part, share in zip(parts, shares, strict=True):
         whole, rest = divmod(round(scale * share), len(part))

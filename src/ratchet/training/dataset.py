@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,11 @@ from ratchet.models import ChatFormat
 from ratchet.models.template_check import Sample, check_template
 from ratchet.recipe import Recipe
 from ratchet.recipe.batches import too_few_rows
+from ratchet.recipe.groups import Curriculum
 from ratchet.rewards import check_messages, raised, validate_task
 from ratchet.tasks import load_split, train_split
 from ratchet.tasks.base import Row
+from ratchet.tasks.loading import read_lines
 from ratchet.training.curriculum.sampler import PLACE, STAGE, stage_pools
 from ratchet.training.nodes import check_shared
 
@@ -59,6 +62,9 @@ def write_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, folder: Path
     print(f"preparing the {train_split(task)} rows of {task.name}", flush=True)
     split = load_split(task)
     notes = list(split.notes)
+    if recipe.curriculum is not None and recipe.curriculum.measured:
+        split.rows, said = _between(split.rows, recipe.curriculum)
+        notes.append(said)
     validate_task(task, recipe.rewards, split.rows)
     rows = [shaped(recipe, row, chat) for row in split.rows]
     if chat.plain.count:
@@ -81,6 +87,33 @@ def write_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, folder: Path
         stage_pools(recipe.curriculum, stages, recipe.batches.prompts_per_generation)
     audited = gate(recipe, split.rows, folder.parent) if recipe.method.audited else ""
     return Written(notes, _saved(kept, folder), audited)
+
+
+def _between(rows: Sequence[Row], settings: Curriculum) -> tuple[list[Row], str]:
+    """The rows whose measured share right is as wished, and what was done.
+
+    Raises:
+        UserError: where the file is not there, holds something else, or leaves no rows.
+    """
+    path = Path(settings.measured).expanduser()
+    if not path.is_file():
+        raise UserError(f"curriculum.measured: there is no file {path}; ratchet sample writes difficulty.jsonl")
+    shares = {}
+    for place, entry in read_lines(path):
+        if not isinstance(entry, dict) or not isinstance(entry.get("share_right"), (int, float)):
+            raise UserError(f"curriculum.measured: {place} has no id and share_right, as difficulty.jsonl has them")
+        shares[entry.get("id")] = entry["share_right"]
+    kept = [row for row in rows if settings.hardest <= shares.get(row["id"], math.nan) <= settings.easiest]
+    unknown = sum(row["id"] not in shares for row in rows)
+    if not kept:
+        raise UserError(
+            f"curriculum.measured: none of {len(rows)} rows is right in {settings.hardest:g} to {settings.easiest:g} "
+            f"of its samples; {unknown} were not measured"
+        )
+    return kept, (
+        f"kept {len(kept)} of {len(rows)} rows, right in {settings.hardest:g} to {settings.easiest:g} of their "
+        f"samples; {unknown} were not measured"
+    )
 
 
 def read_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, written: Written) -> Prepared:
