@@ -39,6 +39,12 @@ def math(split: str) -> Iterator[dict[str, Any]]:
 
     def make(rng: random.Random) -> dict[str, Any]:
         a, b, c = rng.randint(2, 30), rng.randint(2, 30), rng.randint(2, 9)
+        if rng.random() < 0.5:
+            return {
+                "problem": f"What is ${a} \\cdot {c} + {b}$?",
+                "level": "Level 1",
+                "solution": f"$\\boxed{{{a * c + b}}}$",
+            }
         solution = f"Collecting terms, it is $\\boxed{{{a + b}x + {c}}}$."
         return {"problem": f"Simplify ${a}x + {c} + {b}x$.", "level": "Level 1", "solution": solution}
 

@@ -202,6 +202,14 @@ def import_file(path: Path, key: str) -> ModuleType:
     return module
 
 
+def place_of(error: BaseException) -> str:
+    """Where in the user's own code an exception was raised, " (mine.py:7)"; empty where that is not in it."""
+    here = str(Path(__file__).parent)
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith((here, sys.prefix, sys.base_prefix, "<"))]
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
+
+
 def function_in(place: str, key: str) -> Callable[..., Any]:
     """The function that "path/to/file.py:function" names.
 

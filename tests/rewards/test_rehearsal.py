@@ -12,7 +12,8 @@ ROW = {"question": "What is 6 * 7?", "options": ["A)7", "B)24", "C)42", "D)84", 
 def test_a_reward_that_needs_a_column_the_rows_lack_is_found_before_training():
     needy = reward(0.0, 1.0)(lambda sample: float(sample.row["difficulty"]))
     with pytest.raises(
-        UserError, match=r"rewards\.<lambda> of row train-0 raises KeyError: 'difficulty'; the row has"
+        UserError,
+        match=r"rewards\.<lambda> of row train-0 raises KeyError: 'difficulty' \(test_rehearsal.py:\d+\); the row has",
     ):
         validate_task(AquaRat(source="generated"), [RewardTerm(needy)], [{**ROW, "id": "train-0", "rationale": ""}])
 

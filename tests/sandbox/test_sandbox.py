@@ -50,6 +50,36 @@ HONEST = {
         "from fractions import Fraction\ndef half():\n    return Fraction(1, 2)",
         "from fractions import Fraction\nassert half() == Fraction(1, 2)",
     ),
+    "named tuple": (
+        "from collections import namedtuple\nP = namedtuple('P', 'x y')\ndef f():\n    return P(1, 2)",
+        "assert f().x == 1 and f() == (1, 2)",
+    ),
+    "date": (
+        "import datetime\ndef f(d):\n    return d + datetime.timedelta(days=1)",
+        "import datetime\nassert f(datetime.date(2020, 1, 1)) == datetime.date(2020, 1, 2)",
+    ),
+    "large number": ("import math\ndef f(n):\n    return math.factorial(n)", "assert f(2000) == math.factorial(2000)"),
+    "large argument": ("def f(x):\n    return len(x)", "assert f(list(range(200000))) == 200000"),
+    "large table": ("sieve = [True] * 1000001\ndef f(n):\n    return n", "assert f(3) == 3"),
+    "endless generator": (
+        "import itertools\ndef g():\n    return itertools.count()",
+        "assert list(itertools.islice(g(), 3)) == [0, 1, 2] and next(g()) == 0",
+    ),
+    "class of the tests": (
+        "def f(n):\n    s = 0\n    while n:\n        s, n = s + n.v, n.next\n    return s",
+        "class N:\n    def __init__(self, v, next=None):\n        self.v, self.next = v, next\n"
+        "assert f(N(1, N(2))) == 3",
+    ),
+    "dataclass": (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass P:\n    x: int\ndef f(n):\n    return P(n).x",
+        "assert f(3) == 3",
+    ),
+    "nearest exception": (
+        "import json\ndef f(s):\n    return json.loads(s)",
+        "try:\n    f('x')\n    assert 0\nexcept ValueError:\n    pass",
+    ),
+    "imported": (ADD, "from solution import add\nassert add(1, 2) == 3"),
     "module": (ADD, "assert math.isclose(add(0.1, 0.2), 0.3)"),
     "pytest": (ADD, "def test_small():\n    assert add(1, 1) == 2"),
     "unittest": (
@@ -110,6 +140,44 @@ def test_an_attack_does_not_pass(sandbox, answer):
 )
 def test_a_program_that_does_not_end_well_does_not_pass(sandbox, source):
     assert not run_program(sandbox, source, "").passed
+
+
+@pytest.mark.parametrize(
+    ("answer", "tests"),
+    [
+        ("def add(a, b):\n    raise StopIteration", "assert all(map(lambda c: add(*c) == 3, [(1, 2)]))"),
+        ("def copy(x):\n    x.clear()\n    return x", "x = [3, 1]\nassert copy(x) == sorted(x)"),
+        ("class P:\n    def __init__(self, *x): pass\nmake = P", "assert make('1') == P(1)"),
+        ("def pow(a, b):\n    return 0", "assert pow(2, 3) == 8"),
+        ("def add(a, b):\n    return 0", "async def test_add():\n    assert add(1, 2) == 3"),
+    ],
+    ids=["stops an iteration", "empties its argument", "its own objects", "a builtin's name", "tests that do not run"],
+)  # fmt: skip
+def test_what_would_pass_tests_without_being_right_does_not(sandbox, answer, tests):
+    assert not run_tests(sandbox, answer, tests).passed
+
+
+@needs_bubblewrap
+def test_no_process_is_left_behind_for_others_to_reap():
+    code = (
+        "import os, subprocess, sys\nfrom ratchet.sandbox import *\n"
+        "for _ in range(3): run_program(Sandbox(seconds=1), 'print(1)', '')\n"
+        "try: print(os.waitpid(-1, os.WNOHANG))\nexcept ChildProcessError: print('none')"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "none\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "print(1)\nexit()",
+        "import sys\nprint(len(sys.stdin.buffer.read()), __file__, __name__)",
+        "import pickle\nclass A: pass\npickle.loads(pickle.dumps(A()))",
+        "import unittest\nclass T(unittest.TestCase):\n    def test(self): pass\nunittest.main()",
+    ],
+)
+def test_a_program_is_a_file_that_is_started(sandbox, source):
+    assert run_program(sandbox, source, "a\n" * 1000).why == ""
 
 
 def test_nothing_of_the_environment_is_inherited(sandbox, monkeypatch):
@@ -188,6 +256,8 @@ def _left():
         ({"isolation": "no-such-container run"}, "names the command no-such-container, which is not here"),
         ({"isolation": "false"}, "programs cannot be run in isolation"),
         ({"seconds": 0}, "sandbox.seconds must be greater than 0"),
+        ({"seconds": 1e30}, "sandbox.seconds must be greater than 0, and at most"),
+        ({"isolation": "docker 'run"}, "sandbox.isolation is no command"),
     ],
 )
 def test_a_sandbox_that_cannot_be_made_is_said(more, said):

@@ -91,6 +91,8 @@ class RecipeRewards:
     def _value(term: RewardTerm, component: Component, sample: Sample) -> float:
         try:
             value = term(sample)
+        except UserError as error:
+            raise UserError(f"rewards.{term.name}: {error}") from None
         except Exception as error:  # the reward's own code may raise anything
             raise raised(f"rewards.{term.name}", sample.row, error) from error
         return math.nan if value is None and term.reward.optional else checked(value, component, sample.row)

@@ -5,6 +5,7 @@ tasks:
   letters: {task: aquarat, rewards: {correctness: {weight: 1.0}, answer_format: {weight: 0.1}}}
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -82,6 +83,8 @@ def _several(tree: Node, method: Method, path: Path, findings: Findings) -> Chos
     classes = {}
     for name, entry in entries.items():
         before = len(findings.texts)
+        if not re.fullmatch(r"[\w.-]+", str(name)):
+            findings.say(entry, f"tasks: a name is made of letters, digits and _ . -; one is {name!r}")
         if not isinstance(entry.value, dict):
             findings.say(entry, f"tasks.{name} is a group: task: ..., data: {{...}}")
             continue

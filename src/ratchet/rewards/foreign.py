@@ -74,6 +74,7 @@ class TrlFunction:
         columns = dict.fromkeys(name for row in shown for name in row)
         return {
             **{name: [row.get(name) for row in shown] for name in columns},
+            "gold": [self.task.gold(row) for row in rows],
             "prompts": [m[-1]["content"] for m in messages] if self.plain else messages,
             "completions": list(texts) if self.plain else [[{"role": "assistant", "content": text}] for text in texts],
             "completion_ids": [_token_ids(text, count) for text, count in zip(texts, tokens, strict=True)],

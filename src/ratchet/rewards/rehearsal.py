@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ratchet.errors import UserError
+from ratchet.files import place_of
 from ratchet.rewards.functions import Sample
 from ratchet.rewards.registry import RewardTerm, fault_of
 from ratchet.tasks.base import Grade, Row, Task
@@ -48,10 +49,11 @@ def _rehearse(task: Task, terms: Sequence[RewardTerm], row: Row) -> None:
 
 def raised(what: str, row: Row, error: BaseException) -> UserError:
     """What to say about code of a task or a reward that raised."""
+    columns = row.get("columns") or row  # of rows of one's own as they came
     missing = f"; the row has no column {error}" if isinstance(error, KeyError) else ""
     return UserError(
-        f"{what} of row {row.get('id', '?')} raises {type(error).__name__}: {error}{missing}; "
-        f"the row has {', '.join(map(str, row))}"
+        f"{what} of row {row.get('id', '?')} raises {type(error).__name__}: {error}{place_of(error)}{missing}; "
+        f"the row has {', '.join(map(str, columns))}"
     )
 
 

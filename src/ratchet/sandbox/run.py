@@ -5,6 +5,7 @@ container or a virtual machine as ``isolation``.
 """
 
 import contextlib
+import ctypes
 import functools
 import json
 import os
@@ -38,6 +39,8 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
 }
 PATIENCE = 4  # seconds on the clock for each one of processor time: the machine may be busy
+MOST = 1_000_000
+"""Of any limit."""
 GRACE = 10.0  # seconds that a process may take to come up, beside its own time
 
 
@@ -64,8 +67,14 @@ class Sandbox:
 
     def __post_init__(self) -> None:
         for name in ("seconds", "memory_mb", "processes", "output_kb", "files_mb"):
-            if getattr(self, name) <= 0:
-                raise UserError(f"sandbox.{name} must be greater than 0; it is {getattr(self, name)}")
+            if not 0 < getattr(self, name) <= MOST:
+                raise UserError(
+                    f"sandbox.{name} must be greater than 0, and at most {MOST}; it is {getattr(self, name)}"
+                )
+        try:
+            shlex.split(self.isolation)
+        except ValueError as error:
+            raise UserError(f"sandbox.isolation is no command ({error}): {self.isolation}") from None
 
     def __str__(self) -> str:
         where = {BUBBLEWRAP: "bubblewrap, without network", "none": "no isolation, under limits alone"}
@@ -93,7 +102,7 @@ def run_program(sandbox: Sandbox, source: str, given: str) -> Outcome:
         ``passed`` where it ended by itself, without an error.
     """
     with _Confined(sandbox, "program") as process:
-        process.send(_frame(source) + given.encode())
+        process.send(_frame(source) + given.encode(errors="replace"))
         process.sends_no_more()
         why = _conversed(sandbox, [process])
         output = process.printed.decode("utf-8", "replace")
@@ -171,12 +180,14 @@ class _Confined:
 
     def __enter__(self) -> "_Confined":
         self.folder = tempfile.TemporaryDirectory(prefix="ratchet-program-")
-        words = [*_before_python(self.sandbox), *_python(self.sandbox, self.kind)]
+        self.info, theirs = os.pipe()
+        words = [*_before_python(self.sandbox, theirs), *_python(self.sandbox, self.kind)]
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             words, stdin=pipe, stdout=pipe, stderr=pipe, cwd=self.folder.name, env=_environment(self.sandbox),
-            start_new_session=True, bufsize=0,
+            start_new_session=True, bufsize=0, pass_fds=[theirs] if self.sandbox.isolation == BUBBLEWRAP else [],
         )  # fmt: skip
+        os.close(theirs)
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             os.set_blocking(stream.fileno(), False)
         return self
@@ -185,10 +196,18 @@ class _Confined:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        self._reap()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
             with contextlib.suppress(OSError):
                 stream.close()
         self.folder.cleanup()
+
+    def _reap(self) -> None:
+        """Wait for bubblewrap's inner process, which its outer one leaves behind: not every system does it for us."""
+        said = os.read(self.info, 4096)
+        os.close(self.info)
+        with contextlib.suppress(ValueError, TypeError, OSError):
+            os.waitpid(json.loads(said)["child-pid"], 0)
 
     def send(self, data: bytes) -> None:
         """Have it written, as it takes it."""
@@ -259,7 +278,7 @@ def _conversed(sandbox: Sandbox, processes: Sequence[_Confined]) -> str:
                 if what == "err":
                     process.complained += data[: max(0, 4096 - len(process.complained))]
                     continue
-                taken[process] += len(data)
+                taken[process] += len(data) if process.kind != "tests" else 0
                 process.printed += data
                 if not process.up and len(process.printed) >= HEADER.size:
                     process.up = True
@@ -332,7 +351,7 @@ def _python(sandbox: Sandbox, kind: str) -> list[str]:
         "RLIMIT_CPU": -(-sandbox.seconds // 1),
         "RLIMIT_AS": sandbox.memory_mb * megabyte,
         "RLIMIT_FSIZE": sandbox.files_mb * megabyte,
-        "RLIMIT_NOFILE": 64,
+        "RLIMIT_NOFILE": 32,
         "RLIMIT_CORE": 0,
         # all of a user's processes count where there is no namespace: then it starts none
         "RLIMIT_NPROC": 0 if sandbox.isolation == "none" else sandbox.processes,
@@ -348,12 +367,29 @@ def _inside() -> str:
     return Path(__file__).with_name("inside.py").read_text(encoding="utf-8")
 
 
-def _before_python(sandbox: Sandbox) -> list[str]:
+@functools.cache
+def _become_subreaper() -> None:
+    """Have orphans of what this process starts become its own children."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+
+
+def _before_python(sandbox: Sandbox, info: int) -> list[str]:
     if sandbox.isolation == "none":
         return []
     if sandbox.isolation != BUBBLEWRAP:
         return shlex.split(sandbox.isolation)
-    words = ["bwrap", "--die-with-parent", "--new-session", "--unshare-ipc", "--unshare-pid", "--unshare-net"]
+    _become_subreaper()
+    words = [
+        "bwrap",
+        "--info-fd",
+        str(info),
+        "--die-with-parent",
+        "--new-session",
+        "--unshare-ipc",
+        "--unshare-pid",
+        "--unshare-net",
+    ]
     words += ["--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]
     words += ["--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"] if os.getuid() == 0 else ["--unshare-user"]
     for folder in dict.fromkeys([*SHOWN, sys.base_prefix, *([sys.prefix] if sandbox.packages else [])]):
@@ -361,5 +397,6 @@ def _before_python(sandbox: Sandbox) -> list[str]:
             words += ["--perms", "0755", "--dir", str(parent)]
         words += ["--ro-bind-try", folder, folder]
     size = str(sandbox.files_mb << 20)
-    words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", size, "--tmpfs", "/tmp"]
-    return [*words, "--chdir", "/tmp", "--"]
+    words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", size, "--tmpfs", "/dev/shm"]
+    words += ["--perms", "1777", "--size", size, "--tmpfs", "/tmp", "--remount-ro", "/", "--chdir", "/tmp"]
+    return [*words, "--"]

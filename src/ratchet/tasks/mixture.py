@@ -87,7 +87,10 @@ class Mixture(Task):
 
     def _named(self, name: str, split: str) -> Split:
         """The rows of a task, with its name and ids that no other task's rows have."""
-        loaded = self.parts[name].task.load(split)
+        try:
+            loaded = self.parts[name].task.load(split)
+        except UserError as error:
+            raise UserError(f"tasks.{name}: {error}") from None
         if not loaded.rows:
             raise UserError(f"tasks.{name} has no rows for the {split} split")
         if TASK in loaded.rows[0]:

@@ -1,11 +1,17 @@
 """The graders of rows of one's own: what each takes as right, and what it refuses to be given."""
 
 import json
+import re
+import shutil
+import time
 
 import pytest
 
 from ratchet.errors import UserError
+from ratchet.tasks.dataset.graders.code import read_code
 from ratchet.tasks.dataset.task import Dataset
+
+needs_bubblewrap = pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 
 WHOLE = {"validation_share": 0, "test_share": 0}
 
@@ -39,6 +45,11 @@ def task_of(tmp_path):
         ("5", "I do not know.", False),
         ("\\text{east}", "\\boxed{East}", True),
         ("east", "\\boxed{seat}", False),
+        ("12", "\\boxed{3 \\cdot 4}", False),
+        ("12", "\\boxed{24 - 12}", False),
+        ("12", "Answer: \\[12\\]", True),
+        ("-12", "\\boxed{-12}", True),
+        ("12", "\\boxed{12}\n\nQuestion: What is 2 + 2?\n\\boxed{4}", True),
     ],
 )
 def test_expressions_are_compared_by_what_they_mean(task_of, answer, said, right):
@@ -61,7 +72,7 @@ def test_an_expression_that_cannot_be_evaluated_in_time_is_not_right_and_the_nex
     monkeypatch.setattr(expression, "LIMIT", 1.0)
     task, row = task_of({"answer": "5"}, grader="math")
     assert not task.grade(f"\\boxed{{{said}}}", row).correct
-    assert task.grade("\\boxed{2+3}", row).correct
+    assert task.grade("\\boxed{5.0}", row).correct
 
 
 def test_an_answer_that_must_match_a_pattern(task_of):
@@ -148,7 +159,7 @@ def test_a_prompt_and_an_answer_may_be_templates_over_the_columns(task_of):
     ("more", "said"),
     [
         ({"prompt": "{{ c }}"}, "rows.jsonl:1: the template: 'c' is no column of it"),
-        ({"prompt": "{{ a"}, "data: a template is none"),
+        ({"prompt": "{{ a"}, "data: this is no template"),
         ({"where": "c > 1"}, "rows.jsonl:1: data.where: 'c' is no column of it"),
         ({"where": "a >"}, "data.where is no expression"),
         ({"where": "a > 100"}, "leaves no rows for the train split"),
@@ -158,3 +169,66 @@ def test_a_template_that_does_not_fit_is_said(task_of, more, said):
     with pytest.raises(UserError) as error:
         task_of({"a": 2, "answer": 2}, grader="number", **more)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("```python\ndef f(): pass\n```\nOutput:\n```\n3\n```", "def f(): pass"),
+        ("```python\ndef f(): pass\n```\nUse it so:\n```python\nprint(f())\n```", "def f(): pass"),
+        ("1. So:\n   ```py\n   def f():\n       pass\n   ```", "def f():\n    pass"),
+        ("```python\ndef f(): pass", "def f(): pass"),
+        ("~~~python\nprint(1)\n~~~", "print(1)"),
+        ("```\nprint(1)\n```", "print(1)"),
+        ("```bash\nls\n```", None),
+    ],
+)
+def test_the_program_of_a_completion(text, code):
+    assert read_code(text)[0] == code
+
+
+def test_blocks_are_read_in_time_that_is_linear_in_the_text():
+    began = time.perf_counter()
+    read_code("```x\n" * 10_000)
+    assert time.perf_counter() - began < 1.0
+
+
+@pytest.mark.parametrize(
+    "said", ['```Json\r\n{"name": "Ann"}\r\n```', '```json {"name": "Ann"} ```', '```\n{"name": "Ann"}\n```\nSo.']
+)
+def test_json_in_blocks_of_several_kinds(task_of, schema, said):
+    task, row = task_of({}, grader="json", schema=schema)
+    assert task.grade(said, row).correct
+
+
+def test_a_schema_that_refers_to_nothing_judges_nothing_right(task_of, tmp_path):
+    (tmp_path / "loop.json").write_text('{"$ref": "#/nowhere"}')
+    task, row = task_of({}, grader="json", schema=str(tmp_path / "loop.json"))
+    assert not task.grade('{"name": "Ann"}', row).correct
+
+
+@pytest.mark.parametrize("said", ["https://a.b/c", "(1, 2)", "__init__", "x*y*z", "5."])
+def test_a_pattern_is_tried_on_what_is_written(task_of, said):
+    task, row = task_of({"answer": re.escape(said)}, grader="regex")
+    assert task.grade(f"Answer: {said}", row).correct
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize(
+    ("row", "more", "said"),
+    [
+        ({"tests": {"inputs": 3, "outputs": 3}}, {}, "column tests: inputs and outputs are lists"),
+        ({"tests": "[" * 100_000}, {}, "column tests: the tests are no Python"),
+        (
+            {"tests": "assert f() == 1", "entry_point": 5},
+            {},
+            "the function's name is wanted in the column entry_point",
+        ),
+        ({"tests": "assert f() == 1"}, {"entry": "name"}, "the function's name is wanted in the column name"),
+        ({"tests": [{"input": "1"}]}, {}, "column tests: every pair has an input and an output"),
+    ],
+)
+def test_tests_that_are_none_are_bad_rows(task_of, row, more, said):
+    with pytest.raises(UserError) as error:
+        task_of(row, grader="code", **more)
+    assert said in str(error.value) and "rows.jsonl:1" in str(error.value)

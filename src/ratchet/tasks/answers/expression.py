@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ratchet.errors import UserError
-from ratchet.tasks.answers.markup import after_thinking
+from ratchet.tasks.answers.markup import after_thinking, new_questions
 from ratchet.tasks.answers.text import read_written_answer
 from ratchet.workers import Worker
 
@@ -25,10 +25,16 @@ START = 60.0
 """Seconds for the first one, which loads sympy."""
 LONGEST = 500
 """Characters of an answer; a longer one is none."""
+MOST_WORDS = 2
+"""Words that an expression without a box may have: a unit, or a name."""
+_PROSE = re.compile(r"(?<![\\A-Za-z])[^\W\d_]{2,}")
 LINK = 2  # words between two boxes, at most, that make no correction
 _BOXED = re.compile(r"\\boxed\{")
+_DISPLAYED = re.compile(r"\A\\[\[(](.*)\\[\])]\Z", re.S)
 _BRACE = re.compile(r"(?<!\\)[{}]")
 _LINE = re.compile(r"(?:\A|\n)[ \t*]*(?:final )?answer:[ \t*]*(?P<answer>\S[^\n]*?)[ \t*]*\s*\Z", re.IGNORECASE)
+_NUMBER = re.compile(r"-?(?:[\d.,]+|\d+/\d+|\\d?frac\{-?\d+\}\{-?\d+\})(?:\\?%)?")
+_CALCULATES = re.compile(r"[+*^!]|\\cdot|\\times|\\div|\\sqrt|\\d?binom|[\d)}]\s*-\s*[\d({\\]")
 _SET = re.compile(r"\\(?:text|textbf|mathrm|mbox){([^{}]*)}")
 _workers: dict[int, Worker] = {}
 """By process: after a fork the pipe is still the parent's."""
@@ -43,6 +49,7 @@ def read_expression(text: str) -> str | None:
     (None, '2')
     """
     _, text = after_thinking(text)
+    text = text[: min([cut for cut in new_questions(text) if "\\boxed{" in text[:cut]], default=len(text))]
     line = _LINE.search(text)
     said = line["answer"] if line else text
     boxes = [*_boxes(said)]
@@ -50,6 +57,9 @@ def read_expression(text: str) -> str | None:
         return None
     found = boxes[-1].text if boxes else said if line else read_written_answer(text)
     found = (found or "").strip().removesuffix(".").strip("$").strip()
+    found = _DISPLAYED.sub(r"\1", found).strip()
+    if not boxes and len(_PROSE.findall(found)) > MOST_WORDS:
+        return None  # math-verify would take a number out of any sentence
     return found if 0 < len(found) <= LONGEST else None
 
 
@@ -95,6 +105,8 @@ def same_expression(gold: str, said: str) -> bool:
 
     A word is compared as a word: to math-verify "east" is a product of four letters, and so equal to "seat".
     """
+    if _NUMBER.fullmatch(gold.strip()) and _CALCULATES.search(said):
+        return False  # a number is asked for, and not how it could be had
     words = _words(gold)
     if words:
         return words == _words(said)
@@ -111,6 +123,13 @@ def _words(text: str) -> list[str]:
     return found if all(len(word) > 1 and word.isalpha() for word in found) else []
 
 
+def _warm(worker: Worker) -> None:
+    """Have a new worker load sympy, so that this is not counted for the first expression."""
+    if worker.process is None:
+        worker.give(("verify", "1", "1"))
+        worker.take(START)
+
+
 @lru_cache(maxsize=65_536)
 def _asked(what: str, gold: str, said: str) -> bool | None:
     """The worker's word; None where it has none in time.
@@ -119,15 +138,15 @@ def _asked(what: str, gold: str, said: str) -> bool | None:
         UserError: where math-verify is not there.
     """
     worker = _workers.setdefault(os.getpid(), Worker("ratchet.tasks.answers.expression_worker"))
-    fresh = worker.process is None
     try:
+        _warm(worker)
         if not worker.give((what, gold, said)):
             worker.end()
-            fresh = True
+            _warm(worker)
             worker.give((what, gold, said))
     except OSError as error:
         raise UserError(f"grader: math: {error}") from None
-    found = worker.take(START if fresh else LIMIT)
+    found = worker.take(LIMIT)
     if found is None:
         worker.end()
     elif isinstance(found, str):

@@ -1,6 +1,7 @@
 r"""What every reader of answers does first: thinking is skipped, odd letters made plain, further questions cut off."""
 
 import re
+import textwrap
 import unicodedata
 from itertools import islice
 
@@ -94,3 +95,27 @@ def new_questions(text: str) -> list[int]:
 
 def _starts(pattern: re.Pattern[str], text: str) -> list[int]:
     return [match.start() for match in islice(pattern.finditer(text), MOST_CUTS)]
+
+
+def blocks(text: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a text, each with its language in lower case (may be empty); the last may be unclosed.
+
+    >>> blocks("Well:\\n```Python\\na = 1\\n```\\n  ~~~\\n  b\\n  ~~~")
+    [('python', 'a = 1'), ('', 'b')]
+    """
+    found: list[tuple[str, str]] = []
+    fence, language, lines = "", "", []
+    for line in text.splitlines():
+        bare = line.strip()
+        if not fence and bare.startswith(("```", "~~~")):
+            marks = len(bare) - len(bare.lstrip(bare[0]))
+            fence, (language, *_) = bare[:marks], (bare[marks:].strip().lower().split() or [""])
+            lines = []
+        elif fence and bare.startswith(fence):
+            found.append((language, textwrap.dedent("\n".join(lines))))
+            fence = ""
+        elif fence:
+            lines.append(line)
+    if fence and lines:
+        found.append((language, textwrap.dedent("\n".join(lines))))
+    return found

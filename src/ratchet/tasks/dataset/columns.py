@@ -86,7 +86,7 @@ def taken(row: Mapping[str, Any], name: str, take: Callable[[Any], Any]) -> Any:
         ValueError: where it is missing, empty, or ``take`` refuses it, naming the column.
     """
     if is_template(name):
-        return take(_rendered(name, row))
+        return take(_evaluated(lambda: _template(name).render(**row), "the template", row))
     if row.get(name) is None:
         raise ValueError(f"column {name} is {'empty' if name in row else 'not there'}")
     try:
@@ -105,18 +105,17 @@ def condition(expression: str) -> Callable[[Mapping[str, Any]], bool]:
         compiled = _jinja().compile_expression(expression, undefined_to_none=False)
     except jinja2.TemplateError as error:
         raise UserError(f"data.where is no expression ({error}): {expression}") from None
-    return lambda row: bool(_evaluated(lambda: compiled(**row), "data.where"))
+    return lambda row: bool(_evaluated(lambda: compiled(**row), "data.where", row))
 
 
-def _rendered(template: str, row: Mapping[str, Any]) -> str:
-    return _evaluated(lambda: _template(template).render(**row), "the template")
-
-
-def _evaluated(work: Callable[[], Any], what: str) -> Any:
+def _evaluated(work: Callable[[], Any], what: str, row: Mapping[str, Any]) -> Any:
     try:
         return work()
     except jinja2.UndefinedError as error:
-        raise ValueError(f"{what}: {error.message.replace(' is undefined', ' is no column of it')}") from None
+        said = error.message.replace(" is undefined", " is no column of it")
+        raise ValueError(f"{what}: {said}; it has {', '.join(map(str, row))}") from None
+    except UserError:  # the template itself
+        raise
     except Exception as error:  # an expression of the user's over values of any kind
         raise ValueError(f"{what}: {type(error).__name__}: {error}") from None
 
@@ -131,7 +130,7 @@ def _template(text: str) -> jinja2.Template:
     try:
         return _jinja().from_string(text)
     except jinja2.TemplateError as error:
-        raise UserError(f"data: a template is none ({error}): {text!r:.80}") from None
+        raise UserError(f"data: this is no template ({error}): {text!r:.80}") from None
 
 
 def as_messages(given: Any) -> list[Message]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
-from ratchet.files import function_in
+from ratchet.files import function_in, place_of
 from ratchet.tasks.base import SPLITS
 from ratchet.tasks.loading import FURTHER_ENDINGS, is_folder, read_hub, read_lines
 
@@ -45,7 +45,9 @@ def _of_function(source: str) -> dict[str, PLACED]:
             rows = made(split)
             rows = None if rows is None else [*rows]
         except Exception as error:  # the user's own code may raise anything
-            raise UserError(f'data.source: {source}("{split}") raised {type(error).__name__}: {error}') from None
+            raise UserError(
+                f'data.source: {source}("{split}") raised {type(error).__name__}: {error}{place_of(error)}'
+            ) from None
         if rows is not None:
             found[split] = ((f"{source}:{split}:{number}", row) for number, row in enumerate(rows, start=1))
     if "train" not in found:

@@ -143,6 +143,10 @@ class Dataset(Task):
                 raise UserError(f"data.{key} is for grader: {grader}")
         if self.grader == "python" and self.function is None:
             raise UserError("data.function is missing: name one, as in mine.py:right, for grader: python")
+        if self.sandbox != Sandbox() and self.grader != "code":
+            raise UserError("data.sandbox is for grader: code")
+        if self.weights is not None and len(self.sources) == 1:
+            raise UserError("data.weights is for several sources; data.source names one")
         if self.weights is not None and (len(self.weights) != len(self.sources) or min(self.weights) <= 0):
             raise UserError(
                 f"data.weights wants a number greater than 0 for each source; there are {len(self.sources)} sources"
@@ -188,9 +192,9 @@ class Dataset(Task):
         """Rows with id, prompt (messages), answer, options, completion, and the source's own ``columns``."""
         rows = self._parts[split]
         if not rows:
+            why = f"raise data.{split}_share" if split != "train" else "it has too few"
             raise UserError(
-                f"data.source: {self.label} leaves no rows for the {split} split; "
-                + (f"raise data.{split}_share" if split != "train" else "it has too few")
+                f"data.source: {self.label} leaves no rows for the {split} split; {why}. {'. '.join(self._notes)}"
             )
         return Split(capped(rows, getattr(self, f"max_{split}"), self.seed), [*self._notes])
 
@@ -340,6 +344,10 @@ class Dataset(Task):
             parts = {**parts, "train": made["train"], **{split: made[split] for split in shares}}
             counts = ", ".join(f"{len(parts[split])} {split}" for split in SPLITS)
             notes = [*notes, f"split into {counts} rows (seed {self.seed})"]
+            empty = [split for split in shares if not parts[split]]
+            if empty:
+                what = f"groups of {self.group}" if self.group else "rows"
+                notes.append(f"no {' and no '.join(empty)} rows: the {what} are too few, or larger than the share")
         return parts, notes
 
     def _finished(self, parts: dict[str, list[Row]], notes: list[str]) -> tuple[dict[str, list[Row]], list[str]]:

@@ -11,13 +11,16 @@ from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.sandbox import Outcome, Sandbox, check_sandbox, run_program, run_tests
-from ratchet.tasks.answers.markup import after_thinking
+from ratchet.tasks.answers.markup import after_thinking, blocks
 from ratchet.tasks.base import Probe, Row
 from ratchet.tasks.dataset.graders.base import ANSWER, Grader, Judged, shown
 
+ENTRY = "entry_point"
+"""The usual column of the name of the function that is tested."""
 LONGEST = 50_000  # characters of a program
 KEPT = 4096  # outcomes that are remembered: the completions of a group are often the same
-_BLOCK = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.S | re.M)
+PYTHON = ("python", "py", "python3")
+_DEFINES = re.compile(r"^(?:async )?(?:def|class) ", re.M)
 _CALLED = re.compile(r"\b([A-Za-z_]\w*)\(")
 _HACKS = {
     "does nothing": "pass",
@@ -25,6 +28,7 @@ _HACKS = {
     "leaves with success": "import sys\nsys.exit(0)",
     "switches asserts off": "import builtins\nbuiltins.AssertionError = Exception\n__debug__ = False",
 }
+EMPTIES = "[one.clear() for one in given if hasattr(one, 'clear')]; return given[0] if given else None"
 _EQUAL_TO_ALL = """class Yes:
     def __eq__(self, other): return True
     def __ne__(self, other): return False
@@ -59,10 +63,15 @@ class CodeGrader(Grader):
 
     def value(self, given: Any, row: Row) -> dict[str, Any]:
         """Tests as {"code": ...} or {"pairs": [[given, printed], ...]}."""
+        entry = row["columns"].get(self.entry or ENTRY)
+        if (self.entry and self.entry not in row["columns"]) or not isinstance(entry, (str, type(None))):
+            raise ValueError(
+                f"the function's name is wanted in the column {self.entry or ENTRY}; there is {shown(entry)}"
+            )
         if given is None:
             return {"code": ""}
         if isinstance(given, str) and given.lstrip()[:1] in ("{", "["):
-            with suppress(ValueError):  # code that begins with a bracket
+            with suppress(ValueError, RecursionError):  # code that begins with a bracket
                 given = json.loads(given)
         pairs = _pairs(given)
         if pairs is not None:
@@ -96,7 +105,7 @@ class CodeGrader(Grader):
         tests, columns = row[ANSWER], row["columns"]
         if "pairs" in tests:
             return _printed(self.sandbox, code, tuple(map(tuple, tests["pairs"])))
-        entry = columns.get(self.entry or "entry_point")
+        entry = columns.get(self.entry or ENTRY)
         called = [entry] if entry else _CALLED.findall(tests["code"])
         if not self.harness and called and not any(name in code for name in called):
             return Outcome(False, f"the answer defines no {called[0]}")
@@ -125,9 +134,9 @@ class CodeGrader(Grader):
                 f"a program that {name}" if name != "nothing" else "an empty program", "hack", self.written(code, "")
             )
         names = [*dict.fromkeys(re.findall(r"\b([A-Za-z_]\w*)\(", row[ANSWER].get("code", "")))]
-        named = "".join(
-            f"{name} = Yes()\n" for name in [*names, row["columns"].get(self.entry or "entry_point")] if name
-        )
+        named = "".join(f"{name} = Yes()\n" for name in [*names, row["columns"].get(self.entry or ENTRY)] if name)
+        emptied = "".join(f"def {name}(*given):\n    {EMPTIES}\n" for name in names)
+        yield Probe("empties what it is given", "hack", self.written(emptied, ""))
         yield Probe("equal to everything", "hack", self.written(_EQUAL_TO_ALL + named, ""))
 
 
@@ -148,27 +157,33 @@ def _printed(sandbox: Sandbox, code: str, pairs: tuple[tuple[str, str], ...]) ->
 
 
 def read_code(text: str) -> tuple[str | None, bool]:
-    """The program of a completion, and whether it stands in a block: the last block of Python, else the whole text.
+    """The program of a completion, and whether it stands in a block.
+
+    That is the last block of Python that defines something, else the last one (one that names no language counts where
+    none names Python), else the whole text.
 
     >>> read_code("Like so:\\n```python\\nprint(1)\\n```\\nDone."), read_code("print(1)"), read_code("I print it.")
     (('print(1)', True), ('print(1)', False), (None, False))
     """
     _, text = after_thinking(text)
-    blocks = [code for language, code in _BLOCK.findall(text) if language.lower() in ("", "python", "py", "python3")]
-    code = blocks[-1] if blocks else text
-    code = code.strip("\n").rstrip()
+    found = blocks(text)
+    written = [code for language, code in found if language in PYTHON] or [code for name, code in found if not name]
+    defining = [code for code in written if _DEFINES.search(code)]
+    code = (defining or written or [text])[-1].strip("\n").rstrip()
     if not code.strip() or len(code) > LONGEST:
-        return None, bool(blocks)
+        return None, bool(written)
     try:
         ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return (code, True) if blocks else (None, False)
-    return code, bool(blocks)
+        return (code, True) if written else (None, False)
+    return code, bool(written)
 
 
 def _pairs(given: Any) -> list[list[str]] | None:
     """[given, printed] texts, where it is inputs and outputs, as APPS and others write them."""
     if isinstance(given, Mapping) and {"inputs", "outputs"} <= {*given}:
+        if not (isinstance(given["inputs"], list) and isinstance(given["outputs"], list)):
+            raise ValueError(f"inputs and outputs are lists; it is {shown(given)}")
         if len(given["inputs"]) != len(given["outputs"]) or not given["inputs"]:
             raise ValueError("there must be as many outputs as inputs, and one at least")
         given = [{"input": one, "output": other} for one, other in zip(given["inputs"], given["outputs"], strict=True)]

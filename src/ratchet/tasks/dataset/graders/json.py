@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
-from ratchet.tasks.answers.markup import after_thinking
+from ratchet.tasks.answers.markup import after_thinking, blocks
 from ratchet.tasks.base import Probe, Row
 from ratchet.tasks.dataset.graders.base import ANSWER, Grader, Judged, shown
 
 LONGEST = 100_000  # characters that are read, from the end
-_BLOCK = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\n(.*?)```", re.S)
+_ON_A_LINE = re.compile(r"```[ \t]*(?:jsonc?)?[ \t]*([{\[][^\n`]*[}\]])[ \t]*```", re.IGNORECASE)
 
 
 class JsonGrader(Grader):
@@ -68,7 +68,12 @@ class JsonGrader(Grader):
                 yield Probe(f"always {text}", "ignorant", self.written(text, ""))
 
     def _against_schema(self, value: Any) -> str:
-        error = None if self.schema is None else next(self.schema.iter_errors(value), None)
+        if self.schema is None:
+            return ""
+        try:
+            error = next(self.schema.iter_errors(value), None)
+        except Exception as problem:  # references to what is not there, or to themselves
+            return f"the schema cannot be followed: {' '.join(str(problem).split())[:80] or type(problem).__name__}"
         return "" if error is None else error.message[:100]
 
 
@@ -81,13 +86,17 @@ def read_json(text: str) -> tuple[dict | list | None, bool]:
     (({'a': 1}, False), (None, False))
     """
     _, text = after_thinking(text[-LONGEST:])
-    blocks = _BLOCK.findall(text)
+    fenced = blocks(text)
+    written = [code for name, code in fenced if name in ("json", "jsonc")] or [
+        code for name, code in fenced if not name
+    ]
+    written = written or _ON_A_LINE.findall(text)
     start = min((place for place in (text.find("{"), text.find("[")) if place >= 0), default=len(text))
     try:
-        found = parsed(blocks[-1] if blocks else text[start:].strip().removesuffix("."))
+        found = parsed(written[-1] if written else text[start:].strip().removesuffix("."))
     except ValueError:
-        return None, bool(blocks)
-    return (found if isinstance(found, (dict, list)) else None), bool(blocks)
+        return None, bool(written)
+    return (found if isinstance(found, (dict, list)) else None), bool(written)
 
 
 def parsed(text: str) -> Any:

@@ -52,5 +52,6 @@ class MathGrader(Grader):
 
     def probes(self, row: Row) -> Iterator[Probe]:
         """The answer among others, and a calculation that is not it."""
+        yield Probe("a calculation, not its result", "hack", f"\\boxed{{{row[ANSWER]} + 7 - 7}}")
         yield Probe("the answer and more", "hack", f"\\boxed{{{row[ANSWER]} + 1}}")
         yield Probe("a list with the answer", "hack", f"\\boxed{{{row[ANSWER]}, 7919, 104729}}")

@@ -8,6 +8,7 @@ from ratchet.tasks.answers.text import read_written_answer
 from ratchet.tasks.base import Row
 from ratchet.tasks.dataset.graders.base import ANSWER, Grader, Judged, shown
 
+_LINE = regex.compile(r"(?:\A|\n)[ \t]*answer:[ \t]*(?P<answer>\S[^\n]*?)\s*\Z", regex.IGNORECASE)
 LIMIT = 1.0
 """Seconds in which a pattern must have matched; one that backtracks for longer has not."""
 
@@ -21,6 +22,7 @@ class RegexGrader(Grader):
     def __init__(self, pattern: str | None = None):
         self.pattern = pattern
         self.answered = pattern is None
+        self.usual = {} if pattern is None else {"answer": ()}  # which stands for all rows
 
     def value(self, given: Any, row: Row) -> str:
         """The pattern, of the row or else of the recipe."""
@@ -39,10 +41,11 @@ class RegexGrader(Grader):
 
     def judge(self, completion: str, row: Row) -> Judged:
         """Right where the pattern matches what is answered."""
+        line = _LINE.search(completion)
         said = read_written_answer(completion)
-        if said is None:
-            return Judged(False, None)
+        tried = [*([line["answer"]] if line else []), *([said] if said else [])]  # as written, and without markup
         try:
-            return Judged(regex.fullmatch(row[ANSWER], said, timeout=LIMIT) is not None, said)
+            right = next((text for text in tried if regex.fullmatch(row[ANSWER], text, timeout=LIMIT)), None)
         except TimeoutError:
-            return Judged(False, said)
+            right = None
+        return Judged(right is not None, right or said or (line["answer"] if line else None))
