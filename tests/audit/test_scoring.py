@@ -15,7 +15,8 @@ def broken(function, says):
 def test_a_reward_that_raises_is_named_with_row_and_column():
     broken(
         lambda sample: sample.row["difficulty"],
-        r"rewards\.<lambda> of row validation-\d+ raises KeyError: 'difficulty' \(test_scoring.py:\d+\); the row has no column 'difficulty'",
+        r"rewards\.<lambda> of row validation-\d+ raises KeyError: 'difficulty' \(test_scoring.py:\d+\); "
+        "the row has no column 'difficulty'",
     )
 
 

@@ -100,12 +100,21 @@ def is_expression(text: str) -> bool:
     return bool(_asked("parse", text, ""))
 
 
+def is_number(text: str) -> bool:
+    r"""Whether an answer is one number, written as such.
+
+    >>> is_number("-1,234.5"), is_number("\\frac{1}{2}"), is_number("x + 1")
+    (True, True, False)
+    """
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
 def same_expression(gold: str, said: str) -> bool:
     """Whether two expressions are equal, as math-verify's ``verify(gold, said)`` has it.
 
     A word is compared as a word: to math-verify "east" is a product of four letters, and so equal to "seat".
     """
-    if _NUMBER.fullmatch(gold.strip()) and _CALCULATES.search(said):
+    if is_number(gold) and _CALCULATES.search(said):
         return False  # a number is asked for, and not how it could be had
     words = _words(gold)
     if words:

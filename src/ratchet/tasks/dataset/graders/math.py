@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ratchet.tasks.answers.expression import is_expression, last_boxed, read_expression, same_expression
+from ratchet.tasks.answers.expression import is_expression, is_number, last_boxed, read_expression, same_expression
 from ratchet.tasks.base import Probe, Row
 from ratchet.tasks.dataset.graders.base import ANSWER, Grader, Judged, after_hashes, shown
 
@@ -52,6 +52,7 @@ class MathGrader(Grader):
 
     def probes(self, row: Row) -> Iterator[Probe]:
         """The answer among others, and a calculation that is not it."""
-        yield Probe("a calculation, not its result", "hack", f"\\boxed{{{row[ANSWER]} + 7 - 7}}")
+        if is_number(row[ANSWER]):
+            yield Probe("a calculation, not its result", "hack", f"\\boxed{{{row[ANSWER]} + 7 - 7}}")
         yield Probe("the answer and more", "hack", f"\\boxed{{{row[ANSWER]} + 1}}")
         yield Probe("a list with the answer", "hack", f"\\boxed{{{row[ANSWER]}, 7919, 104729}}")
