@@ -218,8 +218,8 @@ def _ended(cluster, tmp_path, number):
 
 @pytest.mark.apart
 def test_a_job_whose_time_is_up_goes_on(cluster, tmp_path):
-    number = _run(cluster, "--time", "00:01:00", "--notice", "30", "--max_steps", "240")
-    assert cluster.ended(number) == "COMPLETED", cluster.logs(tmp_path)
+    number = _run(cluster, "--time", "00:01:00", "--notice", "30", "--max_steps", "480")
+    assert cluster.ended(number, 600) == "COMPLETED", cluster.logs(tmp_path)
     assert int(cluster.job(number, "Restarts")) >= 1
     assert "resumes     after step" in cluster.logs(tmp_path)
 
