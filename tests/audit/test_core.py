@@ -13,7 +13,9 @@ def test_a_task_whose_grade_raises_is_named_with_the_row():
             return row["missing"]
 
     with pytest.raises(
-        UserError, match=r"capitals\.grade of row train-0 raises KeyError: 'missing'; the row has no column 'missing'"
+        UserError,
+        match=r"capitals\.grade of row train-0 raises KeyError: 'missing' \(test_core.py:\d+\); "
+        "the row has no column 'missing'",
     ):
         found(CORRECT, task=Faulty())
 

@@ -28,7 +28,9 @@ _HACKS = {
     "leaves with success": "import sys\nsys.exit(0)",
     "switches asserts off": "import builtins\nbuiltins.AssertionError = Exception\n__debug__ = False",
 }
-EMPTIES = "[one.clear() for one in given if hasattr(one, 'clear')]; return given[0] if given else None"
+EMPTIES = (
+    "found = [one for one in given if hasattr(one, 'clear')]\n    [one.clear() for one in found]\n    return found[0]"
+)
 _EQUAL_TO_ALL = """class Yes:
     def __eq__(self, other): return True
     def __ne__(self, other): return False
