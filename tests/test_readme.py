@@ -75,7 +75,7 @@ def test_every_verb_and_option_that_is_shown_is_one():
     from ratchet.cli.verbs import NAMES, verb_of
 
     assert len(COMMANDS) > 60
-    assert {name for name, _ in COMMANDS} == set(NAMES) - {"sft"}
+    assert {name for name, _ in COMMANDS} == set(NAMES)
     for name, options in COMMANDS:
         for option in re.findall(r"--([a-z][\w-]*)", options):
             verb = verb_of(name)
