@@ -188,9 +188,12 @@ def test_the_program_of_a_completion(text, code):
 
 
 def test_blocks_are_read_in_time_that_is_linear_in_the_text():
-    began = time.perf_counter()
-    read_code("```x\n" * 10_000)
-    assert time.perf_counter() - began < 1.0
+    def seconds(count):
+        began = time.perf_counter()
+        read_code("```x\n" * count)
+        return time.perf_counter() - began
+
+    assert min(seconds(40_000) for _ in range(3)) < 40 * min(seconds(4_000) for _ in range(3))  # squared: 100
 
 
 @pytest.mark.parametrize(
