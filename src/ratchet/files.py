@@ -90,6 +90,11 @@ def room_under(folder: Path) -> tuple[Path, int]:
     raise FileNotFoundError(folder)
 
 
+def cache(what: str) -> Path:
+    """The folder in which something is remembered from one command to the next."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ratchet" / what
+
+
 def size_text(size: float) -> str:
     """
     >>> size_text(300), size_text(11 * 2**20), size_text(3.2 * 2**30)

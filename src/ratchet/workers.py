@@ -36,19 +36,21 @@ class Worker:
         self.process: subprocess.Popen | None = None
         self.pipe: connection.Connection | None = None
 
-    def give(self, request: Any) -> bool:
-        """Send a request, to a new process where there is none; False where the process had died.
+    def give(self, request: Any) -> None:
+        """Send a request, to a new process where there is none, or it died between two requests.
 
         Raises:
-            OSError: where a process cannot be started.
+            OSError: where a process cannot be started, or takes nothing.
         """
-        if self.process is None:
-            self._start()
-        try:
-            self.pipe.send_bytes(pickle.dumps(request))
-        except OSError:
-            return False
-        return True
+        data = pickle.dumps(request)
+        if self.process is not None:
+            try:
+                self.pipe.send_bytes(data)
+                return
+            except OSError:
+                self.end()
+        self._start()
+        self.pipe.send_bytes(data)
 
     def take(self, timeout: float | None = None) -> Any:
         """What it sends; None where it died, or sends nothing for so many seconds."""

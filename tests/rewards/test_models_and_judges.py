@@ -148,3 +148,9 @@ def test_a_reward_model_reads_the_conversation_and_is_cut_to_its_range(recipe, t
     assert rewarded(found, "It is 7.").rewards[1] == pytest.approx(wanted, abs=1e-5)
     cut = recipe(**{"model:judge": {"weight": 0.01, "low": 30, "high": 40}})
     assert rewarded(cut, "It is 7.").rewards[1] == 30.0
+
+
+def test_a_reward_models_folder_is_named_in_full_in_the_resolved_recipe(recipe, tmp_path):
+    (tmp_path / "judge").mkdir()
+    found = recipe(**{"model:judge": {"weight": 0.01, "low": -20, "high": 20}})
+    assert f"model:{tmp_path}/judge" in found.as_yaml()

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from ratchet.audit import ForeignReward, RecipeRewards, Report, audit, load_func
 from ratchet.audit.policies import prompt_text
 from ratchet.audit.watched import watched
 from ratchet.errors import UserError
-from ratchet.files import read_json, with_imports, write_json
+from ratchet.files import cache, read_json, with_imports, write_json
 from ratchet.program import program
 from ratchet.recipe import Recipe
 from ratchet.rewards import REWARDS, RewardTerm
@@ -100,7 +99,7 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
 
 def _outcome(recipe: Recipe, sample: Sequence[Row]) -> tuple[dict[str, Any], bool]:
     """What the audit of one task came to, and whether that was known."""
-    kept = _cache() / f"{_fingerprint(recipe, sample)}.json"
+    kept = cache("audit") / f"{_fingerprint(recipe, sample)}.json"
     known = read_json(kept)  # None where it was never made, or is torn
     if known is not None:
         return known, True
@@ -124,11 +123,6 @@ def together(outcomes: Sequence[dict[str, Any]]) -> dict[str, Any]:
     if all("text" in one for one in outcomes):
         found["text"] = "\n\n".join(one["text"] for one in outcomes)
     return found
-
-
-def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "ratchet" / "audit"
 
 
 def _fingerprint(recipe: Recipe, rows: Sequence[Row]) -> str:

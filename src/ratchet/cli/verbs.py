@@ -253,7 +253,7 @@ VERBS = (
             Option("model", "a run's folder, a checkpoint, any model, or the server's name of it", "MODEL"),
             Option("samples", "completions of each row", "N", int, default=8, least=1),
             Option("rows", "at most so many rows, drawn at random", "N", int, least=1),
-            Option("split", "which rows", "SPLIT", default="train", choices=("train", "validation", "test")),
+            Option("split", "which rows", "SPLIT", default="train", choices=SPLITS),
             Option("keep", "which samples become rows", "WHICH", default="right", choices=("right", "best", "all")),
             Option("per-prompt", "at most so many of a prompt", "N", int, least=1),
             Option("longest", "tokens that one may have", "N", int, least=1),

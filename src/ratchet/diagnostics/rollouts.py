@@ -131,10 +131,8 @@ class RolloutObserver(Observer):
                 self.metrics.add_sum(f"rl/acc/{part}", float(sample.grade.correct), 1)
                 self.metrics.add_sum(f"rl/mean_reward/{part}", reward, 1)
                 self.metrics.add_sum(f"rl/avg_completion_len/{part}", float(sample.tokens), 1)
-        for part in {*parts} - {None}:
-            self.metrics.add_sum(f"rl/share/{part}", float(parts.count(part)), 0)
         for part in getattr(self.task, "parts", ()):
-            self.metrics.add_sum(f"rl/share/{part}", 0.0, len(samples))
+            self.metrics.add_sum(f"rl/share/{part}", float(parts.count(part)), len(samples))
 
     def _count_answers(self, samples: Sequence[Sample]) -> None:
         if not self.task.answers:

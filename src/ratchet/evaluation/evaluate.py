@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.errors import UserError
-from ratchet.evaluation.statistics import Share, clusters, mcnemar, mean_share, pass_at_k, powers_of_two, share
+from ratchet.evaluation.statistics import Share, clusters, mcnemar, passes_at_k, share
 from ratchet.inference.completion import Completion, Generator, Sampling
 from ratchet.recipe.groups import Evaluation
 from ratchet.rewards.scoring import Score, Scorer, ScoringRequest, score
@@ -90,12 +90,9 @@ class Result:
             "model": self.model,
             "task": self.task,
             "split": self.split,
-            **self.accuracy.as_dict(),
-            "majority": self.majority,
+            **self.short(),
             "chance": self.chance,
-            "unparsed": sum(a.answer is None for a in self.answered) / n,
             "truncated": sum(a.truncated for a in self.answered) / n,
-            "mean_tokens": sum(a.tokens for a in self.answered) / n,
             "tokens_per_second": self.generated_tokens / self.seconds if self.seconds else 0.0,
             "seconds": self.seconds,
         }
@@ -110,7 +107,9 @@ class Result:
         samples = len(self.answered[0].samples_correct) if self.answered else 0
         if samples:
             result["samples"] = samples
-            result["pass_at_k"] = _pass_at_k(self.answered, samples)
+            result["pass_at_k"] = passes_at_k(
+                [sum(a.samples_correct) for a in self.answered], samples, _clusters(self.answered)
+            )
         return result
 
     def short(self) -> dict[str, Any]:
@@ -209,16 +208,6 @@ def _confusion_lines(confusion: Mapping[str, Mapping[str, int]]) -> list[str]:
         counts = "".join(f"{row.get(answer, 0):>7}" for answer in answers)
         lines.append(f"    {gold:<5}{counts}")
     return lines
-
-
-def _pass_at_k(answered: Sequence[Answered], samples: int) -> dict[str, dict[str, Any]]:
-    """pass@1, pass@2, pass@4, ...: the unbiased estimate of each row, and its mean with the interval over rows."""
-    right = [sum(a.samples_correct) for a in answered]
-    shares = {}
-    for k in powers_of_two(samples):
-        of_rows = [pass_at_k(samples, count, k) for count in right]
-        shares[str(k)] = mean_share(of_rows, _clusters(answered)).as_dict()
-    return shares
 
 
 def evaluate(

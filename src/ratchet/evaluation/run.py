@@ -4,7 +4,6 @@ import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,7 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate, write_completions
 from ratchet.files import keep_earlier, read_json, write_json
 from ratchet.inference.completion import Generator
-from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator, server_kind
+from ratchet.inference.openai_server import AnswerCache, Server, server_generator, server_kind, with_model
 from ratchet.inference.server_dialect import Dialect
 from ratchet.models import chat_format, load_for_evaluation, locate, locate_of
 from ratchet.models.template_check import Sample, check_prompts
@@ -106,18 +105,22 @@ def record(result: Result) -> dict[str, Any]:
 
 
 def _ask(recipe: Recipe, server: Server, output: Path | None) -> tuple[Result, Path]:
-    if not server.model:
-        server = replace(server, model=only_model(server))
+    server = with_model(server)
     target = output or _elsewhere(recipe, server.model)
-    dialect = dialect_of(recipe, server)
-    if said := dialect.left_open():
-        print(f"note: {said}", file=sys.stderr)
-    generate = server_generator(server, AnswerCache(target.with_suffix(PARTIAL)), dialect)
+    generate = generator_there(recipe, server, target.with_suffix(PARTIAL))
     rows = rows_to_evaluate(recipe.task, recipe.evaluation)
     return evaluate(recipe.task, rows, recipe.evaluation, recipe.answer_limit, generate, server.model), target
 
 
-def dialect_of(recipe: Recipe, server: Server) -> Dialect:
+def generator_there(recipe: Recipe, server: Server, kept: Path) -> Generator:
+    """A server as what completes conversations; its answers are kept in a file, and not asked for again."""
+    dialect = _dialect(recipe, server)
+    if said := dialect.left_open():
+        print(f"note: {said}", file=sys.stderr)
+    return server_generator(server, AnswerCache(kept), dialect)
+
+
+def _dialect(recipe: Recipe, server: Server) -> Dialect:
     """How the server is asked, with the tokenizer of the model of that name, or else of the recipe's own."""
     kind, template = server_kind(server), recipe.values.get("chat_template_kwargs") or {}
     for name in (server.model, recipe.values.get("model_name_or_path"), str(recipe.output_dir)):

@@ -6,21 +6,20 @@ drawn in chunks of rows, each a file of its own, so that the same command goes o
 """
 
 import json
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ratchet.errors import UserError
-from ratchet.evaluation.run import dialect_of, generator_here, ready
-from ratchet.evaluation.statistics import Share, clusters, mean_share, pass_at_k, powers_of_two
+from ratchet.evaluation.run import generator_here, generator_there, ready
+from ratchet.evaluation.statistics import Share, clusters, passes_at_k
 from ratchet.files import read_json, write_json, write_text
 from ratchet.inference.completion import Generator, Sampling
-from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator
+from ratchet.inference.openai_server import Server, with_model
 from ratchet.recipe import Recipe
 from ratchet.rewards import REWARDS, RewardTerm
-from ratchet.rewards.scoring import ScoringRequest, score
+from ratchet.rewards.scoring import ScoringRequest, surely, weighted
 from ratchet.runtime import main_process
 from ratchet.tasks import load_split
 from ratchet.tasks.base import Row
@@ -56,9 +55,8 @@ def run(
         name = recipe.values.get("model_name_or_path") or str(recipe.output_dir)
         generate = generator_here(recipe, name, rows, f"sampling {Path(name).name}")
     else:
-        server = server if server.model else replace(server, model=only_model(server))
-        name = server.model
-        generate = server_generator(server, AnswerCache(folder / "answers.jsonl"), dialect_of(recipe, server))
+        server = with_model(server)
+        name, generate = server.model, generator_there(recipe, server, folder / "answers.jsonl")
     summary = sample(recipe, generate, name, split, rows, wanted, folder)
     if summary is not None:
         print(table(summary, folder))
@@ -138,10 +136,7 @@ def _drawn(recipe: Recipe, generate: Generator, rows: Sequence[Row], seed: int) 
     for row, messages, of_row in zip(rows, conversations, completions, strict=True):
         for number, completion in enumerate(of_row):
             request = ScoringRequest(completion.text, row, completion.tokens, recipe.completion_limit)
-            scored = score(task, terms, request)
-            if scored.failure:
-                raise UserError(f"{scored.failure.function} failed on row {row['id']}: {scored.failure.error}")
-            values = zip(terms, scored.rewards, strict=True)
+            scored = surely(task, terms, request)
             found.append(
                 {
                     "id": row["id"],
@@ -152,7 +147,7 @@ def _drawn(recipe: Recipe, generate: Generator, rows: Sequence[Row], seed: int) 
                     "truncated": completion.truncated,
                     "correct": scored.grade.correct,
                     "answer": scored.grade.answer,
-                    "reward": sum(term.weight * value for term, value in values if not math.isnan(value)),
+                    "reward": weighted(terms, scored),
                 }
             )
     return found
@@ -168,17 +163,13 @@ def _finished(
     kept = [row for name, of in prompts.items() for row in _kept(of, shares[name], wanted)]
     of_rows = clusters((name, groups.get(name)) for name in prompts)
     right = [sum(entry["correct"] for entry in of) for of in prompts.values()]
-    passes = {
-        k: mean_share([pass_at_k(drawn["samples"], count, k) for count in right], of_rows)
-        for k in powers_of_two(drawn["samples"])
-    }
     summary = {
         **drawn,
         "kept": len(kept),
         "wanted": asdict(wanted),
         "never_right": sum(share == 0 for share in shares.values()),
         "always_right": sum(share == 1 for share in shares.values()),
-        "pass_at_k": {str(k): share.as_dict() for k, share in passes.items()},
+        "pass_at_k": passes_at_k(right, drawn["samples"], of_rows),
     }
     lines = {
         "samples": entries,

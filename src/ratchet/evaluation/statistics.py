@@ -187,3 +187,17 @@ def mcnemar(
 def powers_of_two(limit: int) -> list[int]:
     """1, 2, 4, ... up to ``limit``."""
     return [2**i for i in range(limit.bit_length()) if 2**i <= limit]
+
+
+def passes_at_k(right: Sequence[int], samples: int, clusters: Sequence[Hashable]) -> dict[str, dict[str, Any]]:
+    """pass@1, pass@2, pass@4, ...: the unbiased estimate of each row, and its mean with the interval over rows.
+
+    Args:
+        right: of each row's samples, how many.
+        clusters: of each row, as ``clusters`` gives them.
+    """
+    shares = {}
+    for k in powers_of_two(samples):
+        of_rows = [pass_at_k(samples, count, k) for count in right]
+        shares[str(k)] = mean_share(of_rows, clusters).as_dict()
+    return shares

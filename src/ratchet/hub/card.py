@@ -192,17 +192,15 @@ def _evaluation(result: Mapping[str, Any]) -> str:
     if "after" not in result and "before" not in result:
         return "Not evaluated."
     lines = ["| | accuracy | 95 % interval | n |", "|---|---|---|---|"]
-    for when in ("before", "after"):
-        if when in result:
-            share = result[when]
-            interval = f"{share['low']:.3f} to {share['high']:.3f}"
-            lines.append(f"| {when} training | {share['accuracy']:.3f} | {interval} | {share['n']} |")
-    for name, shares in (result.get("tasks") or {}).items():
+    for of_task, shares in {
+        "": result,
+        **{f", {name}": of for name, of in (result.get("tasks") or {}).items()},
+    }.items():
         for when in ("before", "after"):
             if when in shares:
                 share = shares[when]
                 interval = f"{share['low']:.3f} to {share['high']:.3f}"
-                lines.append(f"| {when} training, {name} | {share['accuracy']:.3f} | {interval} | {share['n']} |")
+                lines.append(f"| {when} training{of_task} | {share['accuracy']:.3f} | {interval} | {share['n']} |")
     lines.append(f"| always the commonest answer | {result['majority']:.3f} | | |")
     if result.get("chance"):
         lines.append(f"| guessing | {result['chance']:.3f} | | |")

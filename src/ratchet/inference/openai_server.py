@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,11 @@ def server_kind(server: Server) -> Kind:
     except (OpenAIError, TypeError, AttributeError, ValueError):
         owners = []
     return kind_of(server.url, owners)
+
+
+def with_model(server: Server, option: str = "--model") -> Server:
+    """The server with the model that is asked for: the one that is named, else the only one it has."""
+    return server if server.model else replace(server, model=only_model(server, option))
 
 
 class AnswerCache:

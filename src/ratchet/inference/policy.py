@@ -9,7 +9,6 @@ for text in policy.generate(policy.task.messages(row), n=4):
     print(scored.reward, scored.grade.answer, scored.rewards)
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -23,7 +22,7 @@ from ratchet.recipe import Recipe, load_recipe, recipe_from_values
 from ratchet.recipe.precision import compute_dtype
 from ratchet.rewards import RewardTerm
 from ratchet.rewards.functions import correctness
-from ratchet.rewards.scoring import ScoringRequest, score
+from ratchet.rewards.scoring import ScoringRequest, surely, weighted
 from ratchet.tasks import find_task
 from ratchet.tasks.base import SPLITS, Grade, Message, Row, Task
 
@@ -126,14 +125,10 @@ class Policy:
             UserError: where the grader or a reward fails on it.
         """
         terms = self.recipe.rewards or [RewardTerm(correctness)]  # SFT has none
-        found = score(
-            self.task, terms, ScoringRequest(completion, row, tokens, self.recipe.values.get("max_completion_length"))
-        )
-        if found.failure:
-            raise UserError(f"{found.failure.function} failed on row {row.get('id', '?')}: {found.failure.error}")
+        request = ScoringRequest(completion, row, tokens, self.recipe.values.get("max_completion_length"))
+        found = surely(self.task, terms, request)
         rewards = {term.name: value for term, value in zip(terms, found.rewards, strict=True)}
-        applying = (term.weight * rewards[term.name] for term in terms if not math.isnan(rewards[term.name]))
-        return Scored(sum(applying), found.grade, rewards)
+        return Scored(weighted(terms, found), found.grade, rewards)
 
 
 def recipe_of(name: str, task: str | None, overrides: Sequence[tuple[str, str]] = ()) -> Recipe:

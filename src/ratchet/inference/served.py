@@ -2,11 +2,11 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ratchet.inference.completion import Completion, Sampling
-from ratchet.inference.openai_server import AnswerCache, Server, only_model, server_generator, server_kind
+from ratchet.inference.openai_server import AnswerCache, Server, server_generator, server_kind, with_model
 from ratchet.inference.policy import Policy, recipe_of
 from ratchet.inference.server_dialect import Dialect
 from ratchet.models import chat_format, locate
@@ -34,7 +34,7 @@ class ServedPolicy(Policy):
             UserError: where the recipe is missing, or the server does not answer.
         """
         recipe = recipe_of(name, task, overrides)
-        found = server if server.model else replace(server, model=only_model(server, "--served-model"))
+        found = with_model(server, "--served-model")
         chat = chat_format(recipe.values, locate(name, weights=False))
         dialect = Dialect(server_kind(found), recipe.values.get("chat_template_kwargs") or {}, chat)
         return cls(recipe, None, chat, found, dialect)

@@ -126,8 +126,8 @@ def local_paths(recipe: Recipe) -> Iterator[tuple[str, Path]]:
         for key in one.task.paths:
             given = getattr(one.task, key, None)
             for name in given if isinstance(given, list) else [given]:
-                path = Path(str(name or "").partition(".py:")[0]).expanduser()
-                if name and path.exists():
+                path = Path(str(name or "")).expanduser()
+                if name and path.exists():  # the files of functions are the recipe's own
                     yield f"data.{key}", path
     for own in recipe.own_files:
         yield from (("its own code", path) for path in with_imports(own) if path.exists())

@@ -100,25 +100,14 @@ def _several(tree: Node, method: Method, path: Path, findings: Findings) -> Chos
             common.append(name)
         if len(findings.texts) == before and task is not None:
             found[name] = Part(task, float(share))
-    shared = _shared(tree, method, path, findings, [classes[name] for name in common])
+    first = next((classes[name] for name in common if classes[name] is not None), Task)
+    shared = parts.rewards_in(first, method, tree, path, findings) if common or "rewards" in tree.value else []
     if len(found) < len(entries):
         return Chosen()
     by_task = {name: own.get(name, shared) for name in found}
     terms = [_only(term, common, term.name) for term in shared if common]
     terms += [_only(term, [name], f"{name}/{term.name}") for name, of_task in own.items() for term in of_task]
     return Chosen(Mixture(found), terms, by_task if method.rewarded else {})
-
-
-def _shared(
-    tree: Node, method: Method, path: Path, findings: Findings, classes: Sequence[type[Task] | None]
-) -> list[RewardTerm]:
-    """The recipe's own rewards, for the tasks that name none."""
-    if not method.rewarded and not tree.value.get("rewards"):
-        return []
-    if classes or "rewards" in tree.value:
-        first = next((cls for cls in classes if cls is not None), None)
-        return parts.rewards_in(first or Task, method, tree, path, findings)
-    return []
 
 
 def _only(term: RewardTerm, names: Sequence[str], name: str) -> RewardTerm:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import typing
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def rewards_in(cls: type[Task] | None, method: Method, tree: Node, path: Path, f
         if name.partition(":")[0] == "judge":
             terms += _judge_term(name, entry, path, findings)
         elif name.startswith("model:"):
-            terms += _model_term(name, entry, path, findings)
+            terms += _model_term(name, node, path, findings)
         elif is_reference(name):
             terms += _foreign_term(name, node, path, findings)
         elif findings.knows(name, entry, dict.fromkeys(known, WEIGHT), "rewards."):
@@ -158,14 +159,35 @@ FOREIGN = {
 """The keys of a function that TRL could call: its range, whether it says what is wanted, whether it takes texts."""
 
 
+def _given(
+    name: str, node: Node, known: dict[str, Field], example: str, findings: Findings, needed: Sequence[str] = ()
+) -> dict[str, Any] | None:
+    """The values of a reward's keys, with defaults; None where something is wrong with them."""
+    if not isinstance(node.value, dict):
+        findings.say(node, f"rewards.{name} is a group: {example}")
+        return None
+    before = len(findings.texts)
+    given = findings.mapping(node, known, f"rewards.{name}.")
+    if missing := [key for key in needed if key not in given]:
+        findings.say(node, f"rewards.{name}: {', '.join(missing)} missing")
+    if len(findings.texts) > before:
+        return None
+    return {**{key: field.default for key, field in known.items()}, **given}
+
+
+def _renamed(node: Node, old: str, new: str) -> None:
+    """Name a reward in full from now on, in its place."""
+    entries = {new if key == old else key: value for key, value in node.value.items()}
+    node.value.clear()
+    node.value.update(entries)
+
+
 def _foreign_term(name: str, node: Node, path: Path, findings: Findings) -> list[RewardTerm]:
     """A function of somebody else's as a reward; its file is named in full from then on."""
     entry = node.value[name]
-    if not isinstance(entry.value, dict):
-        findings.say(entry, f"rewards.{name} is a group: {name}: {{weight: 1.0}}")
+    values = _given(name, entry, FOREIGN, f"{name}: {{weight: 1.0}}", findings)
+    if values is None:
         return []
-    given = findings.mapping(entry, FOREIGN, f"rewards.{name}.")
-    values = {**{key: field.default for key, field in FOREIGN.items()}, **given}
     try:
         function = foreign_function(name, folder_of(entry, path), values["plain"])
     except UserError as error:
@@ -176,70 +198,62 @@ def _foreign_term(name: str, node: Node, path: Path, findings: Findings) -> list
             entry, f"rewards.{name}.low must lie below high; they are {values['low']:g} and {values['high']:g}"
         )
     if function.path is not None:
-        full = f"{function.path.resolve()}:{name.rpartition(':')[2]}"
-        renamed = {full if key == name else key: value for key, value in node.value.items()}
-        node.value.clear()
-        node.value.update(renamed)
+        _renamed(node, name, f"{function.path.resolve()}:{name.rpartition(':')[2]}")
     word = name.rpartition(":")[2].rpartition(".")[2]
+    return [_outside(word, function, values, optional=True)]
+
+
+def _outside(word: str, function: Any, values: dict[str, Any], optional: bool = False) -> RewardTerm:
+    """A term of a function with its range; the most that a wrong answer earns is the lowest value without another."""
     wrong = values["low"] if values["wrong"] is None else values["wrong"]
-    reward = Reward(word, function, values["low"], values["high"], values["goal"], wrong, optional=True)
-    return [RewardTerm(reward, values["weight"])]
+    reward = Reward(word, function, values["low"], values["high"], values["goal"], wrong, optional)
+    return RewardTerm(reward, values["weight"])
+
+
+JUDGE = {key: field for key, field in of_dataclass(Judge).items() if key != "task"}
+"""The keys of a judge, beside those of other functions."""
+PROMPTS = (".txt", ".j2", ".jinja", ".md")
+"""Ends of the names of files that hold a judge's prompt."""
 
 
 def _judge_term(name: str, node: Node, path: Path, findings: Findings) -> list[RewardTerm]:
     """A judge; its prompt may be the file of one."""
-    if not isinstance(node.value, dict):
-        findings.say(node, f"rewards.{name} is a group: {{weight: 0.2, server: http://..., model: ...}}")
+    known = {**{key: FOREIGN[key] for key in ("weight", "goal", "wrong")}, **JUDGE}
+    needed = [key for key, field in JUDGE.items() if field.required]
+    values = _given(name, node, known, "{weight: 0.2, server: http://..., model: ...}", findings, needed)
+    if values is None:
         return []
-    own = {key: field for key, field in of_dataclass(Judge).items() if key != "task"}
-    common = {key: FOREIGN[key] for key in ("weight", "goal", "wrong")}
-    before = len(findings.texts)
-    given = findings.mapping(node, {**common, **own}, f"rewards.{name}.")
-    missing = [key for key, field in own.items() if field.required and key not in given]
-    if missing:
-        findings.say(node, f"rewards.{name}: {', '.join(missing)} missing")
-    if len(findings.texts) > before:
-        return []
-    settings = {key: value for key, value in given.items() if key in own}
-    if str(settings.get("prompt", "")).endswith((".txt", ".j2", ".jinja", ".md")):
-        file = folder_of(node, path) / settings["prompt"]
+    if values["prompt"].endswith(PROMPTS):
+        file = folder_of(node, path) / values["prompt"]
         if not file.is_file():
             findings.say(node, f"rewards.{name}.prompt: the file {file} does not exist")
             return []
-        settings["prompt"] = file.read_text(encoding="utf-8")
-        node.value["prompt"] = Node(settings["prompt"], node.value["prompt"].origin, settings["prompt"], quoted=True)
+        values["prompt"] = file.read_text(encoding="utf-8")
+        node.value["prompt"] = Node(values["prompt"], node.value["prompt"].origin, values["prompt"], quoted=True)
     try:
-        judge = Judge(**settings)
+        judge = Judge(**{key: values[key] for key in JUDGE})
     except UserError as error:
         findings.say(node, f"rewards.{name}: {error}")
         return []
-    word = name.replace(":", "_")
-    return [
-        RewardTerm(Reward(word, judge, 0.0, 1.0, given.get("goal", False), given.get("wrong") or 0.0), _weight(given))
-    ]
+    return [_outside(name.replace(":", "_"), judge, {**values, "low": 0.0, "high": 1.0})]
 
 
 def _model_term(name: str, node: Node, path: Path, findings: Findings) -> list[RewardTerm]:
-    """A reward model; its range has to be said."""
-    if not isinstance(node.value, dict):
-        findings.say(node, f"rewards.{name} is a group: {{weight: 0.2, low: -5, high: 5}}")
+    """A reward model, whose range has to be said; its folder is named in full from then on."""
+    entry = node.value[name]
+    known = {key: field for key, field in FOREIGN.items() if key != "plain"}
+    values = _given(name, entry, known, "{weight: 0.2, low: -5, high: 5}", findings)
+    if values is None:
         return []
-    before = len(findings.texts)
-    given = findings.mapping(node, {key: FOREIGN[key] for key in FOREIGN if key != "plain"}, f"rewards.{name}.")
-    if "low" not in given or "high" not in given or not given["low"] < given["high"]:
-        findings.say(node, f"rewards.{name} wants low and high, between which its values are cut, low below high")
-    if len(findings.texts) > before:
+    if not {"low", "high"} <= entry.value.keys() or not values["low"] < values["high"]:
+        findings.say(entry, f"rewards.{name} wants low and high, between which its values are cut, low below high")
         return []
     place = name.removeprefix("model:")
-    beside = folder_of(node, path) / place
-    model = RewardModel(str(beside.resolve() if beside.is_dir() else place), given["low"], given["high"])
-    wrong = given["low"] if given.get("wrong") is None else given["wrong"]
-    reward = Reward("model", model, model.low, model.high, given.get("goal", False), wrong)
-    return [RewardTerm(reward, _weight(given))]
-
-
-def _weight(given: dict[str, Any]) -> float:
-    return given.get("weight", 1.0)
+    beside = folder_of(entry, path) / place
+    if beside.is_dir():
+        place = str(beside.resolve())
+        _renamed(node, name, f"model:{place}")
+    return [_outside("model", RewardModel(place, values["low"], values["high"]), values)]
 
 
 def group(name: str, cls: type, tree: Node, findings: Findings) -> Any:

@@ -90,8 +90,6 @@ class ForeignFunction:
     path: Path | None
     """The file that it stands in, if the recipe names one."""
 
-    slow = True  # for all that is known of it
-
     def bind(self, task: Task) -> None:
         """Take the task whose rows are rewarded."""
         self.called.task = task

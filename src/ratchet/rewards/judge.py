@@ -19,11 +19,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jinja2.sandbox
+import jinja2
 
 from ratchet.errors import UserError
+from ratchet.files import cache
 from ratchet.rewards.functions import Sample
 from ratchet.tasks.base import Task
+from ratchet.tasks.dataset.columns import jinja
+from ratchet.tasks.loading import read_lines
 
 PROMPT = """You grade an answer to a question.
 
@@ -65,17 +68,14 @@ class Judge:
     """Further tries where the server is busy, or does not answer."""
     task: Task | None = field(default=None, repr=False)
 
-    slow = True  # asked from worker processes
-    path = None
+    path = None  # no file of code
 
     def __post_init__(self) -> None:
         if not self.lowest < self.highest:
             raise UserError(f"judge: lowest must be below highest; they are {self.lowest:g} and {self.highest:g}")
         self.__doc__ = f"The score that {self.model} gives, by a prompt of {len(self.prompt)} characters."
         try:
-            self._template = jinja2.sandbox.ImmutableSandboxedEnvironment(
-                undefined=jinja2.StrictUndefined
-            ).from_string(self.prompt)
+            self._template = jinja().from_string(self.prompt)
         except jinja2.TemplateError as error:
             raise UserError(f"judge: the prompt is no template ({error})") from None
 
@@ -159,22 +159,14 @@ def score_in(reply: str, lowest: float, highest: float) -> float:
 
 def replies_file(model: str) -> Path:
     """Where a judge's replies are kept."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "ratchet" / "judges" / f"{re.sub('[^A-Za-z0-9.-]+', '_', model)}.jsonl"
+    return cache("judges") / f"{re.sub('[^A-Za-z0-9.-]+', '_', model)}.jsonl"
 
 
 def replies(model: str) -> list[dict[str, Any]]:
     """What a judge has replied so far; a line that is torn is left out."""
-    file, found = replies_file(model), []
-    if file.is_file():
-        for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if isinstance(entry, dict) and isinstance(entry.get("reply"), str) and "key" in entry:
-                found.append(entry)
-    return found
+    file = replies_file(model)
+    entries = [entry for _, entry in read_lines(file)] if file.is_file() else []
+    return [entry for entry in entries if isinstance(entry, dict) and {"key", "reply"} <= entry.keys()]
 
 
 def cost(judges: Sequence[Judge]) -> str:

@@ -31,7 +31,7 @@ class RewardModel:
     high: float
     task: Task | None = field(default=None, repr=False)
 
-    slow, path = True, None
+    path = None  # no file of code
 
     def __post_init__(self) -> None:
         self.__doc__ = f"What the reward model {Path(self.name).name} gives, cut to {self.low:g} to {self.high:g}."

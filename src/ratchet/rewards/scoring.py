@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ratchet.errors import UserError
 from ratchet.rewards.functions import Sample
 from ratchet.rewards.registry import RewardTerm, fault_of
 from ratchet.tasks.base import Grade, Row, Task
@@ -71,6 +72,24 @@ def score(task: Task, terms: Sequence[RewardTerm], request: ScoringRequest) -> S
     except Exception as error:  # the user's own code may raise anything
         return failed(terms, called, f"{type(error).__name__}: {error}", traceback.format_exc())
     return Score(grade, tuple(rewards))
+
+
+def surely(task: Task, terms: Sequence[RewardTerm], request: ScoringRequest) -> Score:
+    """``score``, where a failure is an end.
+
+    Raises:
+        UserError: naming what failed, and the row.
+    """
+    found = score(task, terms, request)
+    if found.failure:
+        raise UserError(f"{found.failure.function} failed on row {request.row.get('id', '?')}: {found.failure.error}")
+    return found
+
+
+def weighted(terms: Sequence[RewardTerm], found: Score) -> float:
+    """What a score is worth: the weighted sum of the rewards that apply."""
+    pairs = zip(terms, found.rewards, strict=True)
+    return sum(term.weight * value for term, value in pairs if not math.isnan(value))
 
 
 def failed(terms: Sequence[RewardTerm], function: str, error: str, trace: str = "") -> Score:

@@ -157,14 +157,8 @@ def _problem(sandbox: Sandbox) -> str:
     words = shlex.split(sandbox.isolation)
     if sandbox.isolation not in (BUBBLEWRAP, "none") and (not words or shutil.which(words[0]) is None):
         return f"sandbox.isolation names the command {words[0] if words else '(none)'}, which is not here"
-    with _Confined(sandbox, "program") as process:
-        process.send(_frame("print(6 * 7)"))
-        process.sends_no_more()
-        why = _conversed(sandbox, [process])
-        if process.printed.strip() == b"42":
-            return ""
-        said = process.complained.decode("utf-8", "replace").strip().splitlines()
-        return said[-1] if said else why or _ending(process.code())
+    done = run_program(sandbox, "print(6 * 7)", "")
+    return "" if done.output.strip() == "42" else done.why
 
 
 class _Confined:
@@ -175,7 +169,7 @@ class _Confined:
         self.waiting = b""
         self.printed, self.complained = bytearray(), bytearray()
         self.verdict: str | None = None
-        self.up = False
+        self.up, self.taken = False, 0
         self.last = False  # nothing more is to be sent
 
     def __enter__(self) -> "_Confined":
@@ -227,6 +221,19 @@ class _Confined:
             self.waiting = b""
         return bool(self.waiting)
 
+    def take(self, what: str, handle: int) -> bool:
+        """Read some of what it prints ("out") or complains of ("err"); False when there is no more."""
+        data = _read(handle)
+        if what == "err":
+            self.complained += data[: max(0, 4096 - len(self.complained))]
+            return bool(data)
+        self.taken += len(data)
+        self.printed += data
+        if not self.up and len(self.printed) >= HEADER.size:
+            self.up = True
+            del self.printed[: HEADER.size]
+        return bool(data)
+
     def code(self) -> int:
         """Its exit status; minus a signal's number."""
         try:
@@ -249,12 +256,11 @@ class _Confined:
 def _conversed(sandbox: Sandbox, processes: Sequence[_Confined]) -> str:
     """Let them run, and hand what one says to the other, until the verdict or the end; what went wrong, or nothing."""
     deadline = time.monotonic() + PATIENCE * sandbox.seconds + GRACE
-    taken = dict.fromkeys(processes, 0)
+    open_now, up = set(processes), False
     with selectors.DefaultSelector() as selector:
         for process in processes:
             selector.register(process.process.stdout, selectors.EVENT_READ, (process, "out"))
             selector.register(process.process.stderr, selectors.EVENT_READ, (process, "err"))
-        open_now = set(processes)
         while open_now:
             for process in processes:
                 _offer(selector, process)
@@ -263,32 +269,19 @@ def _conversed(sandbox: Sandbox, processes: Sequence[_Confined]) -> str:
                 return f"it did not end within {PATIENCE * sandbox.seconds:g} s"
             for key, _ in selector.select(left):
                 process, what = key.data
-                if what == "in":
-                    if not process.write():
-                        selector.unregister(key.fileobj)
+                if process.write() if what == "in" else process.take(what, key.fd):
                     continue
-                data = _read(key.fd)
-                if not data:
-                    selector.unregister(key.fileobj)
-                    if what == "out":
-                        open_now.discard(process)
-                        for other in processes:  # who waits for it, waits in vain
-                            other.last = True
-                    continue
-                if what == "err":
-                    process.complained += data[: max(0, 4096 - len(process.complained))]
-                    continue
-                taken[process] += len(data) if process.kind != "tests" else 0
-                process.printed += data
-                if not process.up and len(process.printed) >= HEADER.size:
-                    process.up = True
-                    del process.printed[: HEADER.size]
-                    if all(one.up for one in processes):  # from now on it is their own time
-                        deadline = time.monotonic() + PATIENCE * sandbox.seconds
-                if taken[process] > sandbox.output_kb * 1024:
-                    return f"it printed or returned more than {sandbox.output_kb} kB"
-                if len(processes) == 2 and _relayed(process, *processes):
-                    return ""
+                selector.unregister(key.fileobj)
+                if what == "out":
+                    open_now.discard(process)
+                    for other in processes:  # who waits for it, waits in vain
+                        other.last = True
+            if not up and all(process.up for process in processes):  # from now on it is their own time
+                up, deadline = True, time.monotonic() + PATIENCE * sandbox.seconds
+            if any(process.taken > sandbox.output_kb * 1024 for process in processes if process.kind != "tests"):
+                return f"it printed or returned more than {sandbox.output_kb} kB"
+            if len(processes) == 2 and any(_relayed(process, *processes) for process in processes):
+                return ""
     return ""
 
 
@@ -318,8 +311,6 @@ def _offer(selector: selectors.BaseSelector, process: _Confined) -> None:
 def _read(handle: int) -> bytes:
     try:
         return os.read(handle, 1 << 16)
-    except BlockingIOError:
-        return b""
     except OSError:
         return b""
 

@@ -85,9 +85,7 @@ class RewardPool:
     @staticmethod
     def _give(worker: Worker, request: ScoringRequest) -> None:
         try:
-            if not worker.give(request):  # it died between two requests: a new one takes this one
-                worker.end()
-                worker.give(request)
+            worker.give(request)
         except OSError as error:
             raise UserError(f"{error}; faults: {{reward_workers: 0}} scores without one") from None
 

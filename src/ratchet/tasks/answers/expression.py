@@ -21,8 +21,6 @@ from ratchet.workers import Worker
 
 LIMIT = 5.0
 """Seconds for one comparison."""
-START = 60.0
-"""Seconds for the first one, which loads sympy."""
 LONGEST = 500
 """Characters of an answer; a longer one is none."""
 MOST_WORDS = 2
@@ -132,13 +130,6 @@ def _words(text: str) -> list[str]:
     return found if all(len(word) > 1 and word.isalpha() for word in found) else []
 
 
-def _warm(worker: Worker) -> None:
-    """Have a new worker load sympy, so that this is not counted for the first expression."""
-    if worker.process is None:
-        worker.give(("verify", "1", "1"))
-        worker.take(START)
-
-
 @lru_cache(maxsize=65_536)
 def _asked(what: str, gold: str, said: str) -> bool | None:
     """The worker's word; None where it has none in time.
@@ -148,11 +139,7 @@ def _asked(what: str, gold: str, said: str) -> bool | None:
     """
     worker = _workers.setdefault(os.getpid(), Worker("ratchet.tasks.answers.expression_worker"))
     try:
-        _warm(worker)
-        if not worker.give((what, gold, said)):
-            worker.end()
-            _warm(worker)
-            worker.give((what, gold, said))
+        worker.give((what, gold, said))
     except OSError as error:
         raise UserError(f"grader: math: {error}") from None
     found = worker.take(LIMIT)

@@ -34,6 +34,7 @@ def _start(_: str) -> Callable[[tuple[str, str, str]], bool | str]:
         except Exception:  # antlr and sympy raise dozens of kinds; all mean that it cannot be told
             return False
 
+    answer(("verify", "1", "1"))  # which loads sympy, so that this is not counted for the first expression
     return answer
 
 

@@ -102,7 +102,7 @@ def condition(expression: str) -> Callable[[Mapping[str, Any]], bool]:
         UserError: where it is no expression.
     """
     try:
-        compiled = _jinja().compile_expression(expression, undefined_to_none=False)
+        compiled = jinja().compile_expression(expression, undefined_to_none=False)
     except jinja2.TemplateError as error:
         raise UserError(f"data.where is no expression ({error}): {expression}") from None
     return lambda row: bool(_evaluated(lambda: compiled(**row), "data.where", row))
@@ -121,14 +121,15 @@ def _evaluated(work: Callable[[], Any], what: str, row: Mapping[str, Any]) -> An
 
 
 @lru_cache(maxsize=1)
-def _jinja() -> jinja2.Environment:
+def jinja() -> jinja2.Environment:
+    """How templates and expressions of a recipe are read: nothing they name is made up, and they change nothing."""
     return jinja2.sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.StrictUndefined)
 
 
 @lru_cache(maxsize=16)
 def _template(text: str) -> jinja2.Template:
     try:
-        return _jinja().from_string(text)
+        return jinja().from_string(text)
     except jinja2.TemplateError as error:
         raise UserError(f"data: this is no template ({error}): {text!r:.80}") from None
 
