@@ -37,6 +37,15 @@ def is_full(error: BaseException | None) -> bool:
     return False
 
 
+def of_the_disk(error: BaseException) -> bool:
+    """Whether an error is the file system's. safetensors, being Rust, raises its own with the number in its text.
+
+    >>> of_the_disk(Exception("Error while serializing: I/O error: No such file or directory (os error 2)"))
+    True
+    """
+    return is_full(error) or isinstance(error, OSError) or "(os error " in str(error)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

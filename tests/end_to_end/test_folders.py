@@ -106,6 +106,40 @@ def test_a_folder_that_is_deleted_stops_the_run_which_loses_no_step(script, tmp_
     assert json.loads((tmp_path / "out/result.json").read_text())["steps"] == 6
 
 
+IN_THE_WEIGHTS = """
+import safetensors.torch, transformers.modeling_utils as where
+plain = where.safe_save_file
+def part(tensors, name, *rest, **more):
+    if ("checkpoint-4" in str(name)) == {inside} and not Path("hurt").exists():
+        Path("hurt").touch()
+        {act}
+    plain(tensors, name, *rest, **more)
+where.safe_save_file = part
+"""
+
+
+@pytest.mark.parametrize("act", ["os.rename('out', 'moved')", "shutil.rmtree('out')"], ids=["renamed", "deleted"])
+def test_a_folder_that_goes_while_the_weights_of_a_checkpoint_are_written(script, tmp_path, striking, act):
+    path = striking("pass")
+    with (tmp_path / "striking.py").open("a") as file:
+        file.write(IN_THE_WEIGHTS.format(inside=True, act=act))
+    assert "Step 4 is saved in" in script("scripts/grpo.py", str(path), code=75).stderr
+    there = "moved" if (tmp_path / "moved").exists() else "out"
+    assert f"after step 4, from {there}" in script("scripts/grpo.py", str(path), "--output_dir", there).stdout
+
+
+@pytest.mark.parametrize("act", ["os.rename('out', 'moved')", "shutil.rmtree('out')"], ids=["renamed", "deleted"])
+def test_a_folder_that_goes_while_the_trained_model_is_written(script, tmp_path, striking, act):
+    path = striking("pass")
+    with (tmp_path / "striking.py").open("a") as file:
+        file.write(IN_THE_WEIGHTS.format(inside=False, act=act))
+    assert "under way" in script("scripts/grpo.py", str(path), "--save_strategy", "no", code=75).stderr
+    there = "moved" if (tmp_path / "moved").exists() else "out"
+    assert "after step 6" in script("scripts/grpo.py", str(path), "--output_dir", there).stdout
+    assert json.loads((tmp_path / there / "result.json").read_text())["steps"] == 6
+    assert there == "out" or not (tmp_path / "out").exists()
+
+
 WHILE_SAVING = """
 from ratchet.training.callbacks.checkpointing import CheckpointManager
 plain = CheckpointManager.{part}

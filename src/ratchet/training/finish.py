@@ -21,9 +21,7 @@ from ratchet.training.trainers.mixins import RecipeTrainer
 def finish(trainer: RecipeTrainer, services: RunServices) -> dict[str, Any]:
     """Save and measure the trained model, and write what is left to read; returns what ``result.json`` holds."""
     seconds, recipe = services.checkpoints.seconds, services.run.recipe
-    services.checkpoints.check_place()
-    trainer.save_model()
-    trainer.save_state()
+    services.checkpoints.save_trained()
     if recipe.evaluation.after and not _measured_as_saved(trainer, services):
         trainer.evaluate()
     services.monitoring.close()

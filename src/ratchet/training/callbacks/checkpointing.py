@@ -15,7 +15,7 @@ from ratchet.checkpoints.origin import not_exact
 from ratchet.checkpoints.resume import Start
 from ratchet.checkpoints.store import SAVING, checkpoints, publish, remove, rotate, seal
 from ratchet.errors import Stopped, UserError
-from ratchet.files import is_full
+from ratchet.files import is_full, of_the_disk
 from ratchet.recipe.groups import Checkpointing
 from ratchet.training.diagnose_crash import is_out_of_memory
 from ratchet.training.disk_budget import DiskBudget
@@ -166,8 +166,9 @@ class CheckpointManager(TrainerCallback):
         Raises:
             Stopped: where it was, with where the checkpoint is now.
         """
-        if self._elsewhere():
+        if elsewhere := self._elsewhere():
             self.trainer._save_checkpoint(self.trainer.model, None)
+            raise self._moved(elsewhere)
 
     def _elsewhere(self, *written: str) -> str:
         """What became of the output folder, and how the run is resumed; empty where it is at its place.
@@ -204,7 +205,27 @@ class CheckpointManager(TrainerCallback):
         if step != self._saved:
             elsewhere = self._save(write, step) or elsewhere
         if elsewhere:
-            raise Stopped(f"{elsewhere}. Step {step} is saved in {self.run}")
+            raise self._moved(elsewhere)
+
+    def _moved(self, elsewhere: str) -> Stopped:
+        return Stopped(f"{elsewhere}. Step {self.trainer.state.global_step} is saved in {self.run}")
+
+    def save_trained(self) -> None:
+        """Write the trained model into the output folder. Every process must call this.
+
+        Raises:
+            Stopped: where the disk is full, or the folder was renamed or deleted; the same command writes it then.
+            UserError: when it cannot be written for another reason.
+        """
+        self.check_place()
+        errors = self._everywhere(lambda folder: (self.trainer.save_model(), self.trainer.save_state()), self.run)
+        self.check_place()
+        if errors:
+            kind = Stopped if any(full for _, full in errors) else UserError
+            raise kind(
+                f"the trained model could not be written to {self.run}: {errors[0][0]}; the same command resumes from "
+                "the newest checkpoint and writes it"
+            )
 
     def _save(self, write: Callable[[], None], step: int) -> str:
         """Save, and say what became of the output folder meanwhile; where that is anything, it is saved again."""
@@ -284,7 +305,7 @@ class CheckpointManager(TrainerCallback):
         try:
             act(folder)
         except Exception as error:  # safetensors and Arrow raise kinds of their own
-            if not (is_full(error) or isinstance(error, (OSError, RuntimeError))):
+            if not (of_the_disk(error) or isinstance(error, RuntimeError)):  # torch's
                 raise
             wrong = [(f"{type(error).__name__}: {error}", is_full(error) or self.budget.looks_full())]
         return gather_object(wrong)
