@@ -137,13 +137,22 @@ def test_tasks_that_used_to_need_a_class_pass_the_audit(script, tmp_path, make, 
     assert "verdict: passed" in done.stdout and "the target text" in done.stdout
 
 
+@needs_bubblewrap
+def test_the_audit_says_why_a_program_of_the_rows_own_fails(script, tmp_path):
+    write(tmp_path, programs, "code")
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
+    broken = [{**row, "solution": f"import nothing_like_it\n{row['solution']}"} for row in rows]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in broken))
+    assert "No module named 'nothing_like_it'" in script("ratchet", "audit", "mine.yaml", "--rows", "8", code=1).stdout
+
+
 @pytest.mark.parametrize("without", ["", "completion"])
 def test_countdown_passes_the_audit_with_a_solution_and_without_any(script, tmp_path, root, without):
     code = (root / "recipes/countdown/countdown.py").read_text(encoding="utf-8")
     (tmp_path / "countdown.py").write_text(code.replace('"completion": f', '"other": f') if without else code)
     write(tmp_path, words, "python")
     recipe = yaml.safe_load((tmp_path / "mine.yaml").read_text())
-    recipe["data"] = {"source": "countdown.py:small", "grader": "python", "function": "countdown.py:right"}
+    recipe["data"] = {"source": "countdown.py:small", "grader": "countdown"}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe))
     assert "verdict: passed" in script("ratchet", "audit", "mine.yaml", "--rows", "60").stdout
 

@@ -183,6 +183,11 @@ def test_answers_that_could_not_be_read_have_a_column_of_their_own():
     assert "          A      B   none" in result_of(["A", None, "B", "A"]).table()
 
 
+def test_programs_make_no_table():
+    said = result_of(["A", "A"], golds=["def f():\n    return 1", "A"], choices=()).table()
+    assert "answers too long for a table" in said and "return 1" not in said
+
+
 def test_many_different_golds_have_no_confusion_matrix():
     words = [f"word {i}" for i in range(27)]
     assert "confusion" not in result_of(words, golds=words).as_dict()

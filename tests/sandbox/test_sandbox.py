@@ -79,6 +79,12 @@ HONEST = {
         "import json\ndef f(s):\n    return json.loads(s)",
         "try:\n    f('x')\n    assert 0\nexcept ValueError:\n    pass",
     ),
+    "operators of its own": (
+        "class V:\n    def __init__(self, x):\n        self.x = x\n"
+        "    def __add__(self, other):\n        return V(self.x + other.x)\n"
+        "    def __matmul__(self, other):\n        return self.x * other.x",
+        "assert (V(1) + V(2)).x == 3 and V(3) @ V(4) == 12",
+    ),
     "imported": (ADD, "from solution import add\nassert add(1, 2) == 3"),
     "module": (ADD, "assert math.isclose(add(0.1, 0.2), 0.3)"),
     "pytest": (ADD, "def test_small():\n    assert add(1, 1) == 2"),
@@ -147,12 +153,20 @@ def test_a_program_that_does_not_end_well_does_not_pass(sandbox, source):
     [
         ("def add(a, b):\n    raise StopIteration", "assert all(map(lambda c: add(*c) == 3, [(1, 2)]))"),
         ("def copy(x):\n    x.clear()\n    return x", "x = [3, 1]\nassert copy(x) == sorted(x)"),
+        (
+            "class Near:\n    def __sub__(self, other): return 0.0\n    __rsub__ = __sub__\n"
+            "def add(a, b):\n    return Near()",
+            "assert abs(add(1, 2) - 3.0) < 1e-6 or abs(3.0 - add(1, 2)) < 1e-6",
+        ),
         ("class P:\n    def __init__(self, *x): pass\nmake = P", "assert make('1') == P(1)"),
         ("def pow(a, b):\n    return 0", "assert pow(2, 3) == 8"),
         ("def add(a, b):\n    return 0", "async def test_add():\n    assert add(1, 2) == 3"),
     ],
-    ids=["stops an iteration", "empties its argument", "its own objects", "a builtin's name", "tests that do not run"],
-)  # fmt: skip
+    ids=[
+        *("stops an iteration", "empties its argument", "near to everything"),
+        *("its own objects", "a builtin's name", "tests that do not run"),
+    ],
+)
 def test_what_would_pass_tests_without_being_right_does_not(sandbox, answer, tests):
     assert not run_tests(sandbox, answer, tests).passed
 

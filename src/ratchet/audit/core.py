@@ -302,7 +302,7 @@ def _add(
         line.n, line.total, line.correct = line.n + 1, line.total + total, line.correct + grade.correct
         totals[probe.name] = total
         if probe.kind == "gold":
-            _judge(found, probe.name, str(row["id"]), values)
+            _judge(found, probe.name, f"{row['id']}: {grade.why}" if grade.why else str(row["id"]), values)
     for i, component in enumerate(found.components):
         if component.high is not None and best[i] < component.high - 1e-6:
             found.unreached[i].append(str(row["id"]))

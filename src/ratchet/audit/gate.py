@@ -32,18 +32,22 @@ ADVICE = (
 
 def audits(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None, plain: bool = False) -> list[Report]:
     """The audit of a recipe, or of each task of a mixture by itself, as ``audit_recipe`` makes it."""
-    return [audit_recipe(one, of_task, foreign, plain) for one, of_task in _by_task(recipe, rows) if of_task]
+    each = _by_task(recipe, rows)
+    return [audit_recipe(one, of_task, foreign, plain, name) for name, one, of_task in each if of_task]
 
 
-def _by_task(recipe: Recipe, rows: Sequence[Row]) -> list[tuple[Recipe, list[Row]]]:
+def _by_task(recipe: Recipe, rows: Sequence[Row]) -> list[tuple[str, Recipe, list[Row]]]:
     each = recipe.each_task()
-    return [(one, [row for row in rows if not name or row[TASK] == name]) for name, one in each.items()]
+    return [(name, one, [row for row in rows if not name or row[TASK] == name]) for name, one in each.items()]
 
 
-def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None, plain: bool = False) -> Report:
+def audit_recipe(
+    recipe: Recipe, rows: Sequence[Row], foreign: str | None = None, plain: bool = False, name: str = ""
+) -> Report:
     """Audit a recipe's own rewards, or somebody else's function, on rows of its one task.
 
     Args:
+        name: of the task within a mixture.
         foreign: "path/to/file.py:function".
         plain: whether that function takes completions as text.
     """
@@ -56,7 +60,7 @@ def audit_recipe(recipe: Recipe, rows: Sequence[Row], foreign: str | None = None
         scorer = ForeignReward(foreign.rpartition(":")[2], load_function(foreign), recipe.task, plain)
     else:
         # Without rewards the grader is audited all the same.
-        title = str(recipe.path)
+        title = f"{recipe.path}, tasks.{name}" if name else str(recipe.path)
         scorer = RecipeRewards(recipe.rewards or [RewardTerm(REWARDS["correctness"])], limit)
     settings = recipe.audit
     return watched(lambda beat: audit(recipe.task, rows, scorer, limit, title, settings, beat), settings.timeout)
@@ -76,10 +80,10 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
         write_json(folder / FILE, {"mode": mode})
         return "off: this recipe does not ask whether its rewards can be cheated"
     each = [
-        (one, capped([row for row in of_task if row.get("checkable", True)], recipe.audit.rows, 0))
-        for one, of_task in _by_task(recipe, rows)
+        (name, one, capped([row for row in of_task if row.get("checkable", True)], recipe.audit.rows, 0))
+        for name, one, of_task in _by_task(recipe, rows)
     ]
-    outcomes = [_outcome(one, sample) for one, sample in each if sample]
+    outcomes = [_outcome(one, sample, name) for name, one, sample in each if sample]
     known = together([outcome for outcome, _ in outcomes])
     remembered = ", remembered from an earlier start" if all(old for _, old in outcomes) else ""
     write_json(folder / FILE, {"mode": mode, **{key: value for key, value in known.items() if key != "text"}})
@@ -91,19 +95,19 @@ def gate(recipe: Recipe, rows: Sequence[Row], folder: Path) -> str:
         print(f"{known['text']}\n")
     names = ", ".join(dict.fromkeys(failing))
     outcome = f"fails ({names}), and the recipe says audit: warn" if failing else "passed"
-    asked = sum(len(sample) for _, sample in each)
+    asked = sum(len(sample) for *_, sample in each)
     short = "" if known["rows"] == asked else f", as time was up before all {asked} (audit.seconds)"
     counted = f"{known['scores']} answers of policies and hacks to {known['rows']} of {len(rows)} rows"
     return f"{outcome}: {counted}{short}{remembered}"
 
 
-def _outcome(recipe: Recipe, sample: Sequence[Row]) -> tuple[dict[str, Any], bool]:
+def _outcome(recipe: Recipe, sample: Sequence[Row], name: str) -> tuple[dict[str, Any], bool]:
     """What the audit of one task came to, and whether that was known."""
     kept = cache("audit") / f"{_fingerprint(recipe, sample)}.json"
     known = read_json(kept)  # None where it was never made, or is torn
     if known is not None:
         return known, True
-    report = audit_recipe(recipe, sample)
+    report = audit_recipe(recipe, sample, name=name)
     known = {**report.as_dict(), "text": report.table()}
     _remember(kept, known)
     return known, False

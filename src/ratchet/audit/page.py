@@ -47,7 +47,7 @@ def _group(name: str, mark: str, findings: list[Finding]) -> str:
 
 
 def _finding(finding: Finding) -> str:
-    examples = f" <code>{_e(', '.join(finding.examples))}</code>" if finding.examples else ""
+    examples = f" <code>{_e('; '.join(finding.examples))}</code>" if finding.examples else ""
     return f"<br>{_e(finding.text)}{examples}"
 
 

@@ -125,7 +125,7 @@ def _mark(finding: Finding) -> str:
 
 
 def _finding_text(finding: Finding) -> str:
-    examples = f" (for example {', '.join(finding.examples)})" if finding.examples else ""
+    examples = f" (for example {'; '.join(finding.examples)})" if finding.examples else ""
     return f"{finding.text}{examples}"
 
 

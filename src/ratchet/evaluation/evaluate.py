@@ -20,6 +20,8 @@ MOST_GOLDS = 26
 """More different gold answers than options have letters are free text, of which a confusion matrix tells nothing."""
 MOST_COLUMNS = 12
 """Answers side by side that still fit a terminal."""
+WIDEST = 24
+"""Characters of an answer in that table."""
 
 
 @dataclass
@@ -203,6 +205,8 @@ def _confusion_lines(confusion: Mapping[str, Mapping[str, int]]) -> list[str]:
     answers = [*sorted(given - {NO_ANSWER}), NO_ANSWER]
     if len(answers) > MOST_COLUMNS:
         return ["    (more than twelve different answers)"]
+    if max(map(len, [*answers, *confusion])) > WIDEST or any("\n" in gold for gold in confusion):
+        return ["    (answers too long for a table; --completions FILE writes them)"]
     lines = ["         " + "".join(f"{answer:>7}" for answer in answers)]
     for gold, row in confusion.items():
         counts = "".join(f"{row.get(answer, 0):>7}" for answer in answers)

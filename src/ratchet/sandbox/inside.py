@@ -21,6 +21,7 @@ import importlib
 import io
 import itertools
 import json
+import operator
 import os
 import signal
 import struct
@@ -44,6 +45,11 @@ MADE = {name: plain for plain, name in KEPT.items()}
 READ = {name: read for name, _, read in WRITTEN.values()}
 NEVER = (StopIteration, StopAsyncIteration, GeneratorExit)
 """What would end a loop of the tests as if there were nothing left to test."""
+
+
+OPERATIONS = ("add", "sub", "mul", "matmul", "truediv", "floordiv", "mod", "pow", "and", "or", "xor")
+"""On two objects of the answer. With a value of the tests an object of the answer's could make the difference to what
+is expected nothing."""
 
 
 class Gone(BaseException):
@@ -112,6 +118,17 @@ class Remote:
         return id(self)
 
 
+def _operation(name):
+    def both(self, other):
+        return self._peer.ask("operate", self, other, name) if type(other) is Remote else NotImplemented
+
+    return both
+
+
+for _name in OPERATIONS:
+    setattr(Remote, f"__{_name}__", _operation(_name))
+
+
 def _listed(thing):
     found = list(itertools.islice(iter(thing), MOST_ITEMS + 1))
     if len(found) > MOST_ITEMS:
@@ -138,6 +155,7 @@ SERVED = {
     "is_iterator": lambda thing: hasattr(type(thing), "__next__"),
     "next": _next,
     "str": str,
+    "operate": lambda thing, other, name: getattr(operator, f"__{name}__")(thing, other),
 }
 """What one process may ask of the other's objects."""
 

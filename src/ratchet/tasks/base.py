@@ -27,6 +27,8 @@ class Grade:
     """Named parts between 0 and 1 that rewards can be built from."""
     span: tuple[int, int] | None = None
     """Where the committed answer stands in the completion's text (start, end), if the task can tell."""
+    why: str = ""
+    """Why the answer is not right, in few words, where that is more than "another one"; for the audit's findings."""
 
 
 @dataclass

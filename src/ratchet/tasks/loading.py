@@ -169,16 +169,17 @@ def is_folder(source: str) -> bool:
     return Path(source).expanduser().exists() or source.startswith((".", "/", "~"))
 
 
-def bad_rows_error(bad: Sequence[str], of: str) -> UserErrors:
+def bad_rows_error(bad: Sequence[str], of: str, count: int | None = None) -> UserErrors:
     """The first ten of the rows that are not as they should be, each a sentence, and what to do.
 
     Args:
         of: what they are a part of, for instance "254 train rows".
+        count: how many they are, where one sentence may be about several.
     """
     shown = [*bad[:SHOWN]]
     if len(bad) > SHOWN:
         shown.append(f"... and {len(bad) - SHOWN} more")
-    return UserErrors(shown, f"{len(bad)} of {of} are bad (data.bad_rows: drop would leave them out):")
+    return UserErrors(shown, f"{count or len(bad)} of {of} are bad (data.bad_rows: drop would leave them out):")
 
 
 def capped(rows: list[Row], cap: int | None, seed: int) -> list[Row]:

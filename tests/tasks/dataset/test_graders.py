@@ -235,3 +235,56 @@ def test_tests_that_are_none_are_bad_rows(task_of, row, more, said):
     with pytest.raises(UserError) as error:
         task_of(row, grader="code", **more)
     assert said in str(error.value) and "rows.jsonl:1" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "right", "why"),
+    [
+        ("I add them first.\nAnswer: (3 + 4) * 5", True, ""),
+        ("<think>5 + 4</think>\n<answer>5 × (3 + 4)</answer>", True, ""),
+        ("It is $\\boxed{\\frac{5 \\cdot (3 + 4)}{1}}$", False, "it uses 5, 3, 4, 1"),
+        ("So 5 * (4 + 3) = 35.", True, ""),
+        ("Answer: 5 * (4 + 3) = 36", False, "it is no calculation"),
+        ("Answer: 5 + 4 * 3", False, "it comes to 17"),
+        ("Answer: 35", False, "it uses 35"),
+        ("Answer: 5 * 7", False, "it uses 5, 7"),
+        ("Answer: (3 + 4) * 5, or 35", False, "it is no calculation"),
+        ("Answer: 3 ** 4 - 5", False, "it is no calculation"),
+        ("Answer: (3 + 4) * 5\nQuestion: Use 1, 2 to make 3.\nAnswer: 1 + 2", True, ""),
+    ],
+)
+def test_a_calculation_uses_each_number_once_and_makes_the_target(task_of, said, right, why):
+    task, row = task_of({"nums": [3, 4, 5], "target": 35}, grader="countdown")
+    grade = task.grade(said, row)
+    assert (grade.correct, grade.why) == (right, why)
+
+
+def test_countdown_as_it_is_on_the_hub_needs_a_template_for_its_prompt_and_nothing_else(tmp_path):
+    (tmp_path / "rows.csv").write_text('target,nums\n35,"[3 4 5]"\n', encoding="utf-8")
+    more = {"prompt": "Use {{ nums }} to make {{ target }}.", "grader": "countdown", **WHOLE}
+    (row,) = (task := Dataset(source=str(tmp_path / "rows.csv"), **more)).load("train").rows
+    assert task.messages(row)[0]["content"].startswith("Use [3 4 5] to make 35.\n\nYou may use + - * /")
+    assert task.grade("Answer: 5 * (3 + 4)", row).correct
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"target": 35}, "nums or numbers; there is None"),
+        ({"nums": [3], "target": 3}, "two or more whole numbers"),
+        ({"nums": [3, 4.5], "target": 3}, "two or more whole numbers"),
+        ({"nums": [3, 4], "target": "seven"}, "a whole number is wanted"),
+    ],
+)
+def test_a_puzzle_that_is_none_is_a_bad_row(task_of, row, said):
+    with pytest.raises(UserError, match=said):
+        task_of(row, grader="countdown")
+
+
+def test_one_fault_of_many_rows_is_said_once(tmp_path):
+    (tmp_path / "rows.jsonl").write_text('{"prompt": "1 + 1?", "answer": "2"}\n{"prompt": "1 + 2?", "answer": "3"}\n')
+    task = Dataset(source=str(tmp_path / "rows.jsonl"), grader="number", where="levl > 3", **WHOLE)
+    with pytest.raises(UserError) as caught:
+        task.load("train")
+    assert "rows.jsonl:1 and 1 more: data.where: 'levl' is no column of it" in str(caught.value)
+    assert str(caught.value).count("levl") == 1 and "2 of 2 rows are bad" in str(caught.value)

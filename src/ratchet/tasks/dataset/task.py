@@ -42,6 +42,7 @@ MAKERS: Mapping[str, Callable[["Dataset"], Grader]] = {
     "regex": lambda task: graders.RegexGrader(task.pattern),
     "json": lambda task: graders.JsonGrader(task.schema),
     "code": lambda task: graders.CodeGrader(task.sandbox, task.entry, task.harness),
+    "countdown": lambda task: graders.CountdownGrader(),
     "python": lambda task: graders.PythonGrader(function_in(task.function, "data.function")),
 }
 BELONGS = {
@@ -84,7 +85,9 @@ class Dataset(Task):
     """Of conversations (a column of messages): whether each of the assistant's turns is imitated, or the last."""
     where: str | None = None
     """An expression over the columns, in Jinja's language; rows for which it is false are left out."""
-    grader: Literal["number", "text", "choice", "math", "regex", "json", "code", "python", "none"] | None = None
+    grader: (
+        Literal["number", "text", "choice", "math", "regex", "json", "code", "countdown", "python", "none"] | None
+    ) = None
     """How answers are read and compared; without it ``choice`` where there are options. ``none``: rows to imitate
     (SFT), whose answers nobody checks."""
     tolerance: float = 0.0
@@ -249,7 +252,7 @@ class Dataset(Task):
         answered = found.answer is not None
         parts = {"correct": found.correct, "answered": answered, "format": bool(line) and answered, **found.components}
         span = found.span if said == text else None
-        return Grade(found.correct, found.answer, {name: float(value) for name, value in parts.items()}, span)
+        return Grade(found.correct, found.answer, {n: float(value) for n, value in parts.items()}, span, found.why)
 
     def options(self, row: Row) -> Sequence[str]:
         """The options' texts."""
@@ -320,15 +323,15 @@ class Dataset(Task):
                 try:
                     row = self._row(raw, columns, wanted)
                 except ValueError as error:
-                    bad.append(f"{place}: {error}")
+                    bad.append((place, str(error)))
                     continue
                 left_out += row is None
                 if row is not None:
                     parts[split].append({"id": f"{split}-{len(parts[split])}", SOURCE: number, **row})
         if bad and self.bad_rows == "stop":
-            raise bad_rows_error(bad, f"{seen} rows")
+            raise bad_rows_error(_each_fault(bad), f"{seen} rows", len(bad))
         if bad:
-            notes.append(f"dropped {len(bad)} of {seen} rows, the first: {bad[0]}")
+            notes.append(f"dropped {len(bad)} of {seen} rows, the first: {': '.join(bad[0])}")
         if left_out:
             notes.append(f"left out {left_out} of {seen} rows, for which data.where is false")
         parts, more = without_repeats(parts)
@@ -428,6 +431,19 @@ def _name(source: str) -> str:
         return f"{Path(file).stem}.{function}"
     path = Path(source).expanduser()
     return path.name.partition(".")[0] if path.suffix or path.exists() else source
+
+
+def _each_fault(bad: Sequence[tuple[str, str]]) -> list[str]:
+    """One sentence for each fault, with the first row that has it.
+
+    >>> _each_fault([("a:1", "it is empty"), ("a:2", "it is empty"), ("a:3", "it is long")])
+    ['a:1 and 1 more: it is empty', 'a:3: it is long']
+    """
+    found: dict[str, list[str]] = {}
+    for place, fault in bad:
+        found.setdefault(fault, []).append(place)
+    more = {fault: f" and {len(places) - 1} more" if len(places) > 1 else "" for fault, places in found.items()}
+    return [f"{places[0]}{more[fault]}: {fault}" for fault, places in found.items()]
 
 
 def _said(columns: Sequence[Columns]) -> str:

@@ -3,6 +3,7 @@
 from ratchet.tasks.dataset.graders.base import ANSWER, OPTIONS, PLACE, Grader, Judged, after_hashes
 from ratchet.tasks.dataset.graders.choice import LETTERS, ChoiceGrader
 from ratchet.tasks.dataset.graders.code import CodeGrader
+from ratchet.tasks.dataset.graders.countdown import CountdownGrader
 from ratchet.tasks.dataset.graders.json import JsonGrader
 from ratchet.tasks.dataset.graders.math import MathGrader
 from ratchet.tasks.dataset.graders.number import NumberGrader
@@ -17,6 +18,7 @@ __all__ = [
     "PLACE",
     "ChoiceGrader",
     "CodeGrader",
+    "CountdownGrader",
     "Grader",
     "JsonGrader",
     "Judged",

@@ -26,6 +26,8 @@ class Judged:
     """Where that stands, if it can be told."""
     components: Mapping[str, float] = field(default_factory=dict)
     """Further parts between 0 and 1."""
+    why: str = ""
+    """Why it is not right, where that can be told."""
 
 
 class Grader(ABC):

@@ -99,8 +99,9 @@ class CodeGrader(Grader):
         """Right where it passes all tests."""
         code, fenced = read_code(completion)
         if code is None:
-            return Judged(False, None)
-        return Judged(self.outcome(code, row).passed, code, components={"format": float(fenced)})
+            return Judged(False, None, why="it is no program")
+        outcome = self.outcome(code, row)
+        return Judged(outcome.passed, code, components={"format": float(fenced)}, why=outcome.why[:100])
 
     def outcome(self, code: str, row: Row) -> Outcome:
         """What becomes of a program."""

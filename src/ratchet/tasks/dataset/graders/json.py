@@ -47,10 +47,11 @@ class JsonGrader(Grader):
         """Right where what is read follows the schema, and is the row's answer where it has one."""
         said, fenced = read_json(completion)
         if said is None:
-            return Judged(False, None)
-        valid = not self._against_schema(said)
-        correct = valid and (row[ANSWER] is None or written(said) == written(row[ANSWER]))
-        return Judged(correct, written(said), components={"valid": float(valid), "format": float(fenced)})
+            return Judged(False, None, why="it is no JSON")
+        wrong = self._against_schema(said)
+        correct = not wrong and (row[ANSWER] is None or written(said) == written(row[ANSWER]))
+        parts = {"valid": float(not wrong), "format": float(fenced)}
+        return Judged(correct, written(said), components=parts, why=wrong)
 
     def written(self, answer: str, form: str) -> str:
         """A block."""
