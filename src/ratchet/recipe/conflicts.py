@@ -124,6 +124,8 @@ def _own_groups(recipe: Recipe) -> Iterator[str]:
         yield f"report_to: there is no tracker {', '.join(unknown)}; there are {', '.join(TRACKERS)}"
     if recipe.curriculum is not None:
         yield from _curriculum(recipe, recipe.curriculum)
+    if recipe.objective is not None:
+        yield from recipe.objective.conflicts(recipe.get)
 
 
 def _ungraded_rewards(recipe: Recipe) -> Iterator[str]:

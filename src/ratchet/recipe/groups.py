@@ -5,6 +5,7 @@ task        what is learned: a task's name, or the path of a Python file with on
 data        where the task's rows come from; the keys are the fields of the task's class
 rewards     reward name, or where a function stands (``rewards.foreign``) -> {weight, its parameters}; null takes an
             inherited one away (GRPO)
+objective   what GRPO minimises: a name, or {name: ..., its parameters} (``ratchet.objectives``; docs/objectives.md)
 audit       whether cheap answers can win the rewards, asked before training (``Audit`` below; ``audit: warn``)
 curriculum  which prompts are sampled, and how: stages, rest, dynamic sampling (``Curriculum`` below; GRPO)
 diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagnostics: off`` for short)
@@ -330,6 +331,7 @@ OWN_FIELDS: dict[str, Field] = {
     "data": Field(frozenset({"dict"})),
     "tasks": Field(frozenset({"dict", "none"})),
     "rewards": Field(frozenset({"dict"})),
+    "objective": Field(frozenset({"str", "dict", "none"})),
     **{
         name: Field(frozenset({"dict", "none"} if name in OPTIONAL else {"dict"}), group=of_dataclass(cls))
         for name, cls in GROUPS.items()

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ratchet.errors import UserError, UserErrors
-from ratchet.recipe import batches, mixture, parts, source
+from ratchet.recipe import batches, mixture, objective, parts, source
 from ratchet.recipe.conflicts import conflicts, launcher_conflicts
 from ratchet.recipe.findings import Findings
 from ratchet.recipe.groups import DEFAULTS, GROUPS, OWN_FIELDS
@@ -78,6 +78,7 @@ def _checked(path: Path, tree: Node, environ: Mapping[str, str], wanted: str | N
     trainer = _trainer(tree, path, wanted, findings)
     method = method_of(trainer, _given_groups(tree))
     values = _values(tree, path, method, findings)
+    minimised = objective.chosen(tree, path, method, values, findings)
     chosen = mixture.chosen(tree, method, path, findings)
     # After the rewards were read: what follows rewrites the tree as it is saved with the run.
     modes_as_written(tree)
@@ -92,6 +93,7 @@ def _checked(path: Path, tree: Node, environ: Mapping[str, str], wanted: str | N
         chosen.rewards,
         **own,
         processes=processes,
+        objective=minimised,
         tree=tree,
         by_task=chosen.by_task,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from ratchet.objectives import Objective
 from ratchet.recipe import groups, limits
 from ratchet.recipe.batches import Batches
 from ratchet.recipe.fields import Field, schema
@@ -84,6 +85,8 @@ class Recipe:
     from_scratch: groups.FromScratch | None
     asynchronous: groups.Asynchronous | None
     processes: int
+    objective: Objective | None
+    """What is minimised, where the recipe names it; its arguments are in ``values``."""
     tree: Node = field(repr=False)
     """The merged sources."""
     by_task: Mapping[str, list[RewardTerm]] = field(default_factory=dict)

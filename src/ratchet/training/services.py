@@ -20,6 +20,7 @@ from ratchet.files import write_json
 from ratchet.hub.uploads import Uploads
 from ratchet.inference.local import generator
 from ratchet.launch.checkpoint_evaluations import Evaluations, evaluations_of
+from ratchet.objectives import Objective
 from ratchet.recipe.precision import compute_dtype
 from ratchet.record.records import Records
 from ratchet.rewards import Sample
@@ -62,6 +63,8 @@ class Services:
     """Scores completions for all reward functions."""
     listeners: list[Callable[[list[Sample]], None]] = field(default_factory=list)
     """Who is handed every graded batch of this process."""
+    objective: Objective | None = None
+    """Has an advantage of its own, in place of TRL's."""
     checkpoints: CheckpointManager | None = None
     stopping: Stopping | None = None
     """Listens for signals."""
@@ -103,6 +106,8 @@ class RunServices(Services):
     def __init__(self, run: Run, began: float | None = None):
         recipe = run.recipe
         super().__init__(faults=Faults(recipe.faults, recipe.output_dir))
+        if recipe.objective is not None and recipe.objective.estimates:
+            self.objective = recipe.objective
         self.run, self.began = run, time.perf_counter() if began is None else began
         self.alarms = AlarmCallback(recipe.task, compute_dtype(recipe))
         self.listeners.append(self.alarms.saw)

@@ -8,7 +8,7 @@ from typing import Any
 from ratchet.evaluation.evaluate import Answered, Result
 from ratchet.models.sampling import own_sampling
 from ratchet.program import program
-from ratchet.recipe import Recipe
+from ratchet.recipe import Recipe, objective
 from ratchet.recipe.precision import described
 from ratchet.rewards.judge import Judge, cost
 from ratchet.runtime import duration
@@ -27,6 +27,8 @@ def announcement(run: Run) -> str:
     facts += [("audit", data.audit)] if data.audit else []
     processes = f"{sizes.processes} process{'es' if sizes.processes > 1 else ''}"
     facts.append(("precision", described(recipe, os.environ)))
+    if recipe.objective is not None:
+        facts.append(("objective", objective.described(recipe.objective)))
     facts.append(("each step", f"{recipe.method.each_step(sizes)}{_comma(recipe)} on {processes}"))
     facts.append(("steps", f"{steps}, over {rows} training rows"))
     facts.append(("output", str(recipe.output_dir)))

@@ -7,6 +7,7 @@ from accelerate import PartialState
 
 from ratchet.recipe import Recipe
 from ratchet.rewards.trl_adapter import reward_functions
+from ratchet.training.advantages import take_advantages
 from ratchet.training.arguments import model_settings, starting_model, trainer_extras
 from ratchet.training.curriculum.rounds import outcomes, with_spread
 from ratchet.training.curriculum.sampler import PLACE, STAGE, prompt_sampler
@@ -23,6 +24,9 @@ from ratchet.training.vllm_server import wait_until_ready
 
 class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
     """TRL would evaluate GRPO with sampled completions; a greedy evaluation with an interval replaces it."""
+
+    _rewards: torch.Tensor
+    """Of the newest generation of all processes, (N, rewards)."""
 
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         plain, curriculum = super()._get_train_sampler(dataset), self.services.curriculum
@@ -63,6 +67,8 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
         with self.timed("rollout"):
             output = super()._generate_and_score_completions(inputs)
         self._compare_with_engine()
+        if self.services.objective is not None:
+            take_advantages(self, self.services.objective, self._rewards, output)
         if self.observer is not None:
             with self.timed("diagnostics"):
                 self.observer.rolled_out(output)
@@ -75,7 +81,7 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
 
     def _calculate_rewards(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         with self.timed("reward"):
-            rewards = super()._calculate_rewards(inputs, *args, **kwargs)
+            rewards = self._rewards = super()._calculate_rewards(inputs, *args, **kwargs)
         if self.services.faults is not None:
             grader = self.services.grader
             self.services.faults.rewarded(self.accelerator, self.state.global_step, grader.requests, grader.scores)

@@ -1,0 +1,33 @@
+"""An objective's own advantages in place of TRL's."""
+
+from typing import Any
+
+import torch
+
+from ratchet.objectives import Objective
+from ratchet.training.lean.rows import counted
+
+
+def totals(trainer: Any, rewards: torch.Tensor) -> torch.Tensor:
+    """The weighted sum (N,) of rewards (N, rewards); NaN where none of them applies."""
+    total = (rewards * trainer.reward_weights.to(rewards.device)).nansum(1)
+    return total.masked_fill(rewards.isnan().all(1), float("nan"))
+
+
+def take_advantages(trainer: Any, objective: Objective, rewards: torch.Tensor, output: dict[str, Any]) -> None:
+    """Replace the advantages of a generation, on this process (B,) and in what TRL logs of all; every process must
+    call this.
+
+    Args:
+        rewards: of all processes, (N, rewards).
+        output: what ``_generate_and_score_completions`` returns.
+    """
+    lengths = trainer.accelerator.gather(counted(output).sum(1))
+    everywhere = objective.advantages(totals(trainer, rewards), lengths, trainer.num_generations).nan_to_num(0.0)
+    own = len(output["advantages"])
+    begin = trainer.accelerator.process_index * own
+    output["advantages"] = everywhere[begin : begin + own].to(output["advantages"].dtype)
+    logged = trainer._logs["advantages"]
+    for _ in range(min(len(logged), len(everywhere))):
+        logged.pop()
+    logged.extend(everywhere.tolist())
