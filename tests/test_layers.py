@@ -72,6 +72,7 @@ ARROWS = {
         *("launch", "checkpoints", "reporting", "diagnostics", "integrations", "training", "torture"),
     },
     "training": {
+        "objectives",
         *("errors", "files", "audit", "tasks", "rewards", "recipe", "runtime", "models", "record", "inference"),
         *("evaluation", "hub", "diagnostics", "reporting", "checkpoints", "launch", "program", "workers"),
     },
