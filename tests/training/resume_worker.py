@@ -34,6 +34,10 @@ CHOICE = (
     "--curriculum.rest_solved 4 --curriculum.rest_hopeless 2 --curriculum.resample 2 --curriculum.temperature_to 0.5 "
     "--data.generated.train 12"
 )
+TEACHER = (
+    "--distillation.context Hint --distillation.must_be_better false --distillation.measure 4 "
+    "--steps_per_generation 4 --per_device_train_batch_size 8 --distillation."
+)
 # name -> trainer, options, the steps in the middle of which the run is interrupted
 CASES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "plain": ("grpo", "", (4,)),
@@ -56,6 +60,12 @@ CASES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "completions": ("grpo", "--log_completions true --steps_per_generation 4 --per_device_train_batch_size 8", (5,)),
     "curriculum": ("grpo", f"{STAGES} --num_iterations 2", (3, 6)),
     "choice": ("grpo", f"{CHOICE} --steps_per_generation 4 --per_device_train_batch_size 8", (3, 6)),
+    "teacher": ("grpo", f"{TEACHER}only_where_wrong true", (3,)),
+    "teacher-average": ("grpo", f"{TEACHER}teacher average --distillation.form sequence", (3, 6)),
+    "teacher-live-jsd": ("grpo", f"{TEACHER}teacher live --distillation.form jsd", (3,)),
+    "teacher-lora": ("grpo", f"{TEACHER}form reverse_kl {LORA}", (3,)),
+    "teacher-samples": ("grpo", f"{TEACHER}form teacher_samples --distillation.adv_tau 0", (3,)),
+    "objective": ("grpo", "--objective opo", (3,)),
     "sft": ("sft", "--eval_strategy steps --eval_steps 4", (3, 5)),
     "sft-epochs": (
         "sft",

@@ -10,6 +10,10 @@ import pytest
 
 HERE = Path(__file__).parent
 WORKER = HERE / "resume_worker.py"
+ON_TWO = [
+    *("off-boundary", "epochs", "reference", "evaluations", "curriculum", "choice", "teacher", "teacher-average"),
+    *("teacher-live-jsd", "sft"),
+]
 
 
 def cases() -> list[str]:
@@ -45,7 +49,7 @@ def on_two(finish, tmp_path_factory, root) -> dict[str, dict]:
         finish,
         tmp_path_factory.mktemp("two"),
         launch,
-        ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "choice", "sft"],
+        ON_TWO,
     )
 
 
@@ -68,7 +72,7 @@ def test_a_stopped_run_goes_on_exactly(on_one, case):
     assert on_one[case]["compared"] > 100
 
 
-@pytest.mark.parametrize("case", ["off-boundary", "epochs", "reference", "evaluations", "curriculum", "choice", "sft"])
+@pytest.mark.parametrize("case", ON_TWO)
 def test_a_stopped_run_of_two_processes_goes_on_exactly(on_two, case):
     assert on_two[case]["different"] == []
     assert on_two[case]["compared"] > 100

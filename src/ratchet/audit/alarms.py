@@ -15,6 +15,7 @@ MISMATCH_16_BIT = {"mean": 0.03}
 APART = 1e-6  # relative difference of the weights' sizes: of the same type they are the same
 MOVING = 0.5  # share of the weights that a step should change at least; float32 changes nearly all
 WARM = 5  # steps before that is judged: a warmup begins with a rate of zero
+LEAKS = 0.02  # share of the completions that may speak of a context
 ENOUGH = 200  # answers before their distribution counts
 
 
@@ -26,6 +27,8 @@ class AlarmMonitor:
     """The task's possible answers; empty where there are not finitely many."""
     computed_in: str = "bfloat16"
     """The type of training's matrix products, from which follows how far another sampler may be away."""
+    rewarded: bool = True
+    """Whether anything is learned from the rewards; else they are figures, of which nothing depends."""
     raised: dict[str, str] = field(default_factory=dict)
     """Every alarm so far: name -> text."""
 
@@ -64,11 +67,12 @@ class AlarmMonitor:
     def logged(self, step: int, logs: Mapping[str, Any]) -> list[str]:
         """Take what TRL logs for a training step; returns new alarms."""
         found = self._not_finite(step, logs) + self._other_weights(step, logs) + self._still(step, logs)
+        found += self._leaks(step, logs)
         reward = logs.get("reward")
         if not isinstance(reward, (int, float)):
             return found
         self._rewards.append(float(reward))
-        found += self._rewards_say_nothing(step, reward, logs)
+        found += self._rewards_say_nothing(step, reward, logs) if self.rewarded else []
         found += self._truncated(step, logs)
         return found + self._one_answer(step)
 
@@ -171,6 +175,17 @@ class AlarmMonitor:
             "or weights in a 16-bit type, which rounds their updates away",
             "look at learning_rate, lr_scheduler_type and warmup_steps; leave dtype out; "
             "with an adapter look at lora_target_modules",
+        )
+
+    def _leaks(self, step: int, logs: Mapping[str, Any]) -> list[str]:
+        share = logs.get("distill/leaks")
+        if not isinstance(share, (int, float)) or share <= LEAKS:
+            return []
+        return self._raise(
+            "context-leaks",
+            f"{share:.0%} of the completions speak of a hint or a context that nobody gave the student (step {step})",
+            "the teacher mentions its context, and the student has learned to sound like it",
+            "ask in the context not to be mentioned, or take form: token with only_where_wrong: true",
         )
 
     def _for_long(self, name: str, now: bool) -> bool:

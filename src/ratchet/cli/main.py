@@ -31,6 +31,12 @@ def sft() -> int | None:
 
 
 @command
+def distill() -> int | None:
+    """``scripts/distill.py``, which accelerate launches: the verb distill."""
+    return _launched("distill")
+
+
+@command
 def grpo() -> int | None:
     """``scripts/grpo.py``, which accelerate launches: the verb grpo."""
     return _launched("grpo")

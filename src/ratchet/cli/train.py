@@ -1,4 +1,4 @@
-"""The verbs that train; ``scripts/sft.py`` and ``scripts/grpo.py`` call them for accelerate."""
+"""The verbs that train; the scripts of their names call them for accelerate."""
 
 import signal
 
@@ -15,6 +15,11 @@ def sft(arguments: Arguments) -> None:
 def grpo(arguments: Arguments) -> None:
     """GRPO with a task's rewards."""
     _train(arguments, "grpo")
+
+
+def distill(arguments: Arguments) -> None:
+    """Distillation from a teacher that is told more, or is larger."""
+    _train(arguments, "distill")
 
 
 def _train(arguments: Arguments, script: str) -> None:

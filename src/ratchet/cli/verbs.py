@@ -174,6 +174,18 @@ VERBS = (
         more=(LAUNCHED.format("grpo", "recipes/aquarat.yaml"),),
     ),
     Verb(
+        "distill",
+        RUNNING,
+        "distillation from a teacher that is told more, or is larger, in this process",
+        "ratchet.cli.train:distill",
+        "distill recipes/distill/rule_cpu.yaml",
+        (RECIPE,),
+        TRAINING,
+        keys=True,
+        details=TRAINING_DETAILS,
+        more=(LAUNCHED.format("distill", "recipes/distill/aquarat_hint.yaml"),),
+    ),
+    Verb(
         "watch",
         RUNNING,
         "a run in a terminal: step, reward, accuracy, speed, memory, alarms, the end of its log",

@@ -1,8 +1,8 @@
 """The model as it was when training began: ``diagnostics/kl`` measures how far the policy has moved from it.
 
 With LoRA it is the model with the adapter switched off, or with a copy of the adapter that training goes on with. With
-full training it is TRL's reference model where there is one that never changes, else a frozen copy that waits in main
-memory between uses.
+full training it is TRL's reference model where there is one that never changes, or a teacher that is the model as it
+was, else a frozen copy that waits in main memory between uses.
 """
 
 import copy
@@ -48,6 +48,8 @@ class InitialModel:
         self.adapter = hasattr(trainer.model, "peft_config")
         # With sync_ref_model TRL moves its reference model after the policy: it is the initial one no more.
         self.reference = trainer.ref_model if not trainer.args.sync_ref_model else None
+        if self.reference is None:
+            self.reference = trainer.services.start_model  # a teacher's
         if self.adapter or self.reference is not None:
             self.plain = plain(trainer.model if self.adapter else self.reference, self.accelerator)
             return

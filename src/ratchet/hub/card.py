@@ -209,6 +209,9 @@ def _evaluation(result: Mapping[str, Any]) -> str:
 
 
 def _rewards(recipe: Recipe) -> str:
+    teacher = f"{_teacher(recipe)}\n\n" if recipe.distillation is not None else ""
+    if teacher and not recipe.learns_from_rewards:
+        return f"{teacher}No reward: the teacher alone taught."
     if not recipe.rewards:
         return "None: supervised fine-tuning has no reward; the model imitated the task's targets."
     lines = ["| reward | weight | parameters | what it is |", "|---|---|---|---|"]
@@ -216,7 +219,17 @@ def _rewards(recipe: Recipe) -> str:
         parameters = ", ".join(f"{key}: {value}" for key, value in term.parameters.items())
         summary = (term.reward.function.__doc__ or "").strip().split("\n")[0]
         lines.append(f"| {term.name} | {term.weight:g} | {parameters} | {summary} |")
-    return "\n".join(lines)
+    return teacher + "\n".join(lines)
+
+
+def _teacher(recipe: Recipe) -> str:
+    """Who taught, what it was told, and how."""
+    settings = recipe.distillation
+    told = "the student's own prompts" if settings.context is None else f"also told `{settings.context!r:.200}`"
+    return (
+        f"Distilled: teacher `{settings.teacher}`, {told}; form {settings.form}, adv_tau {settings.adv_tau:g}, "
+        f"teacher_tau {settings.teacher_tau:g}, student_tau {settings.student_tau:g}."
+    )
 
 
 def _audit(folder: Path) -> str:

@@ -134,6 +134,8 @@ def local_paths(recipe: Recipe) -> Iterator[tuple[str, Path]]:
     model = Path(str(recipe.values.get("model_name_or_path") or "")).expanduser()
     if recipe.values.get("model_name_or_path") and model.is_dir():
         yield "model_name_or_path", model
+    if recipe.distillation is not None and Path(recipe.distillation.teacher).expanduser().is_dir():
+        yield "distillation.teacher", Path(recipe.distillation.teacher).expanduser()
 
 
 def carried(launch: Launch) -> list[Path]:

@@ -4,9 +4,10 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from ratchet.plan.placement import Placement
-from ratchet.plan.shape import Shape
+from ratchet.plan.shape import Shape, shape_of_name
 from ratchet.plan.sharding import Sharding, sharding_of
 from ratchet.recipe import Method, Recipe
+from ratchet.recipe.distillation import OWN, is_server
 from ratchet.recipe.precision import SHORT, weights_dtype
 
 
@@ -115,6 +116,10 @@ class Job:
     """Whether a frozen copy of the model scores what is trained on."""
     initial_copy: bool = False
     """The frozen copy from which the distance is measured, in main memory."""
+    teacher: Shape | None = None
+    """Of a teacher whose own weights are beside the student's."""
+    distillation_passes: float = 0.0
+    """Passes without gradient that a teacher costs in each step, its own and the student's, in the student's size."""
     evaluated: int = 0
     """Sequences evaluated at a time; 0 where nothing is."""
 
@@ -142,6 +147,7 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
     get = recipe.get
     evaluates = recipe.evaluation.before or recipe.evaluation.after or get("eval_strategy") != "no"
     reference, initial_copy = _copies(recipe)
+    teacher, passes = _teacher(recipe, shape, reference)
     return Job(
         method=recipe.method,
         shape=shape,
@@ -159,7 +165,9 @@ def job_of(recipe: Recipe, shape: Shape, placement: Placement, lengths: Lengths)
         optim=str(get("optim")),
         cpu=bool(get("use_cpu") or placement.use_cpu),
         reference=reference,
-        initial_copy=initial_copy,
+        initial_copy=initial_copy and not (teacher is not None and recipe.distillation.teacher == "start"),
+        teacher=teacher,
+        distillation_passes=passes,
         evaluated=recipe.evaluation.batch_size if evaluates else 0,
     )
 
@@ -221,3 +229,17 @@ def _copies(recipe: Recipe) -> tuple[bool, bool]:
     if recipe.get("beta"):
         return True, False
     return False, recipe.diagnostics.mode == "on" and recipe.diagnostics.kl
+
+
+def _teacher(recipe: Recipe, shape: Shape, reference: bool) -> tuple[Shape | None, float]:
+    """The shape of a teacher that stands beside the student, and the passes that distillation costs in each step."""
+    settings = recipe.distillation
+    if settings is None:
+        return None, 0.0
+    student = 0.0 if settings.form == "teacher_samples" else 1.0
+    if is_server(settings.teacher):
+        return None, student
+    if settings.teacher == "live" or (settings.teacher == "start" and (recipe.get("use_peft") or reference)):
+        return None, 2 * student
+    own = shape if settings.teacher in OWN else shape_of_name(settings.teacher, recipe)
+    return own, student * (1 + own.parameters / shape.parameters)

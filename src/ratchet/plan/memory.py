@@ -79,7 +79,7 @@ def memory(job: Job, device_bytes: float = 0.0) -> Memory:
     }
     if job.method.samples:
         phases["rollout"] = {**standing, **(vllm or _generated_here(job))}
-        if job.reference:
+        if job.reference or job.distillation_passes:
             phases["scoring"] = {**while_training, **scoring(job)}
     if job.evaluated:
         phases["evaluation"] = {**while_training, **generation(job, job.evaluated, job.lengths.evaluated)}
@@ -104,6 +104,8 @@ def _with_overhead(parts: Parts) -> Parts:
 def _standing(job: Job) -> Parts:
     """What lives in every phase."""
     parts = {"weights": weights(job), **_optimiser(job), "reference model": _reference(job)}
+    if job.teacher is not None:
+        parts["teacher"] = job.teacher.parameters * job.precision.weight_bytes / job.sharding.weights_over
     if job.cpu and job.initial_copy:  # it lies in main memory, which only a CPU's run counts
         parts["initial model's copy"] = job.shape.parameters * job.precision.weight_bytes
     if job.sharding.buckets_of_all_gradients:

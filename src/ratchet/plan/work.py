@@ -124,7 +124,7 @@ def _step(phases: dict[str, Range], at_once: bool) -> Range:
 
 def _passes(job: Job) -> float:
     """Forward passes' worth of training: backward is two, one for frozen weights; recomputing, scoring one each."""
-    scoring = job.reference + (job.method.samples and job.rollout.by_vllm)
+    scoring = job.reference + (job.method.samples and job.rollout.by_vllm) + job.distillation_passes
     return 1 + (2 if job.adapter is None else 1) + job.batch.checkpointing + scoring
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ratchet.recipe.distillation import distillation_conflicts
 from ratchet.recipe.groups import FINDINGS, Curriculum
 from ratchet.recipe.limits import TRACKERS, tracker_names
 from ratchet.recipe.method import METHODS, trainers_that
@@ -54,6 +55,7 @@ def conflicts(recipe: Recipe) -> Iterator[str]:
         )
     yield from (f"{place}{text}" for text in _own_groups(recipe))
     yield from (f"{place}{text}" for text in _variants(recipe))
+    yield from (f"{place}{text}" for text in distillation_conflicts(recipe))
     yield from (f"{place}{text}" for text in recipe.method.conflicts(recipe))
 
 

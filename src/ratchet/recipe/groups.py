@@ -6,6 +6,8 @@ data        where the task's rows come from; the keys are the fields of the task
 rewards     reward name, or where a function stands (``rewards.foreign``) -> {weight, its parameters}; null takes an
             inherited one away (GRPO)
 objective   what GRPO minimises: a name, or {name: ..., its parameters} (``ratchet.objectives``; docs/objectives.md)
+distillation  a teacher that is told more, or is larger (``Distillation`` below; trainer: distill, or GRPO's rewards
+            beside it)
 audit       whether cheap answers can win the rewards, asked before training (``Audit`` below; ``audit: warn``)
 curriculum  which prompts are sampled, and how: stages, rest, dynamic sampling (``Curriculum`` below; GRPO)
 diagnostics what is watched while a model learns (``Diagnostics`` below; ``diagnostics: off`` for short)
@@ -290,6 +292,42 @@ class Lean:
 
 
 @dataclass(frozen=True)
+class Distillation:
+    """What the student learns from a teacher that reads more, or is larger (docs/distillation.md)."""
+
+    context: str | None = None
+    """What the teacher is told beside the student's prompt: a text, a Jinja template over the row ("{{ rationale }}"),
+    or "file.py:function" of a row. Without one the teacher reads the same prompt."""
+    teacher: str = "start"
+    """Whose weights: "start" (the model as training began), "live" (the student's own), "average" (that follows the
+    student), a folder or a model on the Hub with the same tokenizer, or the URL of a vLLM server that scores."""
+    form: Literal["token", "sequence", "reverse_kl", "forward_kl", "jsd", "teacher_samples"] = "token"
+    """How: log-probabilities of the sampled tokens as an advantage of each token; their sums as a part of the reward;
+    a divergence over the whole vocabulary on the student's samples; or the teacher's samples, imitated."""
+    adv_tau: float = 0.5
+    """Weight of the reward's advantage; 0 where the recipe has no rewards."""
+    teacher_tau: float = 0.5
+    """Weight of the teacher's log-probabilities, or of the divergence."""
+    student_tau: float = 0.5
+    """Weight of the student's own, which is what keeps its samples from becoming all alike."""
+    by_length: bool = False
+    """Of ``form: sequence``: whether sums are divided by the completion's length, so that long answers weigh no
+    more."""
+    only_where_wrong: bool = False
+    """Whether a prompt's teacher weighs as the share of its completions that are wrong; with ``teacher_samples``,
+    whether only samples that are right are imitated."""
+    follow: float = 0.05
+    """Of ``teacher: average``: how far it goes towards the student after each step."""
+    measure: int = 200
+    """Held-out rows on which student and teacher are measured, with and without the context, before the first step;
+    0: neither is."""
+    must_be_better: bool = True
+    """Whether a teacher that is not more often right than the student stops the run."""
+    key: str = "OPENAI_API_KEY"
+    """Of a server: the environment variable that holds its key, if it asks for one."""
+
+
+@dataclass(frozen=True)
 class Asynchronous:
     """Rollouts that a vLLM server keeps making while the trainer trains (TRL's experimental ``async_grpo``;
     docs/asynchronous.md)."""
@@ -322,8 +360,9 @@ GROUPS: dict[str, type] = {
     "from_scratch": FromScratch,
     "publish": Publish,
     "asynchronous": Asynchronous,
+    "distillation": Distillation,
 }
-OPTIONAL = ("curriculum", "from_scratch", "asynchronous")  # None where a recipe has none
+OPTIONAL = ("curriculum", "from_scratch", "asynchronous", "distillation")  # None where a recipe has none
 
 OWN_FIELDS: dict[str, Field] = {
     "trainer": from_annotation(str, required=True),  # ``recipe.method`` knows which there are

@@ -112,11 +112,11 @@ POSITIVE = frozenset(
 NOT_NEGATIVE = frozenset(
     "beta weight_decay warmup_steps max_grad_norm lora_dropout min_p entropy_coef samples show overlap_ngram "
     "price_per_hour grace wait_for_space reward_workers server_wait upload_wait "
-    "rest_solved rest_hopeless resample".split()
+    "rest_solved rest_hopeless resample adv_tau teacher_tau student_tau measure".split()
 )
 AT_MOST_ONE = frozenset(
     "top_p min_p lora_dropout vllm_gpu_memory_utilization adam_beta1 adam_beta2 guess_share wrong_share "
-    "lookup_share careless_share margin hack hack_correct gold faulty_rows max_skipped".split()
+    "lookup_share careless_share margin follow hack hack_correct gold faulty_rows max_skipped".split()
 )
 WHOLE_OR_SHARE = frozenset("save_steps eval_steps logging_steps warmup_steps".split())
 

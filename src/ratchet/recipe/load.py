@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from ratchet.errors import UserError, UserErrors
-from ratchet.recipe import batches, mixture, objective, parts, source
+from ratchet.recipe import batches, distillation, mixture, objective, parts, source
 from ratchet.recipe.conflicts import conflicts, launcher_conflicts
 from ratchet.recipe.findings import Findings
 from ratchet.recipe.groups import DEFAULTS, GROUPS, OWN_FIELDS
@@ -17,6 +17,7 @@ from ratchet.recipe.normalise import findings_by_name, modes_as_written, reject_
 from ratchet.recipe.precision import precision_conflicts
 from ratchet.recipe.recipe import Recipe, trl_fields
 from ratchet.recipe.source import Node
+from ratchet.tasks import Task
 
 
 def load_recipe(
@@ -83,7 +84,10 @@ def _checked(path: Path, tree: Node, environ: Mapping[str, str], wanted: str | N
     # After the rewards were read: what follows rewrites the tree as it is saved with the run.
     modes_as_written(tree)
     findings_by_name(tree)
+    distillation.locate_context(tree, path)
     own = {name: parts.group(name, kind, tree, findings) for name, kind in GROUPS.items()}
+    if method.rewarded and not chosen.rewards and isinstance(chosen.task, Task):
+        own["distillation"], chosen.rewards = distillation.without_rewards(own["distillation"], chosen.task)
     processes = _processes(environ)
     recipe = Recipe(
         path,

@@ -56,6 +56,8 @@ class Method:
     """Whether the rewards are audited before training starts."""
     imitates: bool
     """Whether it trains on the task's targets."""
+    needs_rewards: bool = True
+    """Where it is ``rewarded``: whether a recipe must name rewards."""
     overlapped: bool = False
     """Whether rollouts and training happen at the same time, on different devices."""
     deepspeed: bool = True
@@ -64,6 +66,8 @@ class Method:
     """The method whose ``trainer`` and script it shares."""
     group: str = ""
     """The group of keys in a recipe that selects this variant."""
+    distils: bool = False
+    """Whether there must be a teacher."""
     conflicts: Callable[[Recipe], Iterable[str]] = _no_conflicts
     """What it cannot do, read off a whole recipe: a sentence each."""
 
@@ -215,6 +219,22 @@ GRPO = register(
         rewarded=True,
         audited=True,
         imitates=False,
+    )
+)
+DISTILL = register(
+    Method(
+        name="distill",
+        title="distillation",
+        section="grpo",
+        config="trl:GRPOConfig",
+        trainer="GRPOTrainer",
+        module="ratchet.training.trainers.grpo",
+        samples=True,
+        rewarded=True,
+        audited=True,
+        imitates=False,
+        needs_rewards=False,
+        distils=True,
     )
 )
 ASYNC_GRPO = register(

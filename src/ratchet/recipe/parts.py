@@ -27,7 +27,7 @@ def task_class(tree: Node, path: Path, findings: Findings) -> type[Task] | None:
     if node is None or not isinstance(node.value, str):
         findings.say(node or path, "task must name a task (aquarat) or the Python file of one")
         return None
-    node = tree.value["task"] = _found(node, path) if ".py" in node.value else node
+    node = tree.value["task"] = located(node, path) if ".py" in node.value else node
     try:
         return find_task(node.value)
     except UserError as error:
@@ -45,7 +45,7 @@ def task_of(cls: type[Task] | None, tree: Node, path: Path, findings: Findings) 
         return None
     for key in cls.paths:
         if key in node.value:
-            node.value[key] = _found(node.value[key], path)
+            node.value[key] = located(node.value[key], path)
     known = _parameters(cls)
     before = len(findings.texts)
     values = findings.mapping(node, known, "data.")
@@ -67,10 +67,10 @@ def folder_of(node: Node, path: Path) -> Path:
     return file.parent if file.suffix in (".yaml", ".yml") and file.is_file() else path.parent
 
 
-def _found(node: Node, path: Path) -> Node:
+def located(node: Node, path: Path) -> Node:
     """A path, perhaps with ":function" behind it, in full where it is found beside the recipe alone; or a list."""
     if isinstance(node.value, list):
-        return Node([_found(one, path) for one in node.value], node.origin, node.text)
+        return Node([located(one, path) for one in node.value], node.origin, node.text)
     if not isinstance(node.value, str) or not node.value:
         return node
     name, colon, word = node.value.rpartition(":") if ".py:" in node.value else (node.value, "", "")
@@ -104,6 +104,8 @@ def rewards_in(cls: type[Task] | None, method: Method, tree: Node, path: Path, f
     if not method.rewarded:
         if node is not None and node.value:
             findings.say(node, f"rewards are for {trainers_that('rewarded')}; {_why_unrewarded(method)}")
+        return []
+    if node is None and not method.needs_rewards:
         return []
     if node is None or not isinstance(node.value, dict):
         findings.say(node or path, "rewards is missing; write rewards: {correctness: {weight: 1.0}}")

@@ -20,6 +20,7 @@ from ratchet.rewards.foreign import ForeignFunction
 from ratchet.rewards.judge import Judge
 from ratchet.rewards.reward_model import RewardModel
 from ratchet.tasks import Task
+from ratchet.tasks.dataset.sources import is_function
 from ratchet.tasks.mixture import Mixture
 
 Outside = ForeignFunction | Judge | RewardModel
@@ -84,6 +85,7 @@ class Recipe:
     report: groups.ReportPage
     from_scratch: groups.FromScratch | None
     asynchronous: groups.Asynchronous | None
+    distillation: groups.Distillation | None
     processes: int
     objective: Objective | None
     """What is minimised, where the recipe names it; its arguments are in ``values``."""
@@ -139,7 +141,9 @@ class Recipe:
         """Python files of the user's own that the recipe names: of its task, and of its rewards."""
         named = [Path(f"{name.partition('.py')[0]}.py") for name in self.task_names if ".py" in name]
         rewards = [function.path for function in self.foreign if function.path is not None]
-        return [*named, *self.task.own_files, *rewards]
+        context = self.distillation.context if self.distillation is not None else None
+        contexts = [Path(context.rpartition(":")[0])] if context is not None and is_function(context) else []
+        return [*named, *self.task.own_files, *rewards, *contexts]
 
     @property
     def task_names(self) -> list[str]:
@@ -156,6 +160,11 @@ class Recipe:
             name: replace(self, task=part.task, rewards=self.by_task.get(name, []), by_task={})
             for name, part in self.task.parts.items()
         }
+
+    @property
+    def learns_from_rewards(self) -> bool:
+        """Whether a reward has any weight in what is learned."""
+        return self.method.rewarded and (self.distillation is None or self.distillation.adv_tau > 0)
 
     @property
     def has_user_code(self) -> bool:

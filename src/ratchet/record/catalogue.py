@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 # The phases that a step's seconds are charged to, in the order in which they are shown; together they are all of them.
-PHASES = ("rollout", "weight_sync", "reward", "training", "diagnostics", "logging", "checkpoint")
+PHASES = ("rollout", "weight_sync", "reward", "teacher", "training", "diagnostics", "logging", "checkpoint")
 CADENCES = {
     "log": "at every log, over the steps since the last one; what is known at a generation (rewards, lengths, "
     "answers) where there was one",
@@ -70,6 +70,7 @@ _OWN = (
     "memory/",
     "curriculum/",
     "lean/",
+    "distill/",
     "faults/",
 )
 

@@ -27,6 +27,11 @@ def take_advantages(trainer: Any, objective: Objective, rewards: torch.Tensor, o
     own = len(output["advantages"])
     begin = trainer.accelerator.process_index * own
     output["advantages"] = everywhere[begin : begin + own].to(output["advantages"].dtype)
+    log_advantages(trainer, everywhere)
+
+
+def log_advantages(trainer: Any, everywhere: torch.Tensor) -> None:
+    """Show these advantages (N,) of the newest generation of all processes in the place of TRL's."""
     logged = trainer._logs["advantages"]
     for _ in range(min(len(logged), len(everywhere))):
         logged.pop()

@@ -23,6 +23,7 @@ from ratchet.tasks import load_split, train_split
 from ratchet.tasks.base import Row
 from ratchet.tasks.loading import read_lines
 from ratchet.training.curriculum.sampler import PLACE, STAGE, stage_pools
+from ratchet.training.distillation.context import check_context, context_of
 from ratchet.training.nodes import check_shared
 
 SAMPLES = 64
@@ -73,6 +74,8 @@ def write_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, folder: Path
             "keeps them text"
         )
     notes += check_template(chat, _samples(recipe, split.rows))
+    if recipe.distillation is not None and (context := context_of(recipe.distillation.context)) is not None:
+        notes += check_context(context, task, split.rows, chat, limit, SAMPLES)
     kept = _short_enough(rows, chat, limit)
     if len(kept) < len(rows):
         dropped = len(rows) - len(kept)
@@ -85,7 +88,7 @@ def write_rows(recipe: Recipe, chat: ChatFormat, limit: int | None, folder: Path
     if recipe.curriculum is not None and recipe.curriculum.stages:
         stages = [row[STAGE] for row in kept]
         stage_pools(recipe.curriculum, stages, recipe.batches.prompts_per_generation)
-    audited = gate(recipe, split.rows, folder.parent) if recipe.method.audited else ""
+    audited = gate(recipe, split.rows, folder.parent) if recipe.method.audited and recipe.learns_from_rewards else ""
     return Written(notes, _saved(kept, folder), audited)
 
 

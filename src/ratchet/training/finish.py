@@ -26,6 +26,8 @@ def finish(trainer: RecipeTrainer, services: RunServices) -> dict[str, Any]:
         trainer.evaluate()
     services.monitoring.close()
     result = outcome(services.evaluations, recipe, trainer.state.global_step, seconds)
+    if services.distiller is not None:
+        result["distillation"] = services.distiller.measured
     result["alarms"] = services.alarms.monitor.raised
     if trainer.accelerator.is_main_process:
         _write(services, result)

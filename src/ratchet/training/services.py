@@ -21,6 +21,7 @@ from ratchet.hub.uploads import Uploads
 from ratchet.inference.local import generator
 from ratchet.launch.checkpoint_evaluations import Evaluations, evaluations_of
 from ratchet.objectives import Objective
+from ratchet.recipe.groups import Distillation
 from ratchet.recipe.precision import compute_dtype
 from ratchet.record.records import Records
 from ratchet.rewards import Sample
@@ -33,6 +34,9 @@ from ratchet.training.callbacks.movement import Movement
 from ratchet.training.callbacks.progress import ProgressLine
 from ratchet.training.callbacks.stopping import Stopping
 from ratchet.training.curriculum.curriculum import CurriculumCallback
+from ratchet.training.distillation.context import context_of
+from ratchet.training.distillation.distiller import Distiller
+from ratchet.training.distillation.teachers import teacher_of
 from ratchet.training.exact_state import (
     EvaluationHistory,
     MovingReference,
@@ -65,6 +69,10 @@ class Services:
     """Who is handed every graded batch of this process."""
     objective: Objective | None = None
     """Has an advantage of its own, in place of TRL's."""
+    distils: Distillation | None = None
+    """The recipe's settings of a teacher."""
+    distiller: Distiller | None = None
+    """Lets the teacher look at every generation."""
     checkpoints: CheckpointManager | None = None
     stopping: Stopping | None = None
     """Listens for signals."""
@@ -91,6 +99,13 @@ class Services:
     states: StateRegistry = field(default_factory=StateRegistry)
     """What a checkpoint holds beside transformers' own."""
 
+    @property
+    def start_model(self) -> Any:
+        """The model as it was when training began, where a teacher keeps it; else None."""
+        if self.distils is None or self.distils.teacher != "start" or self.distiller is None:
+            return None
+        return getattr(self.distiller.teacher, "kept", None)
+
     def bind(self, trainer: Trainer) -> None:
         """Called once, at the end of the trainer's constructor, for parts that need the trainer itself."""
 
@@ -108,8 +123,9 @@ class RunServices(Services):
         super().__init__(faults=Faults(recipe.faults, recipe.output_dir))
         if recipe.objective is not None and recipe.objective.estimates:
             self.objective = recipe.objective
+        self.distils = recipe.distillation
         self.run, self.began = run, time.perf_counter() if began is None else began
-        self.alarms = AlarmCallback(recipe.task, compute_dtype(recipe))
+        self.alarms = AlarmCallback(recipe.task, compute_dtype(recipe), recipe.learns_from_rewards)
         self.listeners.append(self.alarms.saw)
         if not recipe.method.overlapped:  # or rollouts and rewards are made in a process of TRL's own
             self.pool = reward_pool(recipe)
@@ -140,6 +156,9 @@ class RunServices(Services):
         if recipe.curriculum is not None:
             self.curriculum = CurriculumCallback(recipe.curriculum, accelerator)
             self.listeners.append(self.curriculum.saw)
+        if self.distils is not None:
+            context = context_of(self.distils.context)
+            self.distiller = Distiller(trainer, self.run, teacher_of(trainer, self.run), context, self.pool)
         if accelerator.is_main_process:
             self._publish_beside()
         self.measure = self._measure()
@@ -201,14 +220,16 @@ class RunServices(Services):
             self.states.register("observer", self.observer)
         if self.curriculum is not None:
             self.states.register("curriculum", self.curriculum)
+        if self.distiller is not None:
+            self.states.register("teacher", self.distiller, when="run")
         self.states.register("evaluations", self.evaluations, when="run")
         self.states.register("reference", MovingReference(trainer), when="run")
 
     def _callbacks(self) -> list[TrainerCallback]:
         """In order: a state is restored before it is read, and alarms are raised before their log is written down."""
-        curriculum = [self.curriculum] if self.curriculum is not None else []
+        first = [part for part in (self.curriculum, self.distiller) if part is not None]
         beside = [self.checkpoints, self.stopping, ProgressLine(), self.movement, self.alarms, self.monitoring]
-        return [*curriculum, *beside]
+        return [*first, *beside]
 
     def close(self) -> None:
         """End worker processes."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ratchet.evaluation.evaluate import Answered, Result
+from ratchet.evaluation.statistics import Share
 from ratchet.models.sampling import own_sampling
 from ratchet.program import program
 from ratchet.recipe import Recipe, objective
@@ -27,6 +28,8 @@ def announcement(run: Run) -> str:
     facts += [("audit", data.audit)] if data.audit else []
     processes = f"{sizes.processes} process{'es' if sizes.processes > 1 else ''}"
     facts.append(("precision", described(recipe, os.environ)))
+    if recipe.method.rewarded and not recipe.learns_from_rewards:
+        facts.append(("rewards", "nothing is learned from any; the teacher alone teaches"))
     if recipe.objective is not None:
         facts.append(("objective", objective.described(recipe.objective)))
     facts.append(("each step", f"{recipe.method.each_step(sizes)}{_comma(recipe)} on {processes}"))
@@ -62,6 +65,8 @@ def summary(results: list[tuple[int, Result]], recipe: Recipe, result: dict[str,
     if results:
         chance = f", guessing {result['chance']:.3f}" if result["chance"] else ""
         lines.append(f"baselines        always the commonest answer {result['majority']:.3f}{chance}")
+    for who, share in result.get("distillation", {}).items():
+        lines.append(f"  {who:<24} {Share.of(share)}, before the first step")
     judges = [function for function in recipe.foreign if isinstance(function, Judge)]
     if judges:
         lines.append(f"judges           {cost(judges)}")

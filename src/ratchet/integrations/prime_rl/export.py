@@ -11,7 +11,7 @@ from typing import Any
 
 from ratchet.errors import UserError
 from ratchet.integrations.prime_rl.environment import Sources, rewards_of, sources_of
-from ratchet.integrations.prime_rl.lost import Lost, lost_keys
+from ratchet.integrations.prime_rl.lost import KEPT_OBJECTIVES, Lost, lost_keys
 from ratchet.integrations.prime_rl.refusals import refuse
 from ratchet.plan.lengths import rows_of
 from ratchet.recipe import Recipe
@@ -204,7 +204,7 @@ def _orchestrator(recipe: Recipe, sources: Sources, processes: int) -> dict[str,
         "batch_size": batch,
         "group_size": group,
         "max_off_policy_steps": 1,  # the nearest to TRL's own
-        "algo": {"type": "grpo"},
+        "algo": {"type": KEPT_OBJECTIVES.get(recipe.objective.name, "grpo") if recipe.objective else "grpo"},
         "train": {"filter_zero_advantages": False, "sampling": sampling, "source": [sources.train]},
     }
     return {**orchestrator, **_renderer(recipe), **_evaluation(recipe, sources)}

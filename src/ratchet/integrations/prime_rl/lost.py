@@ -49,6 +49,8 @@ GROUPS_LOST = {
     "faults": "prime-rl's own limits",
     "checkpointing": "keep_every becomes ckpt.keep_interval; the rest is prime-rl's",
 }
+KEPT_OBJECTIVES = {"dr_grpo": "grpo", "max_rl": "max_rl"}
+"""Objectives whose advantage prime-rl has -> the name of its algorithm."""
 # Keys of the data that the environment package has options of its own for.
 DATA_LOST = (
     *("instruction", "bad_rows", "deduplicate", "overlap_ngram", "held_out", "weights", "max_validation", "revision"),
@@ -69,6 +71,8 @@ def lost_keys(recipe: Recipe) -> Iterator[Lost]:
     for name, what in GROUPS_LOST.items():
         if name in recipe.tree.value:
             yield name, what
+    if recipe.objective is not None and recipe.objective.name not in KEPT_OBJECTIVES:
+        yield "objective", f"{recipe.objective.name}: prime-rl's advantage (R - mean) and its own loss take its place"
     if recipe.evaluation.samples:
         yield "evaluation.samples", "greedy answers only"
 

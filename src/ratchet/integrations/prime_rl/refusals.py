@@ -13,7 +13,7 @@ def refuse(recipe: Recipe) -> None:
     """Raise a UserError with everything that cannot be carried over."""
     if not recipe.method.rewarded:
         raise UserError(f"{recipe.path}: prime-rl's rl engine takes GRPO recipes, this is {recipe.trainer}")
-    wrong = [*_of_task_and_model(recipe), *_of_numbers(recipe), *_of_rows(recipe)]
+    wrong = [*_of_task_and_model(recipe), *_of_numbers(recipe), *_of_teacher(recipe), *_of_rows(recipe)]
     if wrong:
         raise UserError("\n".join([f"{recipe.path} cannot be carried over to prime-rl:", *wrong]))
 
@@ -47,6 +47,14 @@ def _of_numbers(recipe: Recipe) -> Iterator[str]:
                 f"{key}: {get(key)}: prime-rl trains on samples of the untouched distribution; "
                 f"set {key}: {harmless[0]}"
             )
+
+
+def _of_teacher(recipe: Recipe) -> Iterator[str]:
+    if recipe.distillation is not None:
+        yield (
+            "distillation: prime-rl's opd and opsd ask a teacher of their own configuration, and know neither adv_tau "
+            "nor forms; take the group out, and write its [orchestrator.teacher] by hand"
+        )
 
 
 def _of_rows(recipe: Recipe) -> Iterator[str]:

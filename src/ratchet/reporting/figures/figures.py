@@ -21,6 +21,7 @@ DRAWN: dict[str, Callable[[RunData], Figure | None]] = {
         learning.lengths,
         learning.spread,
         learning.distance,
+        learning.teacher,
         choices.letters_found,
         choices.letter_margin,
         choices.letter_counts,

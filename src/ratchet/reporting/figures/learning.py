@@ -118,6 +118,15 @@ def distance(run: RunData) -> Figure | None:
     return lines(run, "Distance from the initial model", "nats", names, names[0], labels)
 
 
+def teacher(run: RunData) -> Figure | None:
+    """How far the student is from its teacher, in all and by quarters of a completion, or over the vocabulary."""
+    names = ["distill/kl", *(f"distill/kl_quarter_{i}" for i in range(1, 5))]
+    labels = ["all tokens", "first quarter", "second", "third", "last"]
+    forms = {"distill/reverse_kl": "reverse KL", "distill/forward_kl": "forward KL", "distill/jsd": "JSD"}
+    names, labels = [*names, *forms], [*labels, *forms.values()]
+    return lines(run, "Distance from the teacher", "nats per token", names, "distill/kl", labels)
+
+
 def entropy(run: RunData) -> Figure | None:
     """Entropy of the policy."""
     title, unit = "Entropy of the policy", "nats per token"

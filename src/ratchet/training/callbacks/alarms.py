@@ -14,8 +14,8 @@ from ratchet.tasks.base import Task
 class AlarmCallback(TrainerCallback):
     """Feeds an ``AlarmMonitor`` with what is logged; ``saw`` feeds it with graded completions of this process."""
 
-    def __init__(self, task: Task, computed_in: str = "bfloat16"):
-        self.task, self.monitor = task, AlarmMonitor(task.answers, computed_in)
+    def __init__(self, task: Task, computed_in: str = "bfloat16", rewarded: bool = True):
+        self.task, self.monitor = task, AlarmMonitor(task.answers, computed_in, rewarded)
         self.records = Records(None)
 
     def saw(self, samples: Sequence[Sample]) -> None:

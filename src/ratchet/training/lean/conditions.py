@@ -61,6 +61,8 @@ def why_rows_stay(trainer: Any) -> Iterator[str]:
         yield "top_entropy_quantile looks at the tokens of each micro-batch"
     if trainer.aux_loss_enabled:
         yield EXPERTS
+    if trainer.compares_distributions:
+        yield "the divergence from the teacher is computed for each micro-batch"
     accumulated, generated = args.gradient_accumulation_steps, args.steps_per_generation
     if accumulated % generated and generated % accumulated:
         yield f"steps_per_generation: {generated} and gradient_accumulation_steps: {accumulated} overlap"

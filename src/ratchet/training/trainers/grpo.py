@@ -6,6 +6,7 @@ import torch
 from accelerate import PartialState
 
 from ratchet.recipe import Recipe
+from ratchet.recipe.distillation import DIVERGENCES
 from ratchet.rewards.trl_adapter import reward_functions
 from ratchet.training.advantages import take_advantages
 from ratchet.training.arguments import model_settings, starting_model, trainer_extras
@@ -28,6 +29,11 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
     _rewards: torch.Tensor
     """Of the newest generation of all processes, (N, rewards)."""
 
+    @property
+    def compares_distributions(self) -> bool:
+        """Whether a divergence from a teacher is a part of the loss."""
+        return self.services.distils is not None and self.services.distils.form in DIVERGENCES
+
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         plain, curriculum = super()._get_train_sampler(dataset), self.services.curriculum
         if curriculum is None:
@@ -40,6 +46,8 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         if not self.model.training:
             return super()._generate_and_score_completions(inputs)
+        if self.services.distiller is not None:
+            self.services.distiller.rows = inputs
         curriculum = self.services.curriculum
         if curriculum is None:
             return self._sampled(inputs)
@@ -69,10 +77,21 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
         self._compare_with_engine()
         if self.services.objective is not None:
             take_advantages(self, self.services.objective, self._rewards, output)
+        if self.services.distiller is not None:
+            with self.timed("teacher"):
+                self.services.distiller.take(output, self._rewards)
         if self.observer is not None:
             with self.timed("diagnostics"):
                 self.observer.rolled_out(output)
         return output
+
+    def _generate_single_turn(self, prompt_ids: Any, *args: Any, **kwargs: Any) -> Any:
+        """TRL's; where the teacher writes, it reads its own prompts, and the student is trained behind its own."""
+        distiller = self.services.distiller
+        if distiller is None or not distiller.samples or not self.model.training:
+            return super()._generate_single_turn(prompt_ids, *args, **kwargs)
+        with distiller.writing() as told_ids:
+            return super()._generate_single_turn(told_ids, *args, **kwargs)
 
     def _compare_with_engine(self) -> None:
         apart = self.services.engine.apart() if self.services.engine else None
@@ -85,6 +104,9 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
         if self.services.faults is not None:
             grader = self.services.grader
             self.services.faults.rewarded(self.accelerator, self.state.global_step, grader.requests, grader.scores)
+        if self.services.distiller is not None and self.model.training:
+            graded = self.services.grader.scores
+            self.services.distiller.heard(args[1], [score.grade.correct for score in graded] or [False] * len(inputs))
         if self.services.curriculum is not None and self.model.training:
             right = [score.grade.correct for score in self.services.grader.scores]
             self.services.curriculum.heard(outcomes(self, [row[PLACE] for row in inputs], right, rewards))
@@ -100,6 +122,13 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
         return found
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+        distiller = self.services.distiller
+        if distiller is None or distiller.divergence is None or not self.model.training:
+            return self._policy_loss(model, inputs)
+        loss = distiller.loss(model, inputs)
+        return loss + self._policy_loss(model, inputs) if self.services.distils.adv_tau else loss
+
+    def _policy_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         if self.observer is None or not self.model.training:
             return super()._compute_loss(model, inputs)
         # Micro-batches since the generation: on the first pass over them nothing was updated on these completions.
@@ -111,6 +140,11 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
         return loss
 
 
+def no_reward(prompts: Any, **more: Any) -> list[float]:
+    """Of a run that learns from a teacher alone, on rows that nobody grades."""
+    return [0.0] * len(prompts)
+
+
 def adapt(recipe: Recipe, values: dict[str, Any]) -> dict[str, Any]:
     """The recipe's values are TRL's own."""
     return values
@@ -120,7 +154,7 @@ def build(run: Run, services: Services) -> RecipeGRPOTrainer:
     """The trainer of a run; one whose completions a vLLM server samples waits for it first."""
     recipe, arguments = run.recipe, run.arguments
     arguments.model_init_kwargs = model_settings(run)
-    arguments.reward_weights = [term.weight for term in recipe.rewards]
+    arguments.reward_weights = [term.weight for term in recipe.rewards] or [1.0]
     if recipe.served and PartialState().is_main_process:
         wait_until_ready(recipe)
     if recipe.values.get("eos_token") and recipe.get("use_vllm"):  # which knows the model's own end tokens alone
@@ -130,7 +164,7 @@ def build(run: Run, services: Services) -> RecipeGRPOTrainer:
         trainer = RecipeGRPOTrainer(
             model=starting_model(run),
             args=arguments,
-            reward_funcs=reward_functions(services.grader),
+            reward_funcs=reward_functions(services.grader) or [no_reward],
             train_dataset=run.data.train,
             # TRL wants a data set where it evaluates; ours is measured in its place (``RecipeTrainer.evaluate``).
             eval_dataset=run.data.train.select(range(1)) if recipe.get("eval_strategy") != "no" else None,

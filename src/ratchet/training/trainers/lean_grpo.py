@@ -29,6 +29,9 @@ class LeanGRPOTrainer(LeanSteps, GRPOTrainer):
         lean: the recipe's settings.
     """
 
+    compares_distributions = False
+    """Whether the loss has a term beside the policy's."""
+
     def __init__(self, *args: Any, lean: Lean | None = None, **kwargs: Any):
         self.aligns = self.shares = False  # before TRL's constructor, which may call methods that ask
         self.lean, self._next = lean, None

@@ -1,0 +1,267 @@
+"""What a teacher does in a step of GRPO's trainer: it is shown the rows with the context, scores what the student
+wrote, and changes advantages or the loss."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import TrainerCallback
+from trl.trainer.utils import pad
+
+from ratchet.diagnostics.initial_model import is_split
+from ratchet.recipe.distillation import DIVERGENCES
+from ratchet.tasks import packing
+from ratchet.tasks.base import Row, completion_text
+from ratchet.training.advantages import log_advantages, totals
+from ratchet.training.distillation import measure, terms
+from ratchet.training.distillation.context import Context, told
+from ratchet.training.distillation.divergence import Divergence
+from ratchet.training.distillation.teachers import LocalTeacher, Teacher
+from ratchet.training.lean.rows import counted
+from ratchet.training.prepare import Run
+
+LOOKED = 8  # completions whose likeliest tokens are compared
+LEAK = re.compile(
+    r"\b(?:according to|as (?:said|given|stated) in|(?:from|in|by|use|using|follow\w*) (?:the|this|your|my)) "
+    r"(?:the |this |your |my )?(?:hint|context|system (?:prompt|message)|instructions?|rule|worked examples?)\b"
+    r"|\bthe (?:hint|context|system (?:prompt|message)) (?:says?|said|tells?|gives?|is|was)\b",
+    re.IGNORECASE,
+)
+"""A student that speaks of a context has learned to speak as if it had one."""
+
+
+class Distiller(TrainerCallback):
+    """Adds a teacher to a trainer's steps.
+
+    Args:
+        trainer: TRL's GRPO trainer.
+        teacher: scores, or has the weights that are compared with or sampled from.
+        context: of a row; None where the teacher reads what the student reads.
+    """
+
+    def __init__(self, trainer: Any, run: Run, teacher: Teacher, context: Context | None, pool: Any = None):
+        self.trainer, self.run, self.teacher, self.context, self.pool = trainer, run, teacher, context, pool
+        self.settings, self.accelerator = run.recipe.distillation, trainer.accelerator
+        self.rows: Sequence[Mapping[str, Any]] = ()
+        """Of the generation under way, as the trainer has them."""
+        self.right = torch.zeros(0)
+        """Of the newest generation of all processes (N,): whether each completion is right."""
+        self.measured: dict[str, dict[str, Any]] = {}
+        """Who was measured before the first step -> accuracy with its interval."""
+        self.divergence = None
+        if self.settings.form in DIVERGENCES:
+            self.divergence = Divergence(trainer, teacher, self.settings.form)
+        self.every = run.recipe.diagnostics.every if run.recipe.diagnostics.mode == "on" else 0
+        self.looks = None
+        if self.every and isinstance(teacher, LocalTeacher) and not is_split(trainer.accelerator):
+            self.looks = self.divergence or Divergence(trainer, teacher, DIVERGENCES[0])
+
+    # The run.
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Measure student and teacher, and stop where there is nothing to learn; a resumed run has done so."""
+        say = self.accelerator.print
+        say(f"  {'teacher':<11} {self.teacher.said}, form {self.settings.form}", flush=True)
+        if state.global_step or not self.run.recipe.task.graded or not self.settings.measure:
+            return
+        found = measure.measured(self.trainer, self.run, self.teacher, self.context, self.pool)
+        for line in measure.lines(found):
+            say(f"  {'before':<11} {line}", flush=True)
+        self.measured = {name: result.accuracy.as_dict() for name, result in found.items()}
+        if self.settings.must_be_better:
+            measure.refuse_worse(found)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """The student has learned."""
+        self.teacher.learned()
+
+    def state_dict(self) -> dict[str, Any]:
+        """What was measured, and what changes in the teacher."""
+        return {"measured": self.measured, "teacher": self.teacher.state_dict()}
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Resume from what ``state_dict`` returned."""
+        self.measured = dict(found["measured"])
+        self.teacher.load_state_dict(found["teacher"])
+
+    # A generation.
+
+    def told_prompts(self) -> list[Any]:
+        """The prompts of the generation under way as the teacher is given them."""
+        if self.context is None:
+            return [row["prompt"] for row in self.rows]
+        made: dict[str, Any] = {}
+        found = []
+        for given in self.rows:
+            packed = given[packing.COLUMN]
+            if packed not in made:
+                row: Row = packing.unpack(packed)
+                messages = told(self.run.recipe.task.messages(row), self.context(row))
+                made[packed] = self.run.chat.messages(messages)
+            found.append(made[packed])
+        return found
+
+    @property
+    def samples(self) -> bool:
+        """Whether the teacher writes what the student imitates."""
+        return self.settings.form == "teacher_samples"
+
+    @contextmanager
+    def writing(self) -> Iterator[list[list[int]]]:
+        """While the block lasts, the trainer generates with the teacher; gives the teacher's prompts as tokens."""
+        trainer = self.trainer
+        ids, _, _ = trainer._tokenize_prompts(self.told_prompts())
+        with self.teacher.model() as model:
+            before = trainer.model, trainer.model_wrapped
+            if model is not trainer.model:
+                trainer.model = trainer.model_wrapped = model
+            try:
+                yield ids
+            finally:
+                trainer.model, trainer.model_wrapped = before
+
+    def take(self, output: dict[str, Any], rewards: torch.Tensor) -> None:
+        """Let the teacher look at a generation; changes its advantages, or adds what the loss needs. Every process
+        must call this.
+
+        Args:
+            output: what ``_generate_and_score_completions`` returns.
+            rewards: of all processes, (N, rewards).
+        """
+        if self.samples:
+            self._imitate(output)
+            return
+        prompts, prompt_mask = self._told_tensors(output)
+        if self.looks is not None and self.trainer.state.global_step % self.every == 0:
+            self._look(output, prompts, prompt_mask)
+        if self.divergence is not None:
+            output["teacher_prompt_ids"], output["teacher_prompt_mask"] = prompts, prompt_mask
+            output["advantages"] = self.settings.adv_tau * output["advantages"]
+            return
+        mask = counted(output).float()
+        student, teacher = self._student(output), self._scored(prompts, prompt_mask, output)
+        settings = self.settings
+        term = terms.token_term(student, teacher, mask, settings.teacher_tau, settings.student_tau)
+        if settings.only_where_wrong:
+            gate = self._own(terms.wrong_share(self.right, self.trainer.num_generations))
+            term = term * gate.to(term.device)[:, None]
+        if settings.form == "token":
+            task = settings.adv_tau * output["advantages"]
+            output["advantages"] = (task.reshape(len(term), -1) + term) * mask
+            parts = (task.reshape(len(term), -1).abs() * mask).sum(), term.abs().sum()
+        else:
+            parts = self._by_sequence(output, rewards, term, mask)
+        self._figures(student, teacher, mask, parts)
+
+    def _by_sequence(
+        self, output: dict[str, Any], rewards: torch.Tensor, term: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        own = terms.sequence_term(term, mask, self.settings.by_length)
+        summed = self.accelerator.gather(own)
+        group = self.trainer.num_generations
+        reward = self.settings.adv_tau * totals(self.trainer, rewards).to(summed.device)
+        everywhere = terms.less_group_mean(reward + summed, group).nan_to_num(0.0)
+        output["advantages"] = self._own(everywhere).to(output["advantages"].dtype)
+        log_advantages(self.trainer, everywhere)
+        parts = (terms.less_group_mean(value, group).nan_to_num(0.0).abs() for value in (reward, summed))
+        return tuple(self._own(part).sum() for part in parts)
+
+    def _imitate(self, output: dict[str, Any]) -> None:
+        """Every sample of the teacher's counts the same; or those that are right, and no other."""
+        kept = self.right.float() if self.settings.only_where_wrong else torch.ones_like(self.right).float()
+        everywhere = self.settings.teacher_tau * kept
+        output["advantages"] = self._own(everywhere).to(output["advantages"])
+        log_advantages(self.trainer, everywhere)
+        self._log("distill/imitated", kept.sum(), kept.numel())
+
+    def _own(self, values: torch.Tensor) -> torch.Tensor:
+        """This process's part of values of all (N, ...)."""
+        own = len(values) // self.accelerator.num_processes
+        return values[self.accelerator.process_index * own :][:own]
+
+    # Scoring.
+
+    def _told_tensors(self, output: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The teacher's prompts (B, P), padded on the left, and their mask."""
+        if self.context is None:
+            return output["prompt_ids"], output["prompt_mask"]
+        ids, _, _ = self.trainer._tokenize_prompts(self.told_prompts())
+        tensors = [torch.tensor(row) for row in ids]
+        device, end = output["prompt_ids"].device, self.run.tokenizer.pad_token_id
+        padded = pad(tensors, padding_value=end, padding_side="left")
+        mask = pad([torch.ones_like(row) for row in tensors], padding_value=0, padding_side="left")
+        return padded.to(device), mask.to(device)
+
+    def _scored(self, prompts: torch.Tensor, prompt_mask: torch.Tensor, output: dict[str, Any]) -> torch.Tensor:
+        ids = torch.cat([prompts, output["completion_ids"]], 1)
+        mask = torch.cat([prompt_mask, output["completion_mask"]], 1)
+        return self.teacher.scored(ids, mask, output["completion_ids"].shape[1])
+
+    def _student(self, output: dict[str, Any]) -> torch.Tensor:
+        """The student's log-probabilities of its own tokens (B, C), which TRL may have computed already."""
+        for name in ("old_per_token_logps", "sampling_per_token_logps"):
+            if output.get(name) is not None:
+                return output[name]
+        trainer = self.trainer
+        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)
+        mask = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)
+        with torch.no_grad():
+            return trainer._get_per_token_logps_and_entropies(
+                trainer.model,
+                ids,
+                mask,
+                output["completion_ids"].shape[1],
+                batch_size=trainer.args.per_device_train_batch_size,
+            )[0]
+
+    def _look(self, output: dict[str, Any], prompts: torch.Tensor, prompt_mask: torch.Tensor) -> None:
+        """How often student and teacher would write the same next token, on a few completions."""
+        names = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
+        few = {name: output[name][:LOOKED] for name in names}
+        few |= {"teacher_prompt_ids": prompts[:LOOKED], "teacher_prompt_mask": prompt_mask[:LOOKED]}
+        self._log("distill/agreement", *self.looks.agreement(few, counted(output)[:LOOKED]))
+
+    # The loss.
+
+    def loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """The divergence's part of the loss of a micro-batch, a mean over the tokens of the step (as TRL's dapo)."""
+        trainer = self.trainer
+        window = trainer.current_gradient_accumulation_steps / trainer.args.steps_per_generation
+        tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes * window
+        loss, mean = self.divergence.loss(model, inputs, tokens)
+        self._log(f"distill/{self.settings.form}", torch.tensor(mean), 1)
+        return self.settings.teacher_tau * loss
+
+    # Figures.
+
+    def heard(self, completions: Sequence[Any], right: Sequence[bool]) -> None:
+        """Take this process's completions, and which of them are right."""
+        device = self.accelerator.device
+        self.right = self.accelerator.gather(torch.tensor(right, device=device, dtype=torch.float32))
+        leaks = sum(LEAK.search(completion_text(completion)) is not None for completion in completions)
+        self._log("distill/leaks", torch.tensor(float(leaks)), len(completions))
+
+    def _figures(
+        self,
+        student: torch.Tensor,
+        teacher: torch.Tensor,
+        mask: torch.Tensor,
+        parts: tuple[torch.Tensor, torch.Tensor],
+    ) -> None:
+        apart = (student - teacher) * mask
+        self._log("distill/kl", apart.sum(), mask.sum())
+        self._log("distill/teacher_logp", (teacher * mask).sum(), mask.sum())
+        for number, (total, count) in enumerate(zip(*terms.by_quarter(apart, mask), strict=True), 1):
+            self._log(f"distill/kl_quarter_{number}", total, count)
+        task, of_teacher = parts
+        self._log("distill/teacher_share", of_teacher, task + of_teacher)
+
+    def _log(self, name: str, total: torch.Tensor, count: Any) -> None:
+        """Take a mean over all processes for the next log; every process must call this."""
+        device = self.accelerator.device
+        pair = torch.stack([torch.as_tensor(value, device=device).float() for value in (total, count)])
+        total, count = self.accelerator.reduce(pair, reduction="sum").tolist()
+        if count:
+            self.trainer._metrics["train"][name].append(total / count)

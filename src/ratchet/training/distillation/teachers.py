@@ -1,0 +1,258 @@
+"""Whose weights teach: the model as training began, the student's own, an average of them, another model, a server.
+
+A frozen model is loaded from where the run began, never from a checkpoint, so that it is the same after a resume.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM
+from trl.models.utils import prepare_deepspeed, prepare_fsdp
+from trl.trainer.utils import add_fused_lm_head, use_adapter
+
+from ratchet.errors import UserError
+from ratchet.models import locate
+from ratchet.models.adapters import REFERENCE
+from ratchet.models.folder import check_folder, check_weights, refuse_unfitting
+from ratchet.models.load import load_tokenizer
+from ratchet.recipe.distillation import is_server
+from ratchet.training.arguments import model_settings
+from ratchet.training.prepare import Run
+
+
+class Teacher(ABC):
+    """Scores tokens that somebody has written."""
+
+    said: str
+    """Who it is, for the run's first lines."""
+
+    @abstractmethod
+    def scored(self, ids: torch.Tensor, mask: torch.Tensor, kept: int) -> torch.Tensor:
+        """Log-probabilities (B, ``kept``) of the last tokens of rows (B, W), without gradient, at the temperature of
+        sampling."""
+
+    def learned(self) -> None:  # noqa: B027 - most teachers do nothing
+        """The student has taken a step."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What changes in it while the run goes on."""
+        return {}
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:  # noqa: B027
+        """Resume from what ``state_dict`` returned."""
+
+
+class LocalTeacher(Teacher):
+    """A model in this process.
+
+    Args:
+        trainer: of the student; TRL's GRPO trainer.
+    """
+
+    def __init__(self, trainer: Any):
+        self.trainer = trainer
+
+    @contextmanager
+    def model(self) -> Iterator[Any]:
+        """The model to call, as the accelerator has wrapped it, without gradients and without dropout."""
+        raise NotImplementedError
+
+    def scored(self, ids: torch.Tensor, mask: torch.Tensor, kept: int) -> torch.Tensor:
+        """By TRL's own scoring, in micro-batches."""
+        with self.model() as model:
+            return self.trainer._get_per_token_logps_and_entropies(
+                model, ids, mask, kept, batch_size=self.trainer.args.per_device_train_batch_size
+            )[0]
+
+
+class Student(LocalTeacher):
+    """The student's present weights (``live``), or with its adapter switched off (``start`` with LoRA)."""
+
+    def __init__(self, trainer: Any, live: bool):
+        super().__init__(trainer)
+        self.live = live
+        self.said = "the student itself" if live else "the model as training began (the adapter switched off)"
+
+    @contextmanager
+    def model(self) -> Iterator[Any]:
+        """The student's model, perhaps without what it has learned."""
+        student = self.trainer.model
+        training = student.training
+        student.eval()
+        try:
+            with torch.no_grad():
+                if self.live:
+                    yield student
+                    return
+                wrapped = self.trainer.accelerator.unwrap_model(student)
+                # an adapter that is trained further is kept as it was, under this name
+                with use_adapter(wrapped, REFERENCE if REFERENCE in wrapped.peft_config else None):
+                    yield student
+        finally:
+            student.train(training)
+
+
+class Frozen(LocalTeacher):
+    """A model of its own beside the student.
+
+    Args:
+        model: wrapped by the accelerator; it never changes.
+        alike: whether it is built as the student is, so that its passes can be cut as the student's are.
+    """
+
+    def __init__(self, trainer: Any, model: Any, said: str, alike: bool = True):
+        super().__init__(trainer)
+        self.kept, self.said, self.alike = model, said, alike
+
+    @contextmanager
+    def model(self) -> Iterator[Any]:
+        """The model."""
+        trainer, before = self.trainer, (self.trainer.aligns, self.trainer.shares)
+        if not self.alike:
+            trainer.aligns = trainer.shares = False
+        try:
+            with torch.no_grad():
+                yield self.kept
+        finally:
+            trainer.aligns, trainer.shares = before
+
+
+class Average(Frozen):
+    """Weights that follow the student's: after each step a part of the way.
+
+    Args:
+        follow: that part.
+    """
+
+    def __init__(self, trainer: Any, model: Any, follow: float):
+        super().__init__(trainer, model, f"an average of the student's weights ({follow:g} of the way each step)")
+        self.follow = follow
+
+    @torch.no_grad()
+    def learned(self) -> None:
+        """Follow."""
+        student = self.trainer.accelerator.unwrap_model(self.trainer.model)
+        for own, other in zip(self.kept.parameters(), student.parameters(), strict=True):
+            own.lerp_(other.to(own.dtype), self.follow)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The weights."""
+        return {"weights": [weight.detach().clone() for weight in self.kept.parameters()]}
+
+    def load_state_dict(self, found: Mapping[str, Any]) -> None:
+        """Put the weights back; of a run with another teacher there are none."""
+        with torch.no_grad():
+            for own, kept in zip(self.kept.parameters(), found.get("weights", []), strict=False):
+                own.copy_(kept)
+
+
+class Server(Teacher):
+    """A vLLM server that scores token ids; ``--max-logprobs`` may stay what it is.
+
+    Raises:
+        UserError: where it does not answer, or serves another tokenizer.
+    """
+
+    def __init__(self, url: str, vocabulary: int):
+        from trl.generation.vllm_client import VLLMClient
+
+        self.url, self.vocabulary, self.said = url, vocabulary, f"the server {url}"
+        try:
+            self.client = VLLMClient(base_url=url.rstrip("/").removesuffix("/v1"), connection_timeout=30.0)
+        except Exception as error:  # of requests, of TRL, and of the server
+            raise UserError(f"distillation.teacher: {url} does not answer as a vLLM server does: {error}") from None
+
+    def scored(self, ids: torch.Tensor, mask: torch.Tensor, kept: int) -> torch.Tensor:
+        """One request for all rows."""
+        begins = mask[:, : ids.shape[1] - kept].sum(1).tolist()
+        sequences = [row[shown.bool()].tolist() for row, shown in zip(ids, mask, strict=True)]
+        try:
+            found = self.client.get_sequence_logprobs(sequences, begins, top_logprobs=1, chunk_size=32)
+        except Exception as error:  # as above
+            said = " ".join(str(error).split())[:200]
+            raise UserError(f"distillation.teacher: {self.url} scores no tokens: {said}") from None
+        scores = torch.zeros(len(ids), kept)
+        for i, values in enumerate(found["actual_logprobs"]):
+            scores[i, : len(values)] = torch.tensor([value[0] for value in values])
+        if not scores.isfinite().all():
+            raise UserError(f"distillation.teacher: {self.url} leaves tokens without a log-probability")
+        return scores.to(ids.device)
+
+
+def teacher_of(trainer: Any, run: Run) -> Teacher:
+    """The recipe's teacher.
+
+    Raises:
+        UserError: where it cannot be loaded, or its tokenizer is another one.
+    """
+    settings = run.recipe.distillation
+    if is_server(settings.teacher):
+        return Server(settings.teacher, len(run.tokenizer))
+    if settings.teacher == "live":
+        return Student(trainer, live=True)
+    adapter = hasattr(trainer.model, "peft_config")
+    if settings.teacher == "start":
+        if adapter:
+            return Student(trainer, live=False)
+        if trainer.ref_model is not None and not trainer.args.sync_ref_model:
+            return Frozen(trainer, trainer.ref_model, "the model as training began (the reference model)")
+        return Frozen(trainer, _loaded(trainer, run, run.model_path), "the model as training began")
+    if settings.teacher == "average":
+        return Average(trainer, _loaded(trainer, run, run.model_path, whole=True), settings.follow)
+    path = locate(settings.teacher)
+    check_folder(path)
+    check_weights(path)
+    _same_tokens(path, run.tokenizer, settings.teacher)
+    model = _loaded(trainer, run, path)
+    alike = type(trainer.accelerator.unwrap_model(model)) is type(_base(trainer))
+    return Frozen(trainer, model, settings.teacher, alike)
+
+
+def _base(trainer: Any) -> Any:
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _loaded(trainer: Any, run: Run, path: str, whole: bool = False) -> Any:
+    """A frozen model that scores as TRL's trainers do, prepared for these processes.
+
+    Args:
+        whole: whether every process must hold all of it.
+    """
+    settings = {key: value for key, value in model_settings(run).items() if key != "use_cache"}
+    model, info = AutoModelForCausalLM.from_pretrained(path, output_loading_info=True, **settings)
+    refuse_unfitting(path, info)
+    model = model.eval().requires_grad_(False)
+    add_fused_lm_head(model, temperature=trainer.temperature, outputs=("log_probs", "entropy"))
+    if trainer.is_deepspeed_enabled and not whole:
+        return prepare_deepspeed(model, trainer.accelerator)
+    if trainer.is_fsdp_enabled:
+        if whole:
+            raise UserError("distillation.teacher: average needs whole weights on each process; FSDP splits them")
+        return prepare_fsdp(model, trainer.accelerator)
+    if whole and trainer.accelerator.state.deepspeed_plugin is not None:
+        stage = trainer.accelerator.state.deepspeed_plugin.zero_stage
+        if stage == 3:
+            raise UserError("distillation.teacher: average needs whole weights on each process; ZeRO-3 splits them")
+    return model.to(trainer.accelerator.device)
+
+
+def _same_tokens(path: str, tokenizer: Any, name: str) -> None:
+    other = load_tokenizer(path)
+    if other.get_vocab() == tokenizer.get_vocab():
+        return
+    different = _examples(tokenizer.get_vocab(), other.get_vocab())
+    raise UserError(
+        f"distillation.teacher: {name} has another tokenizer than the student ({different}), so it cannot score the "
+        "student's tokens; take a teacher of the same family, or let it write samples: ratchet sample --model"
+    )
+
+
+def _examples(own: Mapping[str, int], other: Mapping[str, int]) -> str:
+    if len(own) != len(other):
+        return f"{len(other)} tokens instead of {len(own)}"
+    token: Sequence[str] = sorted(token for token in own if other.get(token) != own[token])
+    return f"{token[0]!r} is {other.get(token[0])} there and {own[token[0]]} here"
