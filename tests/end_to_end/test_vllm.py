@@ -323,3 +323,12 @@ def test_the_same_recipe_without_vllm_for_cpus_says_how_to_start_it(script):
 def test_the_interpreter_can_be_asked_for(interpreter):
     done = subprocess.run([sys.executable, "-m", "ratchet.integrations.vllm_cpu"], capture_output=True, text=True)
     assert done.stdout.strip() == str(interpreter)
+
+
+def test_a_teacher_behind_a_server_scores_as_the_same_model_does_here(finish, tmp_path, served):
+    worker = ROOT / "tests/training/distillation/naive_worker.py"
+    words = [sys.executable, str(worker), str(tmp_path / "out"), "--distillation.teacher", served[0]]
+    done = finish(words, tmp_path, 300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["apart"] < 2e-4 and found["tokens"] > 100

@@ -55,7 +55,7 @@ def load(tmp_path, **values):
 
 def test_no_trainers_name_is_compared_outside_of_the_methods():
     """Neither ``trainer == "grpo"`` nor a dictionary that maps names of trainers to what they differ in."""
-    names = {"sft", "grpo", "async_grpo"}
+    names = {"sft", "grpo", "async_grpo", "distill"}
     for path in (ROOT / "src").rglob("*.py"):
         if path.name in ("method.py", "limits.py"):  # limits has the choices of TRL's own configuration classes
             continue
@@ -69,21 +69,21 @@ def test_no_trainers_name_is_compared_outside_of_the_methods():
 
 def test_a_recipe_can_name_it(echo, tmp_path):
     assert load(tmp_path).method is echo
-    assert "echo" in trainers() and trainers_that("rewarded") == "trainer: grpo"
+    assert "echo" in trainers() and trainers_that("rewarded") == "trainer: grpo or distill"
 
 
 def test_a_recipe_without_it_is_told_which_there_are(tmp_path):
-    with pytest.raises(UserError, match="trainer must be sft or grpo, it is 'echo'"):
+    with pytest.raises(UserError, match="trainer must be sft or grpo or distill, it is 'echo'"):
         load(tmp_path)
 
 
 def test_rewards_are_refused_where_there_are_none(echo, tmp_path):
-    with pytest.raises(UserError, match="rewards are for trainer: grpo; echo has none"):
+    with pytest.raises(UserError, match="rewards are for trainer: grpo or distill; echo has none"):
         load(tmp_path, rewards={"correctness": {"weight": 1.0}})
 
 
 def test_a_curriculum_needs_measured_answers(echo, tmp_path):
-    with pytest.raises(UserError, match="curriculum is for trainer: grpo; echo has no measured answers"):
+    with pytest.raises(UserError, match="curriculum is for trainer: grpo or distill; echo has no measured answers"):
         load(tmp_path, curriculum={"column": "correct", "stages": {"A": 0.5, "B": 0.5}})
 
 

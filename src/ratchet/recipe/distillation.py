@@ -28,6 +28,15 @@ def is_server(teacher: str) -> bool:
     return teacher.startswith(("http://", "https://"))
 
 
+def server_base(url: str) -> str:
+    """A server's URL as clients of OpenAI's API want it.
+
+    >>> server_base("http://127.0.0.1:8000"), server_base("http://127.0.0.1:8000/v1/")
+    ('http://127.0.0.1:8000/v1', 'http://127.0.0.1:8000/v1')
+    """
+    return f"{url.rstrip('/').removesuffix('/v1')}/v1"
+
+
 def locate_context(tree: Node, path: Path) -> None:
     """Name the file of a context's function, and the folder of a teacher, in full where they lie beside the recipe."""
     node = tree.value.get("distillation")

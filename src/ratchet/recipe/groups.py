@@ -322,7 +322,9 @@ class Distillation:
     """Held-out rows on which student and teacher are measured, with and without the context, before the first step;
     0: neither is."""
     must_be_better: bool = True
-    """Whether a teacher that is not more often right than the student stops the run."""
+    """Whether a teacher that is not clearly more often right than the student stops the run."""
+    model: str = ""
+    """Of a server: the model's name there; empty: the only one that it has."""
     key: str = "OPENAI_API_KEY"
     """Of a server: the environment variable that holds its key, if it asks for one."""
 

@@ -23,7 +23,8 @@ PACKAGES = ("trl", "transformers", "accelerate", "peft")
 
 def make() -> dict[str, Any]:
     """The schema of what is installed."""
-    places = {"model": "trl:ModelConfig", **{method.name: method.config for method in METHODS.values()}}
+    own = [m for m in METHODS.values() if m.name == m.section or m.config != METHODS[m.section].config]
+    places = {"model": "trl:ModelConfig", **{method.name: method.config for method in own}}
     classes = {name: imported(place) for name, place in places.items()}
     return {
         "versions": {name: version(name) for name in PACKAGES},

@@ -15,6 +15,7 @@ from ratchet.recipe import Recipe
 from ratchet.runtime import main_process
 from ratchet.tasks import load_split
 from ratchet.training.dataset import Prepared, Written, read_rows, write_rows
+from ratchet.training.distillation.check import check_teacher
 from ratchet.training.output_folder import has_initial_model, makes_its_model, publish_output, staging
 
 
@@ -57,6 +58,8 @@ def prepare(recipe: Recipe, arguments: TrainingArguments, model_arguments: Model
         check_folder(base)
         check_weights(base)
     chat = chat_format(recipe.values, path, trusted)
+    if main_process():
+        check_teacher(recipe.distillation, chat.tokenizer)
     limit = recipe.method.token_limit(recipe.get, position_limit(base))
     written = write_rows(recipe, chat, limit, staging(recipe) / "data") if main_process() else Written()
     if main_process():

@@ -18,15 +18,16 @@ from ratchet.training.advantages import log_advantages, totals
 from ratchet.training.distillation import measure, terms
 from ratchet.training.distillation.context import Context, told
 from ratchet.training.distillation.divergence import Divergence
-from ratchet.training.distillation.teachers import LocalTeacher, Teacher
+from ratchet.training.distillation.teachers import LocalTeacher, Student, Teacher
 from ratchet.training.lean.rows import counted
 from ratchet.training.prepare import Run
 
 LOOKED = 8  # completions whose likeliest tokens are compared
 LEAK = re.compile(
-    r"\b(?:according to|as (?:said|given|stated) in|(?:from|in|by|use|using|follow\w*) (?:the|this|your|my)) "
-    r"(?:the |this |your |my )?(?:hint|context|system (?:prompt|message)|instructions?|rule|worked examples?)\b"
-    r"|\bthe (?:hint|context|system (?:prompt|message)) (?:says?|said|tells?|gives?|is|was)\b",
+    r"\b(?:according to|as (?:said|given|stated) in|from|in|by|use|using|follow\w*) (?:the|your|my) "
+    r"(?:given |provided )?(?:hint|system (?:prompt|message)|worked examples?)\b"
+    r"|\b(?:according to the|(?:the|your) (?:given|provided)) context\b|\b(?:in|of) the system (?:prompt|message)\b"
+    r"|\b(?:the|your) (?:hint|context|system (?:prompt|message)) (?:says?|said|tells?|told|gives?|states?)\b",
     re.IGNORECASE,
 )
 """A student that speaks of a context has learned to speak as if it had one."""
@@ -204,17 +205,9 @@ class Distiller(TrainerCallback):
         for name in ("old_per_token_logps", "sampling_per_token_logps"):
             if output.get(name) is not None:
                 return output[name]
-        trainer = self.trainer
         ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)
         mask = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)
-        with torch.no_grad():
-            return trainer._get_per_token_logps_and_entropies(
-                trainer.model,
-                ids,
-                mask,
-                output["completion_ids"].shape[1],
-                batch_size=trainer.args.per_device_train_batch_size,
-            )[0]
+        return Student(self.trainer, live=True).scored(ids, mask, output["completion_ids"].shape[1])
 
     def _look(self, output: dict[str, Any], prompts: torch.Tensor, prompt_mask: torch.Tensor) -> None:
         """How often student and teacher would write the same next token, on a few completions."""

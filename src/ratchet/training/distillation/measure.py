@@ -11,12 +11,13 @@ from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate
 from ratchet.inference.local import generator
 from ratchet.inference.openai_server import AnswerCache, Server, server_generator, with_model
-from ratchet.recipe.distillation import OWN, is_server
+from ratchet.recipe.distillation import OWN, is_server, server_base
 from ratchet.tasks.base import Task
 from ratchet.training.distillation.context import Context, ToldTask
 from ratchet.training.distillation.teachers import LocalTeacher, Teacher
 from ratchet.training.prepare import Run
 
+CLEAR = 0.05  # chance that two equally good ones differ so much
 STUDENT, TOLD, TEACHER = "student", "student with the context", "teacher"
 
 
@@ -50,7 +51,8 @@ def _of_server(recipe: Any, url: str, of: Callable[[Any], Result], trainer: Any)
     """Asked by the main process alone."""
     found = None
     if trainer.accelerator.is_main_process:
-        server = with_model(Server(f"{url.rstrip('/').removesuffix('/v1')}/v1", "", key=recipe.distillation.key))
+        settings = recipe.distillation
+        server = with_model(Server(server_base(url), settings.model, key=settings.key), "distillation.model")
         found = of(server_generator(server, AnswerCache(recipe.output_dir / "teacher.partial.jsonl")))
     return broadcast_object_list([found])[0]
 
@@ -63,14 +65,18 @@ def lines(found: dict[str, Result]) -> list[str]:
 def refuse_worse(found: dict[str, Result]) -> None:
     """
     Raises:
-        UserError: where the teacher is not more often right than the student.
+        UserError: where the teacher is not clearly more often right than the student (McNemar's test on the same
+            rows).
     """
-    student = found[STUDENT].accuracy.accuracy
     who, teacher = [*found.items()][-1]
-    if who != STUDENT and teacher.accuracy.accuracy <= student:
+    if who == STUDENT:
+        return
+    paired = teacher.compare(found[STUDENT])
+    if paired["difference"] <= 0 or paired["p"] > CLEAR:
         raise UserError(
             f"the teacher ({who}) is right on {teacher.accuracy} and the student without the context on "
-            f"{found[STUDENT].accuracy}: there is nothing to learn from it. A model has to be able to read a context: "
+            f"{found[STUDENT].accuracy}, which may be chance (p = {paired['p']:.2g} on the same rows): there is nothing "
+            "to learn from it. A model has to be able to read a context: "
             "warm it up on prompts that have one, take another context, or a larger teacher; "
             "distillation.must_be_better: false goes on all the same"
         )

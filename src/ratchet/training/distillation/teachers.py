@@ -4,7 +4,8 @@ A frozen model is loaded from where the run began, never from a checkpoint, so t
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,13 +15,15 @@ from trl.models.utils import prepare_deepspeed, prepare_fsdp
 from trl.trainer.utils import add_fused_lm_head, use_adapter
 
 from ratchet.errors import UserError
+from ratchet.inference.openai_server import Server, connect, with_model
 from ratchet.models import locate
 from ratchet.models.adapters import REFERENCE
-from ratchet.models.folder import check_folder, check_weights, refuse_unfitting
-from ratchet.models.load import load_tokenizer
-from ratchet.recipe.distillation import is_server
+from ratchet.models.folder import refuse_unfitting
+from ratchet.recipe.distillation import is_server, server_base
 from ratchet.training.arguments import model_settings
 from ratchet.training.prepare import Run
+
+AT_ONCE, REQUESTS = 16, 4  # sequences of a request to a server, and requests at a time
 
 
 class Teacher(ABC):
@@ -149,48 +152,71 @@ class Average(Frozen):
                 own.copy_(kept)
 
 
-class Server(Teacher):
-    """A vLLM server that scores token ids; ``--max-logprobs`` may stay what it is.
+class ServerTeacher(Teacher):
+    """A vLLM server that scores token ids (``prompt_logprobs`` of its completions), always at temperature 1.
 
     Raises:
-        UserError: where it does not answer, or serves another tokenizer.
+        UserError: where it does not answer.
     """
 
-    def __init__(self, url: str, vocabulary: int):
-        from trl.generation.vllm_client import VLLMClient
-
-        self.url, self.vocabulary, self.said = url, vocabulary, f"the server {url}"
-        try:
-            self.client = VLLMClient(base_url=url.rstrip("/").removesuffix("/v1"), connection_timeout=30.0)
-        except Exception as error:  # of requests, of TRL, and of the server
-            raise UserError(f"distillation.teacher: {url} does not answer as a vLLM server does: {error}") from None
+    def __init__(self, url: str, model: str, key: str):
+        self.server = with_model(Server(server_base(url), model, key=key), "distillation.model")
+        self.client, self.said = connect(self.server), f"{self.server.model} behind {self.server.url}"
 
     def scored(self, ids: torch.Tensor, mask: torch.Tensor, kept: int) -> torch.Tensor:
-        """One request for all rows."""
+        """Some requests at a time."""
         begins = mask[:, : ids.shape[1] - kept].sum(1).tolist()
         sequences = [row[shown.bool()].tolist() for row, shown in zip(ids, mask, strict=True)]
-        try:
-            found = self.client.get_sequence_logprobs(sequences, begins, top_logprobs=1, chunk_size=32)
-        except Exception as error:  # as above
-            said = " ".join(str(error).split())[:200]
-            raise UserError(f"distillation.teacher: {self.url} scores no tokens: {said}") from None
+        parts = [sequences[i : i + AT_ONCE] for i in range(0, len(sequences), AT_ONCE)]
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            found = [entries for part in pool.map(self._asked, parts) for entries in part]
         scores = torch.zeros(len(ids), kept)
-        for i, values in enumerate(found["actual_logprobs"]):
-            scores[i, : len(values)] = torch.tensor([value[0] for value in values])
+        for i, (sequence, begin, entries) in enumerate(zip(sequences, begins, found, strict=True)):
+            values = [_of_token(entries[at], sequence[at]) for at in range(begin, len(sequence))]
+            scores[i, : len(values)] = torch.tensor(values)
         if not scores.isfinite().all():
-            raise UserError(f"distillation.teacher: {self.url} leaves tokens without a log-probability")
+            raise UserError(f"distillation.teacher: {self.server.url} leaves tokens without a log-probability")
         return scores.to(ids.device)
+
+    def _asked(self, sequences: list[list[int]]) -> list[list[Any]]:
+        """For each sequence what the server says of each of its tokens."""
+        from openai import OpenAIError  # which takes a second to import
+
+        try:
+            answer = self.client.completions.create(
+                model=self.server.model,
+                prompt=sequences,
+                max_tokens=1,
+                temperature=1.0,
+                extra_body={"prompt_logprobs": 0},
+            )
+            found = [choice.model_extra["prompt_logprobs"] for choice in answer.choices]
+        except (OpenAIError, KeyError, TypeError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"distillation.teacher: {self.server.url} scores no token ids, as a vLLM server does with its "
+                f"defaults: {said}"
+            ) from None
+        if len(found) != len(sequences) or any(len(a) != len(b) for a, b in zip(found, sequences, strict=True)):
+            raise UserError(f"distillation.teacher: {self.server.url} scored other tokens than it was given")
+        return found
+
+
+def _of_token(entry: Mapping[str, Any] | None, token: int) -> float:
+    """The log-probability of a token, looked up by its number; not a number where it is not there."""
+    value = (entry or {}).get(str(token))
+    return float("nan") if value is None else float(value["logprob"])
 
 
 def teacher_of(trainer: Any, run: Run) -> Teacher:
     """The recipe's teacher.
 
     Raises:
-        UserError: where it cannot be loaded, or its tokenizer is another one.
+        UserError: where it cannot be loaded, or does not answer.
     """
     settings = run.recipe.distillation
     if is_server(settings.teacher):
-        return Server(settings.teacher, len(run.tokenizer))
+        return ServerTeacher(settings.teacher, settings.model, settings.key)
     if settings.teacher == "live":
         return Student(trainer, live=True)
     adapter = hasattr(trainer.model, "peft_config")
@@ -202,11 +228,7 @@ def teacher_of(trainer: Any, run: Run) -> Teacher:
         return Frozen(trainer, _loaded(trainer, run, run.model_path), "the model as training began")
     if settings.teacher == "average":
         return Average(trainer, _loaded(trainer, run, run.model_path, whole=True), settings.follow)
-    path = locate(settings.teacher)
-    check_folder(path)
-    check_weights(path)
-    _same_tokens(path, run.tokenizer, settings.teacher)
-    model = _loaded(trainer, run, path)
+    model = _loaded(trainer, run, locate(settings.teacher))
     alike = type(trainer.accelerator.unwrap_model(model)) is type(_base(trainer))
     return Frozen(trainer, model, settings.teacher, alike)
 
@@ -238,21 +260,3 @@ def _loaded(trainer: Any, run: Run, path: str, whole: bool = False) -> Any:
         if stage == 3:
             raise UserError("distillation.teacher: average needs whole weights on each process; ZeRO-3 splits them")
     return model.to(trainer.accelerator.device)
-
-
-def _same_tokens(path: str, tokenizer: Any, name: str) -> None:
-    other = load_tokenizer(path)
-    if other.get_vocab() == tokenizer.get_vocab():
-        return
-    different = _examples(tokenizer.get_vocab(), other.get_vocab())
-    raise UserError(
-        f"distillation.teacher: {name} has another tokenizer than the student ({different}), so it cannot score the "
-        "student's tokens; take a teacher of the same family, or let it write samples: ratchet sample --model"
-    )
-
-
-def _examples(own: Mapping[str, int], other: Mapping[str, int]) -> str:
-    if len(own) != len(other):
-        return f"{len(other)} tokens instead of {len(own)}"
-    token: Sequence[str] = sorted(token for token in own if other.get(token) != own[token])
-    return f"{token[0]!r} is {other.get(token[0])} there and {own[token[0]]} here"
