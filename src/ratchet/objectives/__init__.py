@@ -19,5 +19,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     kind.name: kind for kind in (Grpo, DrGrpo, Dapo, Bnpo, Cispo, Gspo, Aipo, Rloo, Opo, MaxRl, Sapo, Vespo, Luspo)
 }
 """Every objective by the name that a recipe gives it."""
+DECIDED = frozenset(key for kind in OBJECTIVES.values() for key in kind().arguments())
+"""TRL's keys that an objective decides."""
 
-__all__ = ["OBJECTIVES", "Objective"]
+__all__ = ["DECIDED", "OBJECTIVES", "Objective"]

@@ -40,8 +40,8 @@ def load_recipe(
         UserError: with every finding in one message.
     """
     environ = os.environ if environ is None else environ
-    tree = source.merge(source.from_environment(environ), source.read_file(Path(path)))
-    tree = source.merge(tree, source.from_command_line(overrides))
+    tree = source.layered(source.from_environment(environ), source.read_file(Path(path)))
+    tree = source.layered(tree, source.from_command_line(overrides))
     return _checked(Path(path), tree, environ, trainer, to_train)
 
 
@@ -63,8 +63,8 @@ def recipe_from_values(
     """
     environ = os.environ if environ is None else environ
     written = source.parse(yaml.safe_dump({"output_dir": "outputs/recipe", **values}), origin, line_numbers=False)
-    tree = source.merge(source.from_environment(environ), written)
-    tree = source.merge(tree, source.from_command_line(overrides))
+    tree = source.layered(source.from_environment(environ), written)
+    tree = source.layered(tree, source.from_command_line(overrides))
     return _checked(Path(origin), tree, environ, None, to_train)
 
 
@@ -79,7 +79,7 @@ def _checked(path: Path, tree: Node, environ: Mapping[str, str], wanted: str | N
     trainer = _trainer(tree, path, wanted, findings)
     method = method_of(trainer, _given_groups(tree))
     values = _values(tree, path, method, findings)
-    minimised = objective.chosen(tree, path, method, values, findings)
+    minimised = objective.chosen(tree, method, values, findings)
     chosen = mixture.chosen(tree, method, path, findings)
     # After the rewards were read: what follows rewrites the tree as it is saved with the run.
     modes_as_written(tree)

@@ -2,7 +2,6 @@
 
 import difflib
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from ratchet.objectives import OBJECTIVES, Objective
@@ -24,11 +23,11 @@ ELSEWHERE = {
 """Names of other systems -> ours."""
 
 
-def chosen(tree: Node, path: Path, method: Method, values: dict[str, Any], findings: Findings) -> Objective | None:
+def chosen(tree: Node, method: Method, values: dict[str, Any], findings: Findings) -> Objective | None:
     """The objective that a recipe names; its arguments are added to ``values``, and to the tree as it is saved.
 
-    A key of TRL's that says something else is a finding, unless the objective has precedence: it is named in the
-    recipe and the key in what that extends, or on the command line and the key in a file.
+    A key of TRL's that says something else is a finding; those below the objective have given way
+    (``source.layered``).
     """
     node = tree.value.get("objective")
     if node is None or node.value is None:
@@ -44,7 +43,7 @@ def chosen(tree: Node, path: Path, method: Method, values: dict[str, Any], findi
         given = values.get(key)
         if isinstance(given, bool):  # as TRL reads scale_rewards
             given = "group" if given else "none"
-        if said is not None and given != value and _precedence(said, path) >= _precedence(node, path):
+        if said is not None and given != value:
             why = made.because.get(key)
             findings.say(
                 said,
@@ -55,14 +54,6 @@ def chosen(tree: Node, path: Path, method: Method, values: dict[str, Any], findi
         values[key] = value
         tree.value[key] = Node(value, node.origin, str(value), quoted=isinstance(value, str))
     return made
-
-
-def _precedence(node: Node, path: Path) -> int:
-    if node.origin.startswith("--"):
-        return 3
-    if node.origin.startswith(f"{path}:"):
-        return 2
-    return 0 if node.origin.startswith("environment") else 1  # of what it extends
 
 
 def _made(node: Node, findings: Findings) -> Objective | None:

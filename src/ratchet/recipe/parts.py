@@ -105,7 +105,7 @@ def rewards_in(cls: type[Task] | None, method: Method, tree: Node, path: Path, f
         if node is not None and node.value:
             findings.say(node, f"rewards are for {trainers_that('rewarded')}; {_why_unrewarded(method)}")
         return []
-    if node is None and not method.needs_rewards:
+    if (node is None or node.value is None) and not method.needs_rewards:
         return []
     if node is None or not isinstance(node.value, dict):
         findings.say(node or path, "rewards is missing; write rewards: {correctness: {weight: 1.0}}")

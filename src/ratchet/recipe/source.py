@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from ratchet.errors import UserError, UserErrors
+from ratchet.objectives import DECIDED
 from ratchet.tasks.loading import is_utf16
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -74,7 +75,15 @@ def _read(path: Path, chain: tuple[Path, ...]) -> Node:
     base = path.parent / extends.value
     if not base.is_file():
         raise UserError(f"{extends.origin}: extends names {extends.value}, and there is no {base}")
-    return merge(_for_another_task(_read(base, (*chain, resolved)), node), node)
+    return layered(_for_another_task(_read(base, (*chain, resolved)), node), node)
+
+
+def layered(base: Node, over: Node) -> Node:
+    """``over`` laid on ``base``. What an objective decides gives way to one that is named above it."""
+    own = over.value.get("objective")
+    if own is not None and own.value is not None:
+        base = Node({key: node for key, node in base.value.items() if key not in DECIDED}, base.origin)
+    return merge(base, over)
 
 
 def _for_another_task(base: Node, over: Node) -> Node:

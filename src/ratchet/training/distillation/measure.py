@@ -75,8 +75,8 @@ def refuse_worse(found: dict[str, Result]) -> None:
     if paired["difference"] <= 0 or paired["p"] > CLEAR:
         raise UserError(
             f"the teacher ({who}) is right on {teacher.accuracy} and the student without the context on "
-            f"{found[STUDENT].accuracy}, which may be chance (p = {paired['p']:.2g} on the same rows): there is nothing "
-            "to learn from it. A model has to be able to read a context: "
+            f"{found[STUDENT].accuracy}; the difference may be chance (p = {paired['p']:.2g} on the same "
+            "rows), so there is nothing to learn from it. A model has to be able to read a context: "
             "warm it up on prompts that have one, take another context, or a larger teacher; "
             "distillation.must_be_better: false goes on all the same"
         )
