@@ -1,5 +1,6 @@
 # make demo      install into .venv and watch a tiny model learn (a CPU and some minutes)
 # make dakota    the same with a word of Dakota: a model from random weights learns to spell numbers, then to spell them well
+# make distill   a tiny model learns to do without a context what it did with it, beside plain GRPO
 # make test      install into .venv and run the default tests
 # make test-apart  the long tests: whole runs, faults, and what lives in environments of its own (lighteval, lm-eval, vLLM, SkyPilot, verifiers packages)
 # make evaluate MODEL=outputs/demo [TASK=aquarat]   measure a model with lighteval, beside ratchet evaluate
@@ -11,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process 2 --config_file accelerate_configs/cpu.yaml
 
-.PHONY: demo dakota test test-apart evaluate quality style tiny schema clean
+.PHONY: demo dakota distill test test-apart evaluate quality style tiny schema clean
 
 demo: $(VENV)/installed
 	@echo "Training the embedded tiny model with GRPO (recipes/demo.yaml); it takes some minutes on two cores."
@@ -21,6 +22,12 @@ dakota: $(VENV)/installed
 	@echo "Training a tiny model from random weights with SFT (recipes/dakota/sft_numbers_cpu.yaml), then with GRPO (recipes/dakota/grpo_numbers_cpu.yaml)."
 	$(LAUNCH) scripts/sft.py recipes/dakota/sft_numbers_cpu.yaml --resume never
 	$(LAUNCH) scripts/grpo.py recipes/dakota/grpo_numbers_cpu.yaml --resume never
+
+distill: $(VENV)/installed
+	@echo "Teaching the tiny model to read a context (recipes/distill/warmup_cpu.yaml), then to do without (rule_cpu.yaml), and GRPO beside it (grpo_cpu.yaml)."
+	$(LAUNCH) scripts/sft.py recipes/distill/warmup_cpu.yaml --resume never
+	$(LAUNCH) scripts/distill.py recipes/distill/rule_cpu.yaml --resume never
+	$(LAUNCH) scripts/grpo.py recipes/distill/grpo_cpu.yaml --resume never
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -45,6 +45,7 @@ def logged(step: int) -> dict[str, float]:
     figures |= {"completions/max_length": 20.0, "completions/min_length": 4.0}
     figures |= {"rewards/correctness/mean": share, "rewards/format/mean": 1.0, "advantages/frac_zero_spread": 0.25}
     figures |= {"rl/kl_sequence_mean": share / 10, "rl/kl_letter_mean": share, "rl/letter_found_frac": 0.9}
+    figures |= {"distill/kl": share, "distill/kl_quarter_1": share}
     figures |= {"rl/letter_margin_mean": 1.0, "rl/letter_margin_std": 0.5}
     figures |= {f"rl/letter_pred_counts/{letter}": float(i) for i, letter in enumerate("ABCDE")}
     figures |= {f"attn/entropy_layer/{layer}": 1.0 + layer for layer in range(2)}

@@ -332,3 +332,27 @@ def test_a_teacher_behind_a_server_scores_as_the_same_model_does_here(finish, tm
     assert done.returncode == 0, done.stderr[-3000:]
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["apart"] < 2e-4 and found["tokens"] > 100
+
+
+def test_a_server_gives_the_likeliest_tokens_that_the_same_model_has_here(script, tmp_path, served):
+    options = ("--report", "off", "--evaluation.after", "false", "--audit.mode", "off", "--max_steps", "2")
+    options += (
+        "--distillation.form",
+        "top_k",
+        "--distillation.measure",
+        "16",
+        "--distillation.must_be_better",
+        "false",
+    )
+    options += ("--distillation.context", "Count.")
+    found = []
+    for name, teacher in (("there", served[0]), ("here", "ratchet-tiny")):
+        words = ("--output_dir", name, "--distillation.teacher", teacher, *options)
+        assert (
+            "teacher                    accuracy"
+            in script("scripts/grpo.py", "recipes/debug/grpo.yaml", *words).stdout
+        )
+        log = [json.loads(line) for line in (tmp_path / name / "diagnostics/log.jsonl").read_text().splitlines()]
+        result = json.loads((tmp_path / name / "result.json").read_text())["distillation"]
+        found.append(([line["distill/top_k"] for line in log if "loss" in line], result["teacher"]["accuracy"]))
+    assert found[0][0] == pytest.approx(found[1][0], rel=1e-3) and found[0][1] == found[1][1]

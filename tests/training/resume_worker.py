@@ -64,6 +64,7 @@ CASES: dict[str, tuple[str, str, tuple[int, ...]]] = {
     "teacher-average": ("grpo", f"{TEACHER}teacher average --distillation.form sequence", (3, 6)),
     "teacher-live-jsd": ("grpo", f"{TEACHER}teacher live --distillation.form jsd", (3,)),
     "teacher-lora": ("grpo", f"{TEACHER}form reverse_kl {LORA}", (3,)),
+    "teacher-top-k": ("grpo", f"{TEACHER}form top_k", (3,)),
     "teacher-samples": ("grpo", f"{TEACHER}form teacher_samples --distillation.adv_tau 0", (3,)),
     "objective": ("grpo", "--objective opo", (3,)),
     "sft": ("sft", "--eval_strategy steps --eval_steps 4", (3, 5)),

@@ -55,6 +55,7 @@ def classes_with_a_state() -> set[str]:
 
 def test_every_class_with_a_state_is_reached_by_the_registry_of_a_run(finish, tmp_path):
     words = [str(ROOT / "recipes/debug/grpo.yaml"), "--output_dir", "out", *STAGES.split()]
+    words += ["--distillation.context", "Hint", "--distillation.teacher", "average"]
     done = finish([sys.executable, "-c", REACHED, *words], tmp_path, 300)
     assert done.returncode == 0, done.stderr[-3000:]
     reached = set(json.loads(done.stdout.splitlines()[-1]))

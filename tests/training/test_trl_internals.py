@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ratchet.recipe.method import METHODS, imported
+from ratchet.training.distillation.divergence import Divergence
 from ratchet.training.trainers.build import module_of
 from ratchet.training.trl_internals import OVERRIDDEN, TOUCHED
 
@@ -18,7 +19,7 @@ TRAINERS = [
     for method in METHODS.values()
     for cls in vars(module_of(method)).values()
     if inspect.isclass(cls) and cls.__module__ == method.module and hasattr(cls, "training_step")
-]
+] + [Divergence]
 
 
 def names(internals):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OWN = ("start", "live", "average")
 """Teachers that are the student's own weights, of some time."""
-DIVERGENCES = ("reverse_kl", "forward_kl", "jsd")
+DIVERGENCES = ("reverse_kl", "forward_kl", "jsd", "top_k")
 """Forms that compare whole distributions."""
 
 
@@ -81,6 +81,8 @@ def _of_weights(recipe: Recipe, settings: Distillation) -> Iterator[str]:
             "distillation.form: teacher_samples imitates what the teacher wrote, and has no use for the student's "
             "advantage: take the rewards out (only_where_wrong: true imitates right samples alone), or adv_tau: 0"
         )
+    if settings.top_k < 1:
+        yield f"distillation.top_k must be at least 1; it is {settings.top_k}"
     if settings.by_length and settings.form != "sequence":
         yield "distillation.by_length is for form: sequence; single tokens have no length"
     if settings.only_where_wrong and not recipe.task.graded:
@@ -113,8 +115,8 @@ def _of_teacher(recipe: Recipe, settings: Distillation) -> Iterator[str]:
                 "distillation.teacher: a server scores at temperature 1, whatever the sampling: temperature must be "
                 f"1, it is {get('temperature'):g}"
             )
-        if settings.form not in ("token", "sequence"):
-            yield f"distillation.form: {settings.form} needs the teacher's weights; a server gives log-probabilities"
+        if settings.form not in ("token", "sequence", "top_k"):
+            yield f"distillation.form: {settings.form} needs the teacher's weights; with a server take token or top_k"
     if settings.form == "teacher_samples" and get("use_vllm"):
         yield "distillation.form: teacher_samples samples from the teacher, and use_vllm from the student"
     if recipe.curriculum is not None and recipe.curriculum.temperature_to is not None:

@@ -301,9 +301,12 @@ class Distillation:
     teacher: str = "start"
     """Whose weights: "start" (the model as training began), "live" (the student's own), "average" (that follows the
     student), a folder or a model on the Hub with the same tokenizer, or the URL of a vLLM server that scores."""
-    form: Literal["token", "sequence", "reverse_kl", "forward_kl", "jsd", "teacher_samples"] = "token"
+    form: Literal["token", "sequence", "reverse_kl", "forward_kl", "jsd", "top_k", "teacher_samples"] = "token"
     """How: log-probabilities of the sampled tokens as an advantage of each token; their sums as a part of the reward;
-    a divergence over the whole vocabulary on the student's samples; or the teacher's samples, imitated."""
+    a divergence over the whole vocabulary on the student's samples, or over the teacher's likeliest tokens; or the
+    teacher's samples, imitated."""
+    top_k: int = 20
+    """Of ``form: top_k``: tokens of the teacher at each position; all others are one bucket."""
     adv_tau: float = 0.5
     """Weight of the reward's advantage; 0 where the recipe has no rewards."""
     teacher_tau: float = 0.5

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 TRAINER = "transformers:Trainer"
 GRPO = "trl:GRPOTrainer"
+DISTILLATION = "trl:DistillationTrainer"
 ASYNC = "trl.experimental.async_grpo:AsyncGRPOTrainer"
 
 RESUME = "tests/training/test_resume.py::test_a_stopped_run_goes_on_exactly"
@@ -153,6 +154,13 @@ OVERRIDDEN = (
         "_compute_loss",
         "diagnostics read the hidden states of the forward pass that training makes anyway",
         f"{NAIVE}::test_letter_margins_and_counts_are_those_of_full_logits",
+    ),
+    Internal(
+        DISTILLATION,
+        "_get_last_hidden_state",
+        "in TRL's divergence, which is called as it is (_compute_loss), the teacher reads another prompt",
+        "tests/training/distillation/test_terms.py::"
+        "test_a_divergence_is_that_of_the_definition_with_a_teacher_that_reads_another_prompt",
     ),
 )
 

@@ -11,6 +11,7 @@ from ratchet.training.distillation import terms
 from ratchet.training.distillation.distiller import LEAK
 from ratchet.training.distillation.divergence import BETA, Divergence
 from ratchet.training.distillation.teachers import Frozen
+from ratchet.training.distillation.top_k import TopK
 
 DRAW = torch.Generator().manual_seed(0)
 
@@ -89,9 +90,7 @@ def naive_divergence(student, teacher, form):
 @pytest.mark.parametrize("form", BETA)
 def test_a_divergence_is_that_of_the_definition_with_a_teacher_that_reads_another_prompt(form):
     student, teacher = tiny(0), tiny(1)
-    trainer = SimpleNamespace(
-        accelerator=Accelerator(cpu=True), temperature=0.7, model=student, aligns=False, shares=False
-    )
+    trainer = SimpleNamespace(accelerator=Accelerator(cpu=True), temperature=0.7, model=student)
     made = Divergence(trainer, Frozen(trainer, teacher, "another model"), form)
     ids = torch.randint(0, 50, (3, 4), generator=DRAW)
     told = torch.randint(0, 50, (3, 6), generator=DRAW)
@@ -114,6 +113,37 @@ def test_a_divergence_is_that_of_the_definition_with_a_teacher_that_reads_anothe
     assert loss.item() == pytest.approx(expected.item() * 10 / 20, rel=1e-4)
     weight = student.model.layers[0].mlp.up_proj.weight
     (wanted,) = torch.autograd.grad(expected * 10 / 20, weight)
+    (found,) = torch.autograd.grad(loss, weight)
+    torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-7)
+
+
+def test_the_teachers_likeliest_tokens_and_a_bucket_for_the_rest():
+    student, teacher = tiny(0), tiny(1)
+    args = SimpleNamespace(per_device_train_batch_size=2)
+    trainer = SimpleNamespace(accelerator=Accelerator(cpu=True), temperature=0.7, model=student, args=args)
+    made = TopK(trainer, Frozen(trainer, teacher, "another model"), k=3)
+    ids, written = torch.randint(0, 50, (3, 4), generator=DRAW), torch.randint(0, 50, (3, 5), generator=DRAW)
+    mask = (torch.arange(5) < torch.tensor([[5], [2], [3]])).long()
+    inputs = {
+        **{"prompt_ids": ids, "prompt_mask": torch.ones_like(ids), "completion_ids": written, "completion_mask": mask},
+        **{"teacher_prompt_ids": ids[:, 1:], "teacher_prompt_mask": torch.ones_like(ids[:, 1:])},
+    }
+    inputs["teacher_top_ids"], inputs["teacher_top_logps"] = made.top(inputs)
+    loss, _ = made.loss(student, inputs, torch.tensor(20.0))
+    expected = torch.zeros((), dtype=torch.float64)
+    for i, length in enumerate([5, 2, 3]):
+        both = []
+        for model, prompt in ((student, ids[i]), (teacher, ids[i, 1:])):
+            whole = torch.cat([prompt, written[i, :length]])[None]
+            both.append((model(input_ids=whole).logits[0, len(prompt) - 1 : -1] / 0.7).softmax(-1))
+        for own, others in zip(*both, strict=True):
+            best = others.topk(3).indices
+            groups = [(own[t], others[t].detach()) for t in best]
+            groups.append((1 - own[best].sum(), 1 - others[best].sum().detach()))
+            expected = expected + sum(q * (q / p).log() for p, q in groups)
+    assert loss.item() == pytest.approx(expected.item() / 20, rel=1e-4)
+    weight = student.model.layers[0].mlp.up_proj.weight
+    (wanted,) = torch.autograd.grad(expected / 20, weight)
     (found,) = torch.autograd.grad(loss, weight)
     torch.testing.assert_close(found, wanted, rtol=1e-3, atol=1e-7)
 

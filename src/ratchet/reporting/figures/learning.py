@@ -122,7 +122,12 @@ def teacher(run: RunData) -> Figure | None:
     """How far the student is from its teacher, in all and by quarters of a completion, or over the vocabulary."""
     names = ["distill/kl", *(f"distill/kl_quarter_{i}" for i in range(1, 5))]
     labels = ["all tokens", "first quarter", "second", "third", "last"]
-    forms = {"distill/reverse_kl": "reverse KL", "distill/forward_kl": "forward KL", "distill/jsd": "JSD"}
+    forms = {
+        "distill/reverse_kl": "reverse KL",
+        "distill/forward_kl": "forward KL",
+        "distill/jsd": "JSD",
+        "distill/top_k": "top k",
+    }
     names, labels = [*names, *forms], [*labels, *forms.values()]
     return lines(run, "Distance from the teacher", "nats per token", names, "distill/kl", labels)
 

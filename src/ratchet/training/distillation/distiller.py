@@ -12,6 +12,7 @@ from trl.trainer.utils import pad
 
 from ratchet.diagnostics.initial_model import is_split
 from ratchet.recipe.distillation import DIVERGENCES
+from ratchet.recipe.groups import Distillation
 from ratchet.tasks import packing
 from ratchet.tasks.base import Row, completion_text
 from ratchet.training.advantages import log_advantages, totals
@@ -19,6 +20,7 @@ from ratchet.training.distillation import measure, terms
 from ratchet.training.distillation.context import Context, told
 from ratchet.training.distillation.divergence import Divergence
 from ratchet.training.distillation.teachers import LocalTeacher, Student, Teacher
+from ratchet.training.distillation.top_k import TopK
 from ratchet.training.lean.rows import counted
 from ratchet.training.prepare import Run
 
@@ -53,7 +55,7 @@ class Distiller(TrainerCallback):
         """Who was measured before the first step -> accuracy with its interval."""
         self.divergence = None
         if self.settings.form in DIVERGENCES:
-            self.divergence = Divergence(trainer, teacher, self.settings.form)
+            self.divergence = _divergence(trainer, teacher, self.settings)
         self.every = run.recipe.diagnostics.every if run.recipe.diagnostics.mode == "on" else 0
         self.looks = None
         if self.every and isinstance(teacher, LocalTeacher) and not is_split(trainer.accelerator):
@@ -112,16 +114,9 @@ class Distiller(TrainerCallback):
     @contextmanager
     def writing(self) -> Iterator[list[list[int]]]:
         """While the block lasts, the trainer generates with the teacher; gives the teacher's prompts as tokens."""
-        trainer = self.trainer
-        ids, _, _ = trainer._tokenize_prompts(self.told_prompts())
-        with self.teacher.model() as model:
-            before = trainer.model, trainer.model_wrapped
-            if model is not trainer.model:
-                trainer.model = trainer.model_wrapped = model
-            try:
-                yield ids
-            finally:
-                trainer.model, trainer.model_wrapped = before
+        ids, _, _ = self.trainer._tokenize_prompts(self.told_prompts())
+        with self.teacher.model() as model, self.trainer.generating_with(model):
+            yield ids
 
     def take(self, output: dict[str, Any], rewards: torch.Tensor) -> None:
         """Let the teacher look at a generation; changes its advantages, or adds what the loss needs. Every process
@@ -139,6 +134,8 @@ class Distiller(TrainerCallback):
             self._look(output, prompts, prompt_mask)
         if self.divergence is not None:
             output["teacher_prompt_ids"], output["teacher_prompt_mask"] = prompts, prompt_mask
+            if isinstance(self.divergence, TopK):
+                output["teacher_top_ids"], output["teacher_top_logps"] = self.divergence.top(output)
             output["advantages"] = self.settings.adv_tau * output["advantages"]
             return
         mask = counted(output).float()
@@ -258,3 +255,9 @@ class Distiller(TrainerCallback):
         total, count = self.accelerator.reduce(pair, reduction="sum").tolist()
         if count:
             self.trainer._metrics["train"][name].append(total / count)
+
+
+def _divergence(trainer: Any, teacher: Teacher, settings: Distillation) -> Divergence:
+    if settings.form == "top_k":
+        return TopK(trainer, teacher, settings.top_k)
+    return Divergence(trainer, teacher, settings.form)

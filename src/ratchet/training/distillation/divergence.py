@@ -8,7 +8,7 @@ from trl import DistillationTrainer
 from trl.models.utils import _ForwardRedirection
 
 from ratchet.diagnostics.initial_model import plain
-from ratchet.training.distillation.teachers import LocalTeacher
+from ratchet.training.distillation.teachers import Teacher
 
 TILE = 256  # tokens whose next ones are compared at a time
 BETA = {"forward_kl": 0.0, "jsd": 0.5, "reverse_kl": 1.0}
@@ -25,7 +25,7 @@ class Divergence(DistillationTrainer):
         form: one of ``BETA``.
     """
 
-    def __init__(self, trainer: Any, teacher: LocalTeacher, form: str):
+    def __init__(self, trainer: Any, teacher: Teacher, form: str):
         self.accelerator, self.temperature, self.beta = trainer.accelerator, trainer.temperature, BETA[form]
         base = plain(trainer.model, trainer.accelerator)
         self.model_kwarg_keys, self._is_vlm = inspect.signature(base.forward).parameters.keys(), False
@@ -37,9 +37,7 @@ class Divergence(DistillationTrainer):
         """The divergence of a micro-batch, summed over tokens and divided by ``tokens``; and its mean over them."""
         student = self.accelerator.unwrap_model(model)
         training = student.training
-        with self.teacher.model() as teacher:
-            pass  # whose weights it is; they are called below, under TRL's own no_grad
-        self.teacher_model, self._told = teacher, inputs
+        self.teacher_model, self._told = self.teacher.wrapped, inputs
         with self.accelerator.autocast():
             loss, _, counted = self._forward_redirection(model, student, self._compute_loss, student, inputs, tokens)
         student.train(training)  # TRL switches the teacher to evaluation, which may be the student itself
@@ -52,19 +50,23 @@ class Divergence(DistillationTrainer):
         training = student.training
         student.eval()
         ids, shown = (torch.cat([inputs[f"prompt_{n}"], inputs[f"completion_{n}"]], 1) for n in ("ids", "mask"))
-        own = super()._get_last_hidden_state(student, ids, shown, kept)
+        own = self._hidden(student, ids, shown, kept)
         student.train(training)
         with self.teacher.model() as model:
             teacher = self.accelerator.unwrap_model(model)
             ids, shown = (
                 torch.cat([inputs[f"teacher_prompt_{n}"], inputs[f"completion_{n}"]], 1) for n in ("ids", "mask")
             )
-            others = super()._get_last_hidden_state(teacher, ids, shown, kept)
+            others = self._hidden(teacher, ids, shown, kept)
             heads = student.get_output_embeddings(), teacher.get_output_embeddings()
             counted = mask.bool()
             tiles = zip(own[counted].split(TILE), others[counted].split(TILE), strict=True)
             same = [(heads[0](a).argmax(-1) == heads[1](b).argmax(-1)).sum() for a, b in tiles]
         return sum(same, torch.zeros((), device=mask.device)), counted.sum()
+
+    def _hidden(self, model: Any, ids: torch.Tensor, mask: torch.Tensor, kept: int) -> torch.Tensor:
+        """Last hidden states (B, kept, H) of a model, before each of the last tokens."""
+        return super()._get_last_hidden_state(model, ids, mask, kept)
 
     def _get_last_hidden_state(
         self, unwrapped_model: Any, input_ids: torch.Tensor, attention_mask: torch.Tensor, kept: int, **more: Any

@@ -6,7 +6,7 @@ A frozen model is loaded from where the run began, never from a checkpoint, so t
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -31,6 +31,8 @@ class Teacher(ABC):
 
     said: str
     """Who it is, for the run's first lines."""
+    wrapped: Any = None
+    """Its model as the accelerator has it, if it is in this process; perhaps the student's own."""
 
     @abstractmethod
     def scored(self, ids: torch.Tensor, mask: torch.Tensor, kept: int) -> torch.Tensor:
@@ -76,7 +78,7 @@ class Student(LocalTeacher):
 
     def __init__(self, trainer: Any, live: bool):
         super().__init__(trainer)
-        self.live = live
+        self.live, self.wrapped = live, trainer.model
         self.said = "the student itself" if live else "the model as training began (the adapter switched off)"
 
     @contextmanager
@@ -109,18 +111,13 @@ class Frozen(LocalTeacher):
     def __init__(self, trainer: Any, model: Any, said: str, alike: bool = True):
         super().__init__(trainer)
         self.kept, self.said, self.alike = model, said, alike
+        self.wrapped = model
 
     @contextmanager
     def model(self) -> Iterator[Any]:
         """The model."""
-        trainer, before = self.trainer, (self.trainer.aligns, self.trainer.shares)
-        if not self.alike:
-            trainer.aligns = trainer.shares = False
-        try:
-            with torch.no_grad():
-                yield self.kept
-        finally:
-            trainer.aligns, trainer.shares = before
+        with torch.no_grad(), nullcontext() if self.alike else self.trainer.passes_as_they_come():
+            yield self.kept
 
 
 class Average(Frozen):
@@ -165,21 +162,43 @@ class ServerTeacher(Teacher):
 
     def scored(self, ids: torch.Tensor, mask: torch.Tensor, kept: int) -> torch.Tensor:
         """Some requests at a time."""
-        begins = mask[:, : ids.shape[1] - kept].sum(1).tolist()
-        sequences = [row[shown.bool()].tolist() for row, shown in zip(ids, mask, strict=True)]
-        parts = [sequences[i : i + AT_ONCE] for i in range(0, len(sequences), AT_ONCE)]
-        with ThreadPoolExecutor(REQUESTS) as pool:
-            found = [entries for part in pool.map(self._asked, parts) for entries in part]
         scores = torch.zeros(len(ids), kept)
-        for i, (sequence, begin, entries) in enumerate(zip(sequences, begins, found, strict=True)):
-            values = [_of_token(entries[at], sequence[at]) for at in range(begin, len(sequence))]
+        for i, (written, entries) in enumerate(self._of_completions(ids, mask, kept, 0)):
+            values = [_of_token(entry, token) for token, entry in zip(written, entries, strict=True)]
             scores[i, : len(values)] = torch.tensor(values)
         if not scores.isfinite().all():
             raise UserError(f"distillation.teacher: {self.server.url} leaves tokens without a log-probability")
         return scores.to(ids.device)
 
-    def _asked(self, sequences: list[list[int]]) -> list[list[Any]]:
-        """For each sequence what the server says of each of its tokens."""
+    def top(self, ids: torch.Tensor, mask: torch.Tensor, kept: int, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The ``k`` likeliest tokens (B, ``kept``, k) at each position of the completions, and their
+        log-probabilities."""
+        tokens, logps = torch.zeros(len(ids), kept, k, dtype=torch.long), torch.zeros(len(ids), kept, k)
+        for i, (_, entries) in enumerate(self._of_completions(ids, mask, kept, k)):
+            for at, entry in enumerate(entries):
+                best = sorted(entry.items(), key=lambda pair: pair[1]["rank"])[:k]
+                if len(best) < k:
+                    raise UserError(
+                        f"distillation.top_k: {self.server.url} gives {len(best)} of {k} tokens; vllm serve gives 20 "
+                        "at most, and more with --max-logprobs"
+                    )
+                tokens[i, at] = torch.tensor([int(token) for token, _ in best])
+                logps[i, at] = torch.tensor([float(value["logprob"]) for _, value in best])
+        return tokens.to(ids.device), logps.to(ids.device)
+
+    def _of_completions(
+        self, ids: torch.Tensor, mask: torch.Tensor, kept: int, k: int
+    ) -> list[tuple[list[int], list[Any]]]:
+        """Of each row the completion's tokens, and what the server says of each."""
+        begins = mask[:, : ids.shape[1] - kept].sum(1).tolist()
+        sequences = [row[shown.bool()].tolist() for row, shown in zip(ids, mask, strict=True)]
+        parts = [sequences[i : i + AT_ONCE] for i in range(0, len(sequences), AT_ONCE)]
+        with ThreadPoolExecutor(REQUESTS) as pool:
+            found = [entries for part in pool.map(lambda part: self._asked(part, k), parts) for entries in part]
+        return [(one[begin:], of[begin:]) for one, of, begin in zip(sequences, found, begins, strict=True)]
+
+    def _asked(self, sequences: list[list[int]], k: int) -> list[list[Any]]:
+        """For each sequence what the server says of each of its tokens, and of the ``k`` likeliest in its place."""
         from openai import OpenAIError  # which takes a second to import
 
         try:
@@ -188,7 +207,7 @@ class ServerTeacher(Teacher):
                 prompt=sequences,
                 max_tokens=1,
                 temperature=1.0,
-                extra_body={"prompt_logprobs": 0},
+                extra_body={"prompt_logprobs": k},
             )
             found = [choice.model_extra["prompt_logprobs"] for choice in answer.choices]
         except (OpenAIError, KeyError, TypeError) as error:

@@ -1,5 +1,7 @@
 """GRPO from a recipe: TRL's trainer with the task's rewards, and what diagnostics read off its training step."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -92,6 +94,17 @@ class RecipeGRPOTrainer(RecipeTrainer, LeanGRPOTrainer):
             return super()._generate_single_turn(prompt_ids, *args, **kwargs)
         with distiller.writing() as told_ids:
             return super()._generate_single_turn(told_ids, *args, **kwargs)
+
+    @contextmanager
+    def generating_with(self, model: Any) -> Iterator[None]:
+        """While the block lasts, another model than the trained one generates."""
+        before = self.model, self.model_wrapped
+        if model is not self.model:
+            self.model = self.model_wrapped = model
+        try:
+            yield
+        finally:
+            self.model, self.model_wrapped = before
 
     def _compare_with_engine(self) -> None:
         apart = self.services.engine.apart() if self.services.engine else None

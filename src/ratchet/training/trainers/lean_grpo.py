@@ -170,6 +170,16 @@ class LeanGRPOTrainer(LeanSteps, GRPOTrainer):
 
     # Width of a pass.
 
+    @contextmanager
+    def passes_as_they_come(self) -> Iterator[None]:
+        """While the block lasts, rows are scored with their padding, for a model that is built otherwise."""
+        before = self.aligns, self.shares
+        self.aligns = self.shares = False
+        try:
+            yield
+        finally:
+            self.aligns, self.shares = before
+
     def _get_per_token_logps_and_entropies(
         self,
         model: Any,
