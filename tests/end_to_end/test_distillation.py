@@ -30,11 +30,14 @@ def run(script, tmp_path):
 
 
 def test_student_and_teacher_are_measured_before_the_first_step_and_the_card_says_who_taught(run, tmp_path):
-    said = run().stdout
+    said = run(report={"mode": "on"}).stdout
     assert "the teacher alone teaches" in said and "form token" in said and "audit" not in said
     found = json.loads((tmp_path / "out/result.json").read_text())["distillation"]
     assert {name: entry["n"] for name, entry in found.items()} == {"student": 40, "student with the context": 40}
     card = (tmp_path / "out/README.md").read_text()
+    report = (tmp_path / "out/report.html").read_text()
+    assert all("student with the context, before training" in page for page in (card, report))
+    assert "Distance from the teacher" in report
     assert "teacher `start`, also told `'Work it out.'`" in card and "No reward: the teacher alone taught." in card
 
 

@@ -146,6 +146,18 @@ def test_the_audit_says_why_a_program_of_the_rows_own_fails(script, tmp_path):
     assert "No module named 'nothing_like_it'" in script("ratchet", "audit", "mine.yaml", "--rows", "8", code=1).stdout
 
 
+def test_a_file_as_countdown_is_trains_from_yaml_alone(script, root, tmp_path):
+    page = (root / "docs/your_own.md").read_text(encoding="utf-8")
+    (block,) = (one for one in re.findall(r"```yaml\n(.*?)```", page, re.S) if "grader: countdown" in one)
+    draw = random.Random(0)
+    rows = [{"nums": [draw.randint(1, 50) for _ in range(3)], "target": draw.randint(1, 99)} for _ in range(100)]
+    (tmp_path / "my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "my.yaml").write_text(block.replace("Qwen/Qwen3-0.6B", "ratchet-tiny"))
+    quick = ("--use_cpu", "true", "--bf16", "false", "--activation_checkpointing", "false", "--save_strategy", "no")
+    said = script("scripts/grpo.py", "my.yaml", *quick, "--max_completion_length", "40", *QUICK).stdout
+    assert "audit       passed" in said and "2 steps" in said and len(block.splitlines()) <= 8
+
+
 @pytest.mark.parametrize("without", ["", "completion"])
 def test_countdown_passes_the_audit_with_a_solution_and_without_any(script, tmp_path, root, without):
     code = (root / "recipes/countdown/countdown.py").read_text(encoding="utf-8")

@@ -201,6 +201,9 @@ def _evaluation(result: Mapping[str, Any]) -> str:
                 share = shares[when]
                 interval = f"{share['low']:.3f} to {share['high']:.3f}"
                 lines.append(f"| {when} training{of_task} | {share['accuracy']:.3f} | {interval} | {share['n']} |")
+    for who, share in (result.get("distillation") or {}).items():
+        interval = f"{share['low']:.3f} to {share['high']:.3f}"
+        lines.append(f"| {who}, before training | {share['accuracy']:.3f} | {interval} | {share['n']} |")
     lines.append(f"| always the commonest answer | {result['majority']:.3f} | | |")
     if result.get("chance"):
         lines.append(f"| guessing | {result['chance']:.3f} | | |")

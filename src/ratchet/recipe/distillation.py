@@ -121,8 +121,9 @@ def _of_teacher(recipe: Recipe, settings: Distillation) -> Iterator[str]:
         yield "distillation.form: teacher_samples samples from the teacher, and use_vllm from the student"
     if recipe.curriculum is not None and recipe.curriculum.temperature_to is not None:
         yield "distillation compares at one temperature; take curriculum.temperature_to out"
-    if recipe.curriculum is not None and (recipe.curriculum.resample or recipe.curriculum.rest_solved):
+    curriculum = recipe.curriculum
+    if curriculum is not None and (curriculum.resample or curriculum.rest_solved or curriculum.rest_hopeless):
         yield (
-            "curriculum.resample and rest_solved leave out prompts whose rewards are all equal, from which a teacher "
-            "still teaches; take them out"
+            "curriculum.resample, rest_solved and rest_hopeless leave out prompts whose rewards are all equal, from "
+            "which a teacher still teaches; take them out"
         )

@@ -7,6 +7,7 @@ is forgotten). A new service is a field of ``Services``, a line in ``RunServices
 ``trainers/mixins``.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from ratchet.training.callbacks.stopping import Stopping
 from ratchet.training.curriculum.curriculum import CurriculumCallback
 from ratchet.training.distillation.context import context_of
 from ratchet.training.distillation.distiller import Distiller
+from ratchet.training.distillation.measure import measured
 from ratchet.training.distillation.teachers import teacher_of
 from ratchet.training.exact_state import (
     EvaluationHistory,
@@ -157,8 +159,7 @@ class RunServices(Services):
             self.curriculum = CurriculumCallback(recipe.curriculum, accelerator)
             self.listeners.append(self.curriculum.saw)
         if self.distils is not None:
-            context = context_of(self.distils.context)
-            self.distiller = Distiller(trainer, self.run, teacher_of(trainer, self.run), context, self.pool)
+            self.distiller = self._distiller(trainer)
         if accelerator.is_main_process:
             self._publish_beside()
         self.measure = self._measure()
@@ -170,6 +171,16 @@ class RunServices(Services):
         self._register(trainer)
         for callback in self._callbacks():
             trainer.add_callback(callback)
+
+    def _distiller(self, trainer: Trainer) -> Distiller:
+        """The recipe's teacher; its evaluation may take long, and no process counts as hanging meanwhile."""
+        teacher, context = teacher_of(trainer, self.run), context_of(self.distils.context)
+
+        def measure() -> dict[str, Result]:
+            with self.watchdog.resting(math.inf):
+                return measured(trainer, self.run, teacher, context, self.pool)
+
+        return Distiller(trainer, self.run, teacher, context, measure)
 
     def _publish_beside(self) -> None:
         recipe = self.run.recipe

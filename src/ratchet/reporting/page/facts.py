@@ -94,6 +94,9 @@ def _results(run: RunData) -> list[tuple[str, str, str, str]]:
     before, after = _ends(run)
     rows = _evaluation("before training", before)
     rows += _evaluation(f"after {after['step']} steps" if after else "", after)
+    for who, share in (run.result.get("distillation") or {}).items():
+        if fits(share, SHARE):
+            rows.append(_result(f"accuracy of the {who}, before training", Share.of(share)))
     last = after or before
     if last:
         rows.append(("always the commonest answer", f"{last['majority']:.3f}", "", ""))

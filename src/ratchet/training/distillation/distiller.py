@@ -2,7 +2,7 @@
 wrote, and changes advantages or the loss."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ from transformers import TrainerCallback
 from trl.trainer.utils import pad
 
 from ratchet.diagnostics.initial_model import is_split
+from ratchet.evaluation.evaluate import Result
 from ratchet.recipe.distillation import DIVERGENCES
 from ratchet.recipe.groups import Distillation
 from ratchet.tasks import packing
@@ -24,6 +25,7 @@ from ratchet.training.distillation.top_k import TopK
 from ratchet.training.lean.rows import counted
 from ratchet.training.prepare import Run
 
+Measured = dict[str, Result]
 LOOKED = 8  # completions whose likeliest tokens are compared
 LEAK = re.compile(
     r"\b(?:according to|as (?:said|given|stated) in|from|in|by|use|using|follow\w*) (?:the|your|my) "
@@ -42,10 +44,13 @@ class Distiller(TrainerCallback):
         trainer: TRL's GRPO trainer.
         teacher: scores, or has the weights that are compared with or sampled from.
         context: of a row; None where the teacher reads what the student reads.
+        measured: evaluates student and teacher (``measure.measured``).
     """
 
-    def __init__(self, trainer: Any, run: Run, teacher: Teacher, context: Context | None, pool: Any = None):
-        self.trainer, self.run, self.teacher, self.context, self.pool = trainer, run, teacher, context, pool
+    def __init__(
+        self, trainer: Any, run: Run, teacher: Teacher, context: Context | None, measured: Callable[[], Measured]
+    ):
+        self.trainer, self.run, self.teacher, self.context, self._measure = trainer, run, teacher, context, measured
         self.settings, self.accelerator = run.recipe.distillation, trainer.accelerator
         self.rows: Sequence[Mapping[str, Any]] = ()
         """Of the generation under way, as the trainer has them."""
@@ -69,7 +74,7 @@ class Distiller(TrainerCallback):
         say(f"  {'teacher':<11} {self.teacher.said}, form {self.settings.form}", flush=True)
         if state.global_step or not self.run.recipe.task.graded or not self.settings.measure:
             return
-        found = measure.measured(self.trainer, self.run, self.teacher, self.context, self.pool)
+        found = self._measure()
         for line in measure.lines(found):
             say(f"  {'before':<11} {line}", flush=True)
         self.measured = {name: result.accuracy.as_dict() for name, result in found.items()}
