@@ -115,7 +115,8 @@ class Observer:
             tokens: trained on so far, over all processes.
         """
         seconds = self.clock.take()
-        rank = {phase: seconds.get(phase, 0.0) / max(1, self._steps) for phase in PHASES}
+        phases = [phase for phase in PHASES if phase != "teacher" or phase in seconds]  # most runs have none
+        rank = {phase: seconds.get(phase, 0.0) / max(1, self._steps) for phase in phases}
         rank["memory"] = peak_memory(self.accelerator.device)
         gathered = self.metrics.close(rank, self.extra(), self.accelerator.num_processes)
         self._steps = 0
@@ -231,12 +232,13 @@ def _sum_of_squares(tensors: list[torch.Tensor]) -> torch.Tensor:
 def _times(ranks: Sequence[Mapping[str, float]]) -> dict[str, float]:
     """Seconds of a step by phase: mean over processes, fastest and slowest process; ``time/step`` is their sum."""
     figures: dict[str, float] = {}
-    for phase in PHASES:
+    phases = [phase for phase in PHASES if phase in ranks[0]]
+    for phase in phases:
         each = [own[phase] for own in ranks]
         figures[f"time/{phase}"] = sum(each) / len(each)
         figures[f"time/{phase}_min"] = min(each)
         figures[f"time/{phase}_max"] = max(each)
-    figures["time/step"] = sum(figures[f"time/{phase}"] for phase in PHASES)
+    figures["time/step"] = sum(figures[f"time/{phase}"] for phase in phases)
     return figures
 
 
