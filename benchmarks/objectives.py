@@ -15,9 +15,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from progress import progress
+
 from ratchet.files import read_json
 from ratchet.objectives import OBJECTIVES
-from ratchet.record.records import read
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,16 +32,8 @@ def run(recipe: str, name: str, seed: int, every: int, target: float, more: Sequ
         words += ["--evaluation.before", "true"]
         command = [sys.executable, str(ROOT / "scripts/grpo.py"), recipe, *words, *more]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        passed, resumed, step, seconds = 0.0, None, None, None
-        for entry in read(output, "log")[0]:  # training is what lies between an evaluation and the next log
-            if "eval/accuracy" in entry:
-                resumed = entry["time"]
-                if step is None and entry["step"] and entry["eval/accuracy"] >= target:
-                    step, seconds = entry["step"], passed
-            elif "loss" in entry and resumed is not None:
-                passed, resumed = passed + entry["time"] - resumed, None
-        after = read_json(output / "result.json")["after"]
-        return {"accuracy": after["accuracy"], "n": after["n"], "step": step, "seconds": seconds, "all": passed}
+        after, way = read_json(output / "result.json")["after"], progress(output, target)
+        return {"accuracy": after["accuracy"], "n": after["n"], **way._asdict()}
 
 
 def main() -> None:
@@ -59,7 +52,7 @@ def main() -> None:
         accuracies = ", ".join(f"{one['accuracy']:.3f}" for one in found)
         steps = ", ".join("-" if one["step"] is None else str(one["step"]) for one in found)
         seconds = ", ".join("-" if one["seconds"] is None else f"{one['seconds']:.0f}" for one in found)
-        whole = statistics.median(one["all"] for one in found)
+        whole = statistics.median(one["whole"] for one in found)
         print(f"| {name} | {accuracies} (n = {found[0]['n']}) | {steps} | {seconds} | {whole:.0f} |", flush=True)
 
 

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from ratchet.record.records import read
+from progress import progress
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = {"plain": ("--lean.mode", "off", "--diagnostics.mode", "off"), "ours": ()}
@@ -36,18 +36,10 @@ def reached(recipe: str, kind: str, seed: int, every: int, target: float, more: 
         words += ["--eval_strategy", "steps", "--eval_steps", str(every), "--evaluation.before", "true"]
         words += ["--logging_steps", str(every)]
         subprocess.run([*words, "--report", "off", *KINDS[kind], *more], check=True, stdout=subprocess.DEVNULL)
-        found: tuple[float, int] | None = None
-        passed, resumed = 0.0, None
-        for entry in read(output, "log")[0]:  # training is what lies between an evaluation and the next log
-            if "eval/accuracy" in entry:
-                resumed = entry["time"]
-                if found is None and entry["eval/accuracy"] >= target:
-                    found = (passed, entry["step"])
-            elif "loss" in entry and resumed is not None:
-                passed, resumed = passed + entry["time"] - resumed, None
-        if found is None:
+        way = progress(output, target)
+        if way.step is None:
             raise SystemExit(f"{kind}, seed {seed}: {target} was not reached")
-        return (*found, passed)
+        return way.seconds, way.step, way.whole
 
 
 def main() -> None:

@@ -213,8 +213,8 @@ def test_a_group_without_spread_teaches_nothing_and_a_completion_without_reward_
 class Halves:
     """Two processes: what each has, and what all have."""
 
-    def __init__(self, index, everything):
-        self.process_index, self.everything = index, everything
+    def __init__(self, index, everything, count):
+        self.process_index, self.everything, self.num_processes = index, everything, count
 
     def gather(self, own):
         return self.everything
@@ -236,8 +236,8 @@ def test_two_processes_have_the_advantages_of_one(name):
         take_advantages(trainer, OBJECTIVES[name](), rewards, output)
         return output["advantages"], trainer._logs["advantages"]
 
-    whole, logged = taken(Halves(0, lengths), slice(0, ROWS))
-    halves = [taken(Halves(i, lengths), slice(4 * i, 4 * i + 4)) for i in range(2)]
+    whole, logged = taken(Halves(0, lengths, 1), slice(0, ROWS))
+    halves = [taken(Halves(i, lengths, 2), slice(4 * i, 4 * i + 4)) for i in range(2)]
     torch.testing.assert_close(torch.cat([half for half, _ in halves]), whole)
     assert all(one == logged == pytest.approx(whole.tolist()) for _, one in halves)
 

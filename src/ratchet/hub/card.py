@@ -198,17 +198,18 @@ def _evaluation(result: Mapping[str, Any]) -> str:
     }.items():
         for when in ("before", "after"):
             if when in shares:
-                share = shares[when]
-                interval = f"{share['low']:.3f} to {share['high']:.3f}"
-                lines.append(f"| {when} training{of_task} | {share['accuracy']:.3f} | {interval} | {share['n']} |")
+                lines.append(_accuracy(f"{when} training{of_task}", shares[when]))
     for who, share in (result.get("distillation") or {}).items():
-        interval = f"{share['low']:.3f} to {share['high']:.3f}"
-        lines.append(f"| {who}, before training | {share['accuracy']:.3f} | {interval} | {share['n']} |")
+        lines.append(_accuracy(f"{who}, before training", share))
     lines.append(f"| always the commonest answer | {result['majority']:.3f} | | |")
     if result.get("chance"):
         lines.append(f"| guessing | {result['chance']:.3f} | | |")
     lines += ["", f"Greedy answers to the {result['split']} rows; Wilson intervals."]
     return "\n".join(lines)
+
+
+def _accuracy(title: str, share: Mapping[str, Any]) -> str:
+    return f"| {title} | {share['accuracy']:.3f} | {share['low']:.3f} to {share['high']:.3f} | {share['n']} |"
 
 
 def _rewards(recipe: Recipe) -> str:

@@ -11,7 +11,7 @@ The paper's ratio is that to the sampler: with vLLM its part between sampler and
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.objectives.base import Objective
+from ratchet.objectives.base import Objective, capped
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,4 @@ class Aipo(Objective):
 
     def arguments(self) -> dict[str, Any]:
         """Weighted log-probabilities, a mean over all tokens."""
-        return {
-            "loss_type": "cispo",
-            "scale_rewards": "none",
-            "importance_sampling_level": "token",
-            "epsilon_high": self.cap,
-        }
+        return capped("none", self.cap)

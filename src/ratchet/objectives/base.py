@@ -74,6 +74,21 @@ def clipped(loss: str, scale: str, low: float, high: float, level: str = "token"
     }
 
 
+def summed() -> dict[str, Any]:
+    """TRL's arguments of a sum over tokens by a constant; on-policy nothing is clipped."""
+    return clipped("dr_grpo", "none", 0.2, 0.2)
+
+
+def capped(scale: str, cap: float) -> dict[str, Any]:
+    """TRL's arguments of sg(min(r, cap)) A log pi, a mean over all tokens."""
+    return {
+        "loss_type": "cispo",
+        "scale_rewards": scale,
+        "importance_sampling_level": "token",
+        "epsilon_high": cap,
+    }
+
+
 def grouped(values: Any, group: int) -> Any:
     """(N,) as (prompts, G)."""
     return values.reshape(-1, group)

@@ -12,7 +12,7 @@ out instead.
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.objectives.base import Objective
+from ratchet.objectives.base import Objective, capped
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,4 @@ class Cispo(Objective):
 
     def arguments(self) -> dict[str, Any]:
         """Weighted log-probabilities, a mean over all tokens."""
-        return {
-            "loss_type": "cispo",
-            "scale_rewards": "group",
-            "importance_sampling_level": "token",
-            "epsilon_high": self.cap,
-        }
+        return capped("group", self.cap)

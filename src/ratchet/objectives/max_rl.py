@@ -12,7 +12,7 @@ negative.
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.objectives.base import Objective, clipped, each_mean
+from ratchet.objectives.base import Objective, each_mean, summed
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class MaxRl(Objective):
 
     def arguments(self) -> dict[str, Any]:
         """A sum over tokens by a constant."""
-        return clipped("dr_grpo", "none", 0.2, 0.2)
+        return summed()
 
     def advantages(self, rewards: Any, lengths: Any, group: int) -> Any:
         """The distance to the mean, in means."""

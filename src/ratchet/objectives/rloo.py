@@ -11,7 +11,7 @@ and puts the KL into the reward; here a KL is ``beta``, in the loss. The third s
 from dataclasses import dataclass
 from typing import Any
 
-from ratchet.objectives.base import Objective, clipped, each_mean
+from ratchet.objectives.base import Objective, each_mean, summed
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Rloo(Objective):
 
     def arguments(self) -> dict[str, Any]:
         """A sum over tokens by a constant."""
-        return clipped("dr_grpo", "none", 0.2, 0.2)
+        return summed()
 
     def advantages(self, rewards: Any, lengths: Any, group: int) -> Any:
         """The distance to the mean of the others; of one that is alone, 0."""

@@ -119,9 +119,9 @@ def _of_teacher(recipe: Recipe, settings: Distillation) -> Iterator[str]:
             yield f"distillation.form: {settings.form} needs the teacher's weights; with a server take token or top_k"
     if settings.form == "teacher_samples" and get("use_vllm"):
         yield "distillation.form: teacher_samples samples from the teacher, and use_vllm from the student"
-    if recipe.curriculum is not None and recipe.curriculum.temperature_to is not None:
-        yield "distillation compares at one temperature; take curriculum.temperature_to out"
     curriculum = recipe.curriculum
+    if curriculum is not None and curriculum.temperature_to is not None:
+        yield "distillation compares at one temperature; take curriculum.temperature_to out"
     if curriculum is not None and (curriculum.resample or curriculum.rest_solved or curriculum.rest_hopeless):
         yield (
             "curriculum.resample, rest_solved and rest_hopeless leave out prompts whose rewards are all equal, from "

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ratchet.errors import UserError
@@ -221,22 +221,7 @@ GRPO = register(
         imitates=False,
     )
 )
-DISTILL = register(
-    Method(
-        name="distill",
-        title="distillation",
-        section="grpo",
-        config="trl:GRPOConfig",
-        trainer="GRPOTrainer",
-        module="ratchet.training.trainers.grpo",
-        samples=True,
-        rewarded=True,
-        audited=True,
-        imitates=False,
-        needs_rewards=False,
-        distils=True,
-    )
-)
+DISTILL = register(replace(GRPO, name="distill", title="distillation", needs_rewards=False, distils=True))
 ASYNC_GRPO = register(
     Method(
         name="async_grpo",

@@ -24,14 +24,19 @@ def take_advantages(trainer: Any, objective: Objective, rewards: torch.Tensor, o
     """
     lengths = trainer.accelerator.gather(counted(output).sum(1))
     everywhere = objective.advantages(totals(trainer, rewards), lengths, trainer.num_generations).nan_to_num(0.0)
-    own = len(output["advantages"])
-    begin = trainer.accelerator.process_index * own
-    output["advantages"] = everywhere[begin : begin + own].to(output["advantages"].dtype)
-    log_advantages(trainer, everywhere)
+    give_advantages(trainer, everywhere, output)
 
 
-def log_advantages(trainer: Any, everywhere: torch.Tensor) -> None:
-    """Show these advantages (N,) of the newest generation of all processes in the place of TRL's."""
+def own_part(trainer: Any, everywhere: torch.Tensor) -> torch.Tensor:
+    """This process's part of what there is of all (N, ...)."""
+    own = len(everywhere) // trainer.accelerator.num_processes
+    return everywhere[trainer.accelerator.process_index * own :][:own]
+
+
+def give_advantages(trainer: Any, everywhere: torch.Tensor, output: dict[str, Any]) -> None:
+    """Put the advantages (N,) of all processes in the place of TRL's: this process's part into a generation, and all
+    of them into what TRL logs."""
+    output["advantages"] = own_part(trainer, everywhere).to(output["advantages"])
     logged = trainer._logs["advantages"]
     for _ in range(min(len(logged), len(everywhere))):
         logged.pop()

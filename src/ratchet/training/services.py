@@ -7,11 +7,13 @@ is forgotten). A new service is a field of ``Services``, a line in ``RunServices
 ``trainers/mixins``.
 """
 
+from __future__ import annotations
+
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transformers import Trainer, TrainerCallback
 
@@ -35,10 +37,6 @@ from ratchet.training.callbacks.movement import Movement
 from ratchet.training.callbacks.progress import ProgressLine
 from ratchet.training.callbacks.stopping import Stopping
 from ratchet.training.curriculum.curriculum import CurriculumCallback
-from ratchet.training.distillation.context import context_of
-from ratchet.training.distillation.distiller import Distiller
-from ratchet.training.distillation.measure import measured
-from ratchet.training.distillation.teachers import teacher_of
 from ratchet.training.exact_state import (
     EvaluationHistory,
     MovingReference,
@@ -54,6 +52,9 @@ from ratchet.training.trackers.registry import Trackers
 from ratchet.training.vllm_engine import WeightsOfTheEngine
 from ratchet.training.vllm_server import Server
 from ratchet.training.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from ratchet.training.distillation.distiller import Distiller
 
 
 @dataclass
@@ -174,6 +175,12 @@ class RunServices(Services):
 
     def _distiller(self, trainer: Trainer) -> Distiller:
         """The recipe's teacher; its evaluation may take long, and no process counts as hanging meanwhile."""
+        # Imported here: another of TRL's trainers comes with them, which most runs have no use for.
+        from ratchet.training.distillation.context import context_of
+        from ratchet.training.distillation.distiller import Distiller
+        from ratchet.training.distillation.measure import measured
+        from ratchet.training.distillation.teachers import teacher_of
+
         teacher, context = teacher_of(trainer, self.run), context_of(self.distils.context)
 
         def measure() -> dict[str, Result]:

@@ -4,6 +4,7 @@ The context joins the system message: a system message of its own is dropped by 
 refused by others.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -76,23 +77,11 @@ def told(messages: Sequence[Message], text: str) -> list[Message]:
     return [{"role": "system", "content": text}, *messages]
 
 
-class ToldTask(Task):
-    """A task whose prompts hold the context as well: what a teacher is measured on."""
-
-    def __init__(self, task: Task, context: Context):
-        self.task, self.context = task, context
-        self.name, self.answers = task.name, task.answers
-        for name in ("load", "target", "gold", "grade", "cluster", "part", "commit", "options", "count"):
-            setattr(self, name, getattr(task, name))
-
-    def messages(self, row: Row) -> list[Message]:
-        """With the context."""
-        return told(self.task.messages(row), self.context(row))
-
-    def load(self, split: str) -> None:  # the instance's own is the task's, as of those below
-        raise NotImplementedError
-
-    target = gold = grade = load
+def told_task(task: Task, context: Context) -> Task:
+    """The same task, whose prompts hold the context as well: what a teacher is measured on."""
+    found = copy.copy(task)
+    vars(found)["messages"] = lambda row: told(task.messages(row), context(row))
+    return found
 
 
 def check_context(
@@ -108,8 +97,8 @@ def check_context(
     Raises:
         UserError: for the first row where that is not so.
     """
-    longest = 0
-    texts = [chat.prompt(told(task.messages(row), context(row))) for row in rows]
+    longest, every = 0, [told(task.messages(row), context(row)) for row in rows]
+    texts = [chat.prompt(messages) for messages in every]
     for row, ids in zip(rows, chat.tokenizer(texts, add_special_tokens=False)["input_ids"], strict=True):
         longest = max(longest, len(ids))
         if room is not None and len(ids) > room:
@@ -117,11 +106,10 @@ def check_context(
                 f"{KEY}: row {row['id']}: prompt and context are {len(ids)} tokens, and the teacher can read {room} "
                 "before a completion; shorten the context, or lower max_completion_length"
             )
-    chosen = rows[:: max(1, len(rows) // samples)]
-    check_prompts(chat, [Sample(row["id"], told(task.messages(row), context(row))) for row in chosen])
-    for row in chosen:
-        plain, more = task.messages(row), told(task.messages(row), context(row))
-        ends = [_ending(chat, messages) for messages in (plain, more)]
+    chosen = [*zip(rows, every, strict=True)][:: max(1, len(rows) // samples)]
+    check_prompts(chat, [Sample(row["id"], more) for row, more in chosen])
+    for row, more in chosen:
+        ends = [_ending(chat, messages) for messages in (task.messages(row), more)]
         if ends[0] != ends[1]:
             raise UserError(
                 f"{KEY}: row {row['id']}: with the context the chat template ends the prompt with {ends[1]!r:.60}, "

@@ -16,13 +16,13 @@ from ratchet.recipe.distillation import DIVERGENCES
 from ratchet.recipe.groups import Distillation
 from ratchet.tasks import packing
 from ratchet.tasks.base import Row, completion_text
-from ratchet.training.advantages import log_advantages, totals
+from ratchet.training.advantages import give_advantages, own_part, totals
 from ratchet.training.distillation import measure, terms
 from ratchet.training.distillation.context import Context, told
 from ratchet.training.distillation.divergence import Divergence
 from ratchet.training.distillation.teachers import LocalTeacher, Student, Teacher
 from ratchet.training.distillation.top_k import TopK
-from ratchet.training.lean.rows import counted
+from ratchet.training.lean.rows import counted, joined
 from ratchet.training.prepare import Run
 
 Measured = dict[str, Result]
@@ -144,11 +144,12 @@ class Distiller(TrainerCallback):
             output["advantages"] = self.settings.adv_tau * output["advantages"]
             return
         mask = counted(output).float()
-        student, teacher = self._student(output), self._scored(prompts, prompt_mask, output)
+        kept, asked = mask.shape[1], {**output, "teacher_prompt_ids": prompts, "teacher_prompt_mask": prompt_mask}
+        student, teacher = self._student(output), self.teacher.scored(*joined(asked, "teacher_prompt"), kept)
         settings = self.settings
         term = terms.token_term(student, teacher, mask, settings.teacher_tau, settings.student_tau)
         if settings.only_where_wrong:
-            gate = self._own(terms.wrong_share(self.right, self.trainer.num_generations))
+            gate = own_part(self.trainer, terms.wrong_share(self.right, self.trainer.num_generations))
             term = term * gate.to(term.device)[:, None]
         if settings.form == "token":
             task = settings.adv_tau * output["advantages"]
@@ -166,23 +167,16 @@ class Distiller(TrainerCallback):
         group = self.trainer.num_generations
         reward = self.settings.adv_tau * totals(self.trainer, rewards).to(summed.device)
         everywhere = terms.less_group_mean(reward + summed, group).nan_to_num(0.0)
-        output["advantages"] = self._own(everywhere).to(output["advantages"].dtype)
-        log_advantages(self.trainer, everywhere)
+        give_advantages(self.trainer, everywhere, output)
         parts = (terms.less_group_mean(value, group).nan_to_num(0.0).abs() for value in (reward, summed))
-        return tuple(self._own(part).sum() for part in parts)
+        return tuple(own_part(self.trainer, part).sum() for part in parts)
 
     def _imitate(self, output: dict[str, Any]) -> None:
         """Every sample of the teacher's counts the same; or those that are right, and no other."""
         kept = self.right.float() if self.settings.only_where_wrong else torch.ones_like(self.right).float()
         everywhere = self.settings.teacher_tau * kept
-        output["advantages"] = self._own(everywhere).to(output["advantages"])
-        log_advantages(self.trainer, everywhere)
-        self._log("distill/imitated", kept.sum(), kept.numel())
-
-    def _own(self, values: torch.Tensor) -> torch.Tensor:
-        """This process's part of values of all (N, ...)."""
-        own = len(values) // self.accelerator.num_processes
-        return values[self.accelerator.process_index * own :][:own]
+        give_advantages(self.trainer, everywhere, output)
+        self._log({"imitated": (kept.sum(), kept.numel())})
 
     # Scoring.
 
@@ -197,26 +191,19 @@ class Distiller(TrainerCallback):
         mask = pad([torch.ones_like(row) for row in tensors], padding_value=0, padding_side="left")
         return padded.to(device), mask.to(device)
 
-    def _scored(self, prompts: torch.Tensor, prompt_mask: torch.Tensor, output: dict[str, Any]) -> torch.Tensor:
-        ids = torch.cat([prompts, output["completion_ids"]], 1)
-        mask = torch.cat([prompt_mask, output["completion_mask"]], 1)
-        return self.teacher.scored(ids, mask, output["completion_ids"].shape[1])
-
     def _student(self, output: dict[str, Any]) -> torch.Tensor:
         """The student's log-probabilities of its own tokens (B, C), which TRL may have computed already."""
         for name in ("old_per_token_logps", "sampling_per_token_logps"):
             if output.get(name) is not None:
                 return output[name]
-        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], 1)
-        mask = torch.cat([output["prompt_mask"], output["completion_mask"]], 1)
-        return Student(self.trainer, live=True).scored(ids, mask, output["completion_ids"].shape[1])
+        return Student(self.trainer, live=True).scored(*joined(output), output["completion_ids"].shape[1])
 
     def _look(self, output: dict[str, Any], prompts: torch.Tensor, prompt_mask: torch.Tensor) -> None:
         """How often student and teacher would write the same next token, on a few completions."""
         names = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
         few = {name: output[name][:LOOKED] for name in names}
         few |= {"teacher_prompt_ids": prompts[:LOOKED], "teacher_prompt_mask": prompt_mask[:LOOKED]}
-        self._log("distill/agreement", *self.looks.agreement(few, counted(output)[:LOOKED]))
+        self._log({"agreement": self.looks.agreement(few, counted(output)[:LOOKED])})
 
     # The loss.
 
@@ -226,7 +213,7 @@ class Distiller(TrainerCallback):
         window = trainer.current_gradient_accumulation_steps / trainer.args.steps_per_generation
         tokens = inputs["num_items_in_batch"].clamp(min=1.0) / self.accelerator.num_processes * window
         loss, mean = self.divergence.loss(model, inputs, tokens)
-        self._log(f"distill/{self.settings.form}", torch.tensor(mean), 1)
+        self._log({self.settings.form: (mean, 1)})
         return self.settings.teacher_tau * loss
 
     # Figures.
@@ -236,7 +223,7 @@ class Distiller(TrainerCallback):
         device = self.accelerator.device
         self.right = self.accelerator.gather(torch.tensor(right, device=device, dtype=torch.float32))
         leaks = sum(LEAK.search(completion_text(completion)) is not None for completion in completions)
-        self._log("distill/leaks", torch.tensor(float(leaks)), len(completions))
+        self._log({"leaks": (leaks, len(completions))})
 
     def _figures(
         self,
@@ -246,20 +233,26 @@ class Distiller(TrainerCallback):
         parts: tuple[torch.Tensor, torch.Tensor],
     ) -> None:
         apart = (student - teacher) * mask
-        self._log("distill/kl", apart.sum(), mask.sum())
-        self._log("distill/teacher_logp", (teacher * mask).sum(), mask.sum())
-        for number, (total, count) in enumerate(zip(*terms.by_quarter(apart, mask), strict=True), 1):
-            self._log(f"distill/kl_quarter_{number}", total, count)
+        quarters = zip(*terms.by_quarter(apart, mask), strict=True)
         task, of_teacher = parts
-        self._log("distill/teacher_share", of_teacher, task + of_teacher)
+        self._log(
+            {
+                "kl": (apart.sum(), mask.sum()),
+                "teacher_logp": ((teacher * mask).sum(), mask.sum()),
+                **{f"kl_quarter_{number}": quarter for number, quarter in enumerate(quarters, 1)},
+                "teacher_share": (of_teacher, task + of_teacher),
+            }
+        )
 
-    def _log(self, name: str, total: torch.Tensor, count: Any) -> None:
-        """Take a mean over all processes for the next log; every process must call this."""
+    def _log(self, figures: Mapping[str, tuple[Any, Any]]) -> None:
+        """Take means (total, count) over all processes for the next log, in one exchange; every process must call
+        this."""
         device = self.accelerator.device
-        pair = torch.stack([torch.as_tensor(value, device=device).float() for value in (total, count)])
-        total, count = self.accelerator.reduce(pair, reduction="sum").tolist()
-        if count:
-            self.trainer._metrics["train"][name].append(total / count)
+        pairs = [torch.as_tensor(value, device=device).float() for pair in figures.values() for value in pair]
+        sums = self.accelerator.reduce(torch.stack(pairs), reduction="sum").tolist()
+        for name, total, count in zip(figures, sums[::2], sums[1::2], strict=True):
+            if count:
+                self.trainer._metrics["train"][f"distill/{name}"].append(total / count)
 
 
 def _divergence(trainer: Any, teacher: Teacher, settings: Distillation) -> Divergence:

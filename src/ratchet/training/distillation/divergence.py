@@ -8,7 +8,8 @@ from trl import DistillationTrainer
 from trl.models.utils import _ForwardRedirection
 
 from ratchet.diagnostics.initial_model import plain
-from ratchet.training.distillation.teachers import Teacher
+from ratchet.training.distillation.teachers import Student, Teacher
+from ratchet.training.lean.rows import joined
 
 TILE = 256  # tokens whose next ones are compared at a time
 BETA = {"forward_kl": 0.0, "jsd": 0.5, "reverse_kl": 1.0}
@@ -46,18 +47,13 @@ class Divergence(DistillationTrainer):
     @torch.no_grad()
     def agreement(self, inputs: dict[str, Any], mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """At how many tokens student and teacher would write the same next one, and of how many; a tile at a time."""
-        student, kept = self.accelerator.unwrap_model(self.trainer.model), inputs["completion_ids"].shape[1]
-        training = student.training
-        student.eval()
-        ids, shown = (torch.cat([inputs[f"prompt_{n}"], inputs[f"completion_{n}"]], 1) for n in ("ids", "mask"))
-        own = self._hidden(student, ids, shown, kept)
-        student.train(training)
+        kept = inputs["completion_ids"].shape[1]
+        with Student(self.trainer, live=True).model() as model:
+            student = self.accelerator.unwrap_model(model)
+            own = self._hidden(student, *joined(inputs), kept)
         with self.teacher.model() as model:
             teacher = self.accelerator.unwrap_model(model)
-            ids, shown = (
-                torch.cat([inputs[f"teacher_prompt_{n}"], inputs[f"completion_{n}"]], 1) for n in ("ids", "mask")
-            )
-            others = self._hidden(teacher, ids, shown, kept)
+            others = self._hidden(teacher, *joined(inputs, "teacher_prompt"), kept)
             heads = student.get_output_embeddings(), teacher.get_output_embeddings()
             counted = mask.bool()
             tiles = zip(own[counted].split(TILE), others[counted].split(TILE), strict=True)
@@ -73,8 +69,6 @@ class Divergence(DistillationTrainer):
     ) -> torch.Tensor:
         if torch.is_grad_enabled():  # the student's
             return super()._get_last_hidden_state(unwrapped_model, input_ids, attention_mask, kept, **more)
-        told = self._told
-        ids = torch.cat([told["teacher_prompt_ids"], told["completion_ids"]], 1)
-        mask = torch.cat([told["teacher_prompt_mask"], told["completion_mask"]], 1)
         with self.teacher.model():
-            return super()._get_last_hidden_state(unwrapped_model, ids, mask, kept, **more)
+            told = joined(self._told, "teacher_prompt")
+            return super()._get_last_hidden_state(unwrapped_model, *told, kept, **more)

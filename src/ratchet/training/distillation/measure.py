@@ -9,11 +9,12 @@ from trl.models import unwrap_model_for_generation
 
 from ratchet.errors import UserError
 from ratchet.evaluation.evaluate import Result, evaluate, rows_to_evaluate
+from ratchet.evaluation.run import generator_there
 from ratchet.inference.local import generator
-from ratchet.inference.openai_server import AnswerCache, Server, server_generator, with_model
+from ratchet.inference.openai_server import Server, with_model
 from ratchet.recipe.distillation import OWN, is_server, server_base
 from ratchet.tasks.base import Task
-from ratchet.training.distillation.context import Context, ToldTask
+from ratchet.training.distillation.context import Context, told_task
 from ratchet.training.distillation.teachers import LocalTeacher, Teacher
 from ratchet.training.prepare import Run
 
@@ -27,7 +28,7 @@ def measured(trainer: Any, run: Run, teacher: Teacher, context: Context | None, 
     recipe = run.recipe
     settings = replace(recipe.evaluation, max_rows=recipe.distillation.measure, samples=0, show=0)
     rows = rows_to_evaluate(recipe.task, settings)
-    told = recipe.task if context is None else ToldTask(recipe.task, context)
+    told = recipe.task if context is None else told_task(recipe.task, context)
 
     def of(name: str, task: Task, generate: Callable[..., Any]) -> Result:
         return evaluate(task, rows, settings, recipe.answer_limit, generate, name, pool)
@@ -53,7 +54,7 @@ def _of_server(recipe: Any, url: str, of: Callable[[Any], Result], trainer: Any)
     if trainer.accelerator.is_main_process:
         settings = recipe.distillation
         server = with_model(Server(server_base(url), settings.model, key=settings.key), "distillation.model")
-        found = of(server_generator(server, AnswerCache(recipe.output_dir / "teacher.partial.jsonl")))
+        found = of(generator_there(recipe, server, recipe.output_dir / "teacher.partial.jsonl"))
     return broadcast_object_list([found])[0]
 
 

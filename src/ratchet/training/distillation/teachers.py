@@ -14,6 +14,7 @@ from transformers import AutoModelForCausalLM
 from trl.models.utils import prepare_deepspeed, prepare_fsdp
 from trl.trainer.utils import add_fused_lm_head, use_adapter
 
+from ratchet.diagnostics.initial_model import is_split, plain
 from ratchet.errors import UserError
 from ratchet.inference.openai_server import Server, connect, with_model
 from ratchet.models import locate
@@ -246,15 +247,14 @@ def teacher_of(trainer: Any, run: Run) -> Teacher:
             return Frozen(trainer, trainer.ref_model, "the model as training began (the reference model)")
         return Frozen(trainer, _loaded(trainer, run, run.model_path), "the model as training began")
     if settings.teacher == "average":
+        if is_split(trainer.accelerator):
+            raise UserError(
+                "distillation.teacher: average needs whole weights on each process; ZeRO-3 and FSDP split them"
+            )
         return Average(trainer, _loaded(trainer, run, run.model_path, whole=True), settings.follow)
     model = _loaded(trainer, run, locate(settings.teacher))
-    alike = type(trainer.accelerator.unwrap_model(model)) is type(_base(trainer))
+    alike = type(plain(model, trainer.accelerator)) is type(plain(trainer.model, trainer.accelerator))
     return Frozen(trainer, model, settings.teacher, alike)
-
-
-def _base(trainer: Any) -> Any:
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def _loaded(trainer: Any, run: Run, path: str, whole: bool = False) -> Any:
@@ -271,11 +271,5 @@ def _loaded(trainer: Any, run: Run, path: str, whole: bool = False) -> Any:
     if trainer.is_deepspeed_enabled and not whole:
         return prepare_deepspeed(model, trainer.accelerator)
     if trainer.is_fsdp_enabled:
-        if whole:
-            raise UserError("distillation.teacher: average needs whole weights on each process; FSDP splits them")
         return prepare_fsdp(model, trainer.accelerator)
-    if whole and trainer.accelerator.state.deepspeed_plugin is not None:
-        stage = trainer.accelerator.state.deepspeed_plugin.zero_stage
-        if stage == 3:
-            raise UserError("distillation.teacher: average needs whole weights on each process; ZeRO-3 splits them")
     return model.to(trainer.accelerator.device)

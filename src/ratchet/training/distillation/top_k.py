@@ -15,7 +15,8 @@ from torch.utils.checkpoint import checkpoint
 
 from ratchet.errors import UserError
 from ratchet.training.distillation.divergence import TILE, Divergence
-from ratchet.training.distillation.teachers import LocalTeacher, ServerTeacher, Teacher
+from ratchet.training.distillation.teachers import ServerTeacher, Teacher
+from ratchet.training.lean.rows import counted, joined
 
 SCALED = ("final_logit_softcapping", "logit_scale", "logits_scaling", "output_multiplier", "lm_head_multiplier")
 """Of a model's configuration: what is done to logits after the head."""
@@ -44,12 +45,10 @@ class TopK(Divergence):
     @torch.no_grad()
     def top(self, inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
         """The teacher's likeliest tokens (B, C, k) after each prefix, and their log-probabilities."""
-        ids = torch.cat([inputs["teacher_prompt_ids"], inputs["completion_ids"]], 1)
-        mask = torch.cat([inputs["teacher_prompt_mask"], inputs["completion_mask"]], 1)
+        ids, mask = joined(inputs, "teacher_prompt")
         kept = inputs["completion_ids"].shape[1]
         if isinstance(self.teacher, ServerTeacher):
             return self.teacher.top(ids, mask, kept, self.k)
-        assert isinstance(self.teacher, LocalTeacher)
         rows = self.trainer.args.per_device_train_batch_size
         found = [self._top_here(*part, kept) for part in zip(ids.split(rows), mask.split(rows), strict=True)]
         return torch.cat([tokens for tokens, _ in found]), torch.cat([logps for _, logps in found])
@@ -68,19 +67,17 @@ class TopK(Divergence):
         self, unwrapped_student: Any, inputs: dict[str, Any], tokens: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """In the place of TRL's; as it the loss, nothing of the entropy, and how many tokens count."""
-        ids = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1)
-        mask = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1)
-        counted = (inputs["completion_mask"] * inputs.get("tool_mask", 1)).bool()
-        hidden = self._hidden(unwrapped_student, ids, mask, inputs["completion_ids"].shape[1])[counted]
+        learned = counted(inputs).bool()
+        hidden = self._hidden(unwrapped_student, *joined(inputs), learned.shape[1])[learned]
         head = unwrapped_student.get_output_embeddings()
         parts = zip(
-            *(values[counted].split(TILE) for values in (inputs["teacher_top_ids"], inputs["teacher_top_logps"])),
+            *(values[learned].split(TILE) for values in (inputs["teacher_top_ids"], inputs["teacher_top_logps"])),
             strict=True,
         )
         total = hidden.new_zeros((), dtype=torch.float32)
         for tile, (top, logps) in zip(hidden.split(TILE), parts, strict=True):
             total = total + checkpoint(self._of_tile, head, tile, top, logps, use_reentrant=False)
-        return total / tokens, total.detach() * 0, counted.sum()
+        return total / tokens, total.detach() * 0, learned.sum()
 
     def _of_tile(self, head: Any, hidden: torch.Tensor, top: torch.Tensor, logps: torch.Tensor) -> torch.Tensor:
         own = (head(hidden).float() / self.temperature).log_softmax(-1).gather(1, top)

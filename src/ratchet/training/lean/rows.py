@@ -106,6 +106,12 @@ def nothing(batch: Batch) -> Batch:
     return found
 
 
+def joined(batch: Mapping[str, Any], prompt: str = "prompt") -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask (B, P + C) of prompts, whose names begin with ``prompt``, and the completions behind them."""
+    ids, mask = (torch.cat([batch[f"{prompt}_{kind}"], batch[f"completion_{kind}"]], 1) for kind in ("ids", "mask"))
+    return ids, mask
+
+
 class Aligned:
     """Rows (B, P + C) with padding on both sides, put at the left edge: as wide as the longest row, and no wider.
 
